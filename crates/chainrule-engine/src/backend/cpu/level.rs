@@ -1,0 +1,54 @@
+//! Which vector instructions the loops may use, found out once when the program runs.
+//!
+//! Refuses to depend on how the program was built: the same binary runs everywhere.
+
+use std::sync::OnceLock;
+
+/// A set of vector instructions for which the element loops exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// What every machine of this architecture has (SSE2 or NEON).
+    Portable,
+    /// 256-bit vectors and fused multiply-add.
+    Avx2,
+    /// 512-bit vectors and masks.
+    Avx512,
+}
+
+impl Level {
+    /// The best level of this machine.
+    pub fn detect() -> Level {
+        static FOUND: OnceLock<Level> = OnceLock::new();
+        *FOUND.get_or_init(|| *Level::available().last().unwrap_or(&Level::Portable))
+    }
+
+    /// Every level this machine can run, lowest first.
+    pub fn available() -> Vec<Level> {
+        #[allow(unused_mut, reason = "other architectures have one level")]
+        let mut levels = vec![Level::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let two = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
+            if two {
+                levels.push(Level::Avx2);
+            }
+            if two
+                && is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                levels.push(Level::Avx512);
+            }
+        }
+        levels
+    }
+
+    /// Whether the loops of this level fuse a multiplication with an addition where the
+    /// formulas of the vector functions say so.
+    pub fn fuses(self) -> bool {
+        cfg!(target_arch = "aarch64") || self >= Level::Avx2
+    }
+}

@@ -1,0 +1,232 @@
+//! The shape every element loop shares: blocks of 64 elements, then blocks of at most 16.
+//!
+//! A block is read whole into local arrays before any of it is written, so a loop may write
+//! over its own operands at the same position, and the compiler needs no check that they are
+//! apart. Refuses to know what is computed.
+
+/// Elements of a large block.
+const LARGE: usize = 64;
+/// Elements of a small block.
+pub const SMALL: usize = 16;
+
+/// What differs between the levels of vector instructions.
+pub trait Isa {
+    /// Whether `mul_add` is one instruction.
+    const FMA: bool;
+
+    /// Reads `n <= 16` elements; the others are zero.
+    ///
+    /// # Safety
+    /// `source` is valid for reading `n` elements, and zero bits are a value of `T`.
+    unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL];
+
+    /// Writes the first `n <= 16` elements.
+    ///
+    /// # Safety
+    /// `target` is valid for writing `n` elements.
+    unsafe fn write_part<T: Copy>(target: *mut T, n: usize, block: &[T; SMALL]);
+}
+
+/// Copies `n < 32` elements by halves, so that no call is made.
+#[inline(always)]
+unsafe fn copy_part<T: Copy>(mut from: *const T, mut to: *mut T, n: usize) {
+    // SAFETY: both are valid for `n` elements, and the steps add up to `n`.
+    unsafe {
+        macro_rules! step {
+            ($($size:literal)*) => {$(
+                if n & $size != 0 {
+                    to.cast::<[T; $size]>().write_unaligned(from.cast::<[T; $size]>().read_unaligned());
+                    from = from.add($size);
+                    to = to.add($size);
+                }
+            )*};
+        }
+        step!(16 8 4 2);
+        if n & 1 != 0 {
+            to.write_unaligned(from.read_unaligned());
+        }
+    }
+}
+
+/// What every machine of the architecture has.
+pub struct Portable;
+/// 256-bit vectors.
+pub struct Avx2;
+/// 512-bit vectors.
+pub struct Avx512;
+
+macro_rules! by_halves {
+    ($name:ident, $fma:expr) => {
+        impl Isa for $name {
+            const FMA: bool = $fma;
+
+            #[inline(always)]
+            unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
+                let mut block = std::mem::MaybeUninit::<[T; SMALL]>::zeroed();
+                // SAFETY: the caller's; the block is zero where nothing is copied.
+                unsafe {
+                    copy_part(source, block.as_mut_ptr().cast::<T>(), n);
+                    block.assume_init()
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn write_part<T: Copy>(target: *mut T, n: usize, block: &[T; SMALL]) {
+                // SAFETY: the caller's; `n` is at most the block's length.
+                unsafe { copy_part(block.as_ptr(), target, n) }
+            }
+        }
+    };
+}
+by_halves!(Portable, cfg!(target_arch = "aarch64"));
+#[cfg(target_arch = "x86_64")]
+by_halves!(Avx2, true);
+
+#[cfg(target_arch = "x86_64")]
+impl Isa for Avx512 {
+    const FMA: bool = true;
+
+    #[inline(always)]
+    unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
+        use std::arch::x86_64::*;
+        let bytes = n * size_of::<T>();
+        let mut block = std::mem::MaybeUninit::<[T; SMALL]>::zeroed();
+        let to = block.as_mut_ptr().cast::<u8>();
+        // SAFETY: only the bytes of the first `n` elements are touched by the masked reads, and
+        // the instructions exist where this level is chosen. The writes stay in the block.
+        unsafe {
+            match size_of::<T>() {
+                1 => _mm_storeu_si128(to.cast(), _mm_maskz_loadu_epi8(mask(bytes) as u16, source.cast())),
+                2 => _mm256_storeu_si256(to.cast(), _mm256_maskz_loadu_epi8(mask(bytes) as u32, source.cast())),
+                4 => _mm512_storeu_si512(to.cast(), _mm512_maskz_loadu_epi32(mask(n) as u16, source.cast())),
+                _ => {
+                    let low = n.min(8);
+                    let first = _mm512_maskz_loadu_epi64(mask(low) as u8, source.cast());
+                    let second =
+                        _mm512_maskz_loadu_epi64(mask(n - low) as u8, source.wrapping_add(8).cast());
+                    _mm512_storeu_si512(to.cast(), first);
+                    _mm512_storeu_si512(to.add(64).cast(), second);
+                }
+            }
+            block.assume_init()
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_part<T: Copy>(target: *mut T, n: usize, block: &[T; SMALL]) {
+        use std::arch::x86_64::*;
+        let from = block.as_ptr().cast::<u8>();
+        // SAFETY: only the bytes of the first `n` elements are touched by the masked writes, and
+        // the instructions exist where this level is chosen. The reads stay in the block.
+        unsafe {
+            match size_of::<T>() {
+                1 => _mm_mask_storeu_epi8(target.cast(), mask(n) as u16, _mm_loadu_si128(from.cast())),
+                2 => _mm256_mask_storeu_epi8(
+                    target.cast(),
+                    mask(n * 2) as u32,
+                    _mm256_loadu_si256(from.cast()),
+                ),
+                4 => _mm512_mask_storeu_epi32(
+                    target.cast(),
+                    mask(n) as u16,
+                    _mm512_loadu_si512(from.cast()),
+                ),
+                _ => {
+                    let low = n.min(8);
+                    let (first, second) =
+                        (_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(64).cast()));
+                    _mm512_mask_storeu_epi64(target.cast(), mask(low) as u8, first);
+                    _mm512_mask_storeu_epi64(
+                        target.wrapping_add(8).cast(),
+                        mask(n - low) as u8,
+                        second,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The lowest `n < 64` bits.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn mask(n: usize) -> u64 {
+    (1u64 << n) - 1
+}
+
+macro_rules! map {
+    ($(#[$doc:meta])* $name:ident, $($source:ident: $kind:ident),+) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// Every pointer is valid for `n` elements. `to` may equal a source, but not overlap one
+        /// at another distance.
+        #[inline(always)]
+        pub unsafe fn $name<I: Isa, $($kind: Copy,)+ D: Copy + Default>(
+            n: usize,
+            to: *mut D,
+            $($source: *const $kind,)+
+            apply: impl Fn($($kind),+) -> D,
+        ) {
+            let mut i = 0;
+            // SAFETY: `i` stays below `n` by the size of the block read or written; a block is
+            // read before it is written.
+            unsafe {
+                while n - i >= LARGE {
+                    $(let $source = $source.add(i).cast::<[$kind; LARGE]>();)+
+                    $(let $source = $source.read_unaligned();)+
+                    let mut result = [D::default(); LARGE];
+                    for j in 0..LARGE {
+                        result[j] = apply($($source[j]),+);
+                    }
+                    to.add(i).cast::<[D; LARGE]>().write_unaligned(result);
+                    i += LARGE;
+                }
+                while i < n {
+                    let part = (n - i).min(SMALL);
+                    $(let $source = I::read_part($source.add(i), part);)+
+                    let mut result = [D::default(); SMALL];
+                    for j in 0..SMALL {
+                        result[j] = apply($($source[j]),+);
+                    }
+                    I::write_part(to.add(i), part, &result);
+                    i += part;
+                }
+            }
+        }
+    };
+}
+
+map!(
+    /// `to[i] = apply(a[i])`.
+    map1, a: A
+);
+map!(
+    /// `to[i] = apply(a[i], b[i])`.
+    map2, a: A, b: B
+);
+map!(
+    /// `to[i] = apply(a[i], b[i], c[i])`.
+    map3, a: A, b: B, c: C
+);
+
+/// `to[i] = value`.
+///
+/// # Safety
+/// `to` is valid for `n` elements.
+#[inline(always)]
+pub unsafe fn splat<I: Isa, D: Copy>(n: usize, to: *mut D, value: D) {
+    let mut i = 0;
+    // SAFETY: `i` stays below `n` by the size of the block written.
+    unsafe {
+        while n - i >= LARGE {
+            to.add(i).cast::<[D; LARGE]>().write_unaligned([value; LARGE]);
+            i += LARGE;
+        }
+        while i < n {
+            let part = (n - i).min(SMALL);
+            I::write_part(to.add(i), part, &[value; SMALL]);
+            i += part;
+        }
+    }
+}

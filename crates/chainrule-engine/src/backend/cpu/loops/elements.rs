@@ -1,0 +1,420 @@
+//! What one element of a result is: each scalar operation as a type with one function.
+//!
+//! Refuses to know about vectors; the loops turn these functions into vector code.
+
+use super::blocks::Isa;
+use std::marker::PhantomData;
+
+/// A scalar function of one operand.
+pub trait Op1 {
+    /// The operand's type.
+    type A: Copy;
+    /// The result's type.
+    type D: Copy + Default;
+    /// The function.
+    fn apply<I: Isa>(a: Self::A) -> Self::D;
+}
+
+/// A scalar function of two operands of one type.
+pub trait Op2 {
+    /// The operands' type.
+    type A: Copy;
+    /// The result's type.
+    type D: Copy + Default;
+    /// The function.
+    fn apply<I: Isa>(a: Self::A, b: Self::A) -> Self::D;
+}
+
+/// A type values have while they are computed.
+pub trait Number: Copy + Default + PartialOrd + 'static {
+    /// What a sum starts from.
+    const ZERO: Self;
+    /// What a maximum starts from.
+    const LOWEST: Self;
+    /// Sum; integers wrap.
+    fn add(a: Self, b: Self) -> Self;
+    /// Difference; integers wrap.
+    fn subtract(a: Self, b: Self) -> Self;
+    /// Product; integers wrap.
+    fn multiply(a: Self, b: Self) -> Self;
+    /// Quotient; of integers truncated, and 0 where `b` is 0.
+    fn divide(a: Self, b: Self) -> Self;
+    /// Remainder with the sign of the divisor; of integers 0 where `b` is 0.
+    fn remainder(a: Self, b: Self) -> Self;
+    /// Power.
+    fn power<I: Isa>(a: Self, b: Self) -> Self;
+    /// Opposite; integers wrap.
+    fn negate(a: Self) -> Self;
+
+    /// The greater, or NaN if either is NaN.
+    #[inline(always)]
+    #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
+    fn maximum(a: Self, b: Self) -> Self {
+        if a > b || a != a { a } else { b }
+    }
+
+    /// The smaller, or NaN if either is NaN.
+    #[inline(always)]
+    #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
+    fn minimum(a: Self, b: Self) -> Self {
+        if a < b || a != a { a } else { b }
+    }
+}
+
+macro_rules! float_number {
+    ($type:ident, $math:ident) => {
+        impl Number for $type {
+            const ZERO: Self = 0.0;
+            const LOWEST: Self = $type::NEG_INFINITY;
+            #[inline(always)]
+            fn add(a: Self, b: Self) -> Self {
+                a + b
+            }
+            #[inline(always)]
+            fn subtract(a: Self, b: Self) -> Self {
+                a - b
+            }
+            #[inline(always)]
+            fn multiply(a: Self, b: Self) -> Self {
+                a * b
+            }
+            #[inline(always)]
+            fn divide(a: Self, b: Self) -> Self {
+                a / b
+            }
+            #[inline(always)]
+            fn remainder(a: Self, b: Self) -> Self {
+                a - b * (a / b).floor()
+            }
+            #[inline(always)]
+            fn power<I: Isa>(a: Self, b: Self) -> Self {
+                if I::FMA { $math::pow::<true>(a, b) } else { $math::pow::<false>(a, b) }
+            }
+            #[inline(always)]
+            fn negate(a: Self) -> Self {
+                -a
+            }
+        }
+    };
+}
+use super::super::math::{double, single};
+float_number!(f32, single);
+float_number!(f64, double);
+
+macro_rules! integer_number {
+    ($type:ident) => {
+        impl Number for $type {
+            const ZERO: Self = 0;
+            const LOWEST: Self = $type::MIN;
+            #[inline(always)]
+            fn add(a: Self, b: Self) -> Self {
+                a.wrapping_add(b)
+            }
+            #[inline(always)]
+            fn subtract(a: Self, b: Self) -> Self {
+                a.wrapping_sub(b)
+            }
+            #[inline(always)]
+            fn multiply(a: Self, b: Self) -> Self {
+                a.wrapping_mul(b)
+            }
+            #[inline(always)]
+            fn divide(a: Self, b: Self) -> Self {
+                if b == 0 { 0 } else { a.wrapping_div(b) }
+            }
+            #[inline(always)]
+            #[allow(unused_comparisons, reason = "one text for signed and unsigned integers")]
+            fn remainder(a: Self, b: Self) -> Self {
+                if b == 0 {
+                    return 0;
+                }
+                let rest = a.wrapping_rem(b);
+                if rest != 0 && ((rest < 0) != (b < 0)) { rest.wrapping_add(b) } else { rest }
+            }
+            /// By repeated squaring; a negative exponent gives the truncated reciprocal.
+            #[inline(always)]
+            #[allow(unused_comparisons, reason = "one text for signed and unsigned integers")]
+            fn power<I: Isa>(a: Self, b: Self) -> Self {
+                if b < 0 {
+                    let odd = b & 1 == 1;
+                    return if a == 1 || (a.wrapping_add(1) == 0 && !odd) {
+                        1
+                    } else if a.wrapping_add(1) == 0 {
+                        a
+                    } else {
+                        0
+                    };
+                }
+                let (mut result, mut base, mut rest) = (1 as Self, a, b);
+                while rest > 0 {
+                    if rest & 1 == 1 {
+                        result = result.wrapping_mul(base);
+                    }
+                    base = base.wrapping_mul(base);
+                    rest >>= 1;
+                }
+                result
+            }
+            #[inline(always)]
+            fn negate(a: Self) -> Self {
+                a.wrapping_neg()
+            }
+        }
+    };
+}
+integer_number!(i32);
+integer_number!(i64);
+integer_number!(u8);
+
+macro_rules! op2 {
+    ($($name:ident $function:ident)*) => {$(
+        #[doc = concat!("`", stringify!($function), "` of two numbers.")]
+        pub struct $name<T>(PhantomData<T>);
+        impl<T: Number> Op2 for $name<T> {
+            type A = T;
+            type D = T;
+            #[inline(always)]
+            fn apply<I: Isa>(a: T, b: T) -> T {
+                T::$function(a, b)
+            }
+        }
+    )*};
+}
+op2!(Add add Subtract subtract Multiply multiply Divide divide Remainder remainder
+     Minimum minimum Maximum maximum);
+
+/// The product, but 0 wherever `a` is 0.
+pub struct Scale<T>(PhantomData<T>);
+impl<T: Number> Op2 for Scale<T> {
+    type A = T;
+    type D = T;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T, b: T) -> T {
+        if a == T::ZERO { T::ZERO } else { T::multiply(a, b) }
+    }
+}
+
+/// Power.
+pub struct Power<T>(PhantomData<T>);
+impl<T: Number> Op2 for Power<T> {
+    type A = T;
+    type D = T;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T, b: T) -> T {
+        T::power::<I>(a, b)
+    }
+}
+
+/// 1 where `a < b`.
+pub struct Less<T>(PhantomData<T>);
+impl<T: Number> Op2 for Less<T> {
+    type A = T;
+    type D = u8;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T, b: T) -> u8 {
+        (a < b) as u8
+    }
+}
+
+/// 1 where `a == b`.
+pub struct Equal<T>(PhantomData<T>);
+impl<T: Number> Op2 for Equal<T> {
+    type A = T;
+    type D = u8;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T, b: T) -> u8 {
+        (a == b) as u8
+    }
+}
+
+macro_rules! bitwise {
+    ($($name:ident $operator:tt)*) => {$(
+        #[doc = concat!("`a ", stringify!($operator), " b`, bit by bit.")]
+        pub struct $name<T>(PhantomData<T>);
+        impl<T: Number + std::ops::BitAnd<Output = T> + std::ops::BitOr<Output = T>> Op2 for $name<T> {
+            type A = T;
+            type D = T;
+            #[inline(always)]
+            fn apply<I: Isa>(a: T, b: T) -> T {
+                a $operator b
+            }
+        }
+    )*};
+}
+bitwise!(And & Or |);
+
+/// The opposite.
+pub struct Negate<T>(PhantomData<T>);
+impl<T: Number> Op1 for Negate<T> {
+    type A = T;
+    type D = T;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T) -> T {
+        T::negate(a)
+    }
+}
+
+/// Logical not.
+pub struct Not;
+impl Op1 for Not {
+    type A = u8;
+    type D = u8;
+    #[inline(always)]
+    fn apply<I: Isa>(a: u8) -> u8 {
+        (a == 0) as u8
+    }
+}
+
+macro_rules! float_op1 {
+    ($($name:ident $function:ident)*) => {$(
+        #[doc = concat!("`", stringify!($function), "` of a float.")]
+        pub struct $name<T>(PhantomData<T>);
+        impl Op1 for $name<f32> {
+            type A = f32;
+            type D = f32;
+            #[inline(always)]
+            fn apply<I: Isa>(a: f32) -> f32 {
+                if I::FMA { single::$function::<true>(a) } else { single::$function::<false>(a) }
+            }
+        }
+        impl Op1 for $name<f64> {
+            type A = f64;
+            type D = f64;
+            #[inline(always)]
+            fn apply<I: Isa>(a: f64) -> f64 {
+                if I::FMA { double::$function::<true>(a) } else { double::$function::<false>(a) }
+            }
+        }
+    )*};
+}
+float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sigmoid sigmoid Softplus softplus Erf erf
+           Sin sin Cos cos);
+
+macro_rules! exact_op1 {
+    ($($name:ident $function:ident)*) => {$(
+        #[doc = concat!("`", stringify!($function), "` of a float.")]
+        pub struct $name<T>(PhantomData<T>);
+        impl Op1 for $name<f32> {
+            type A = f32;
+            type D = f32;
+            #[inline(always)]
+            fn apply<I: Isa>(a: f32) -> f32 {
+                a.$function()
+            }
+        }
+        impl Op1 for $name<f64> {
+            type A = f64;
+            type D = f64;
+            #[inline(always)]
+            fn apply<I: Isa>(a: f64) -> f64 {
+                a.$function()
+            }
+        }
+    )*};
+}
+exact_op1!(Sqrt sqrt Floor floor);
+
+/// Another number type: floats to integers truncate and saturate, integers to integers wrap.
+pub struct Cast<A, D>(PhantomData<(A, D)>);
+macro_rules! casts {
+    ($($a:ident)*) => {$( casts!(@ $a f32 f64 i32 i64 u8); )*};
+    (@ $a:ident $($d:ident)*) => {$(
+        impl Op1 for Cast<$a, $d> {
+            type A = $a;
+            type D = $d;
+            #[inline(always)]
+            fn apply<I: Isa>(a: $a) -> $d {
+                a as $d
+            }
+        }
+    )*};
+}
+casts!(f32 f64 i32 i64 u8);
+
+/// The same bits.
+pub struct Same<T>(PhantomData<T>);
+impl<T: Copy + Default> Op1 for Same<T> {
+    type A = T;
+    type D = T;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T) -> T {
+        a
+    }
+}
+
+macro_rules! narrow {
+    ($($(#[$doc:meta])* $name:ident($a:ident $($from:ident)?) -> $d:ident $body:block)*) => {$(
+        $(#[$doc])*
+        pub struct $name;
+        impl Op1 for $name {
+            type A = $a;
+            type D = $d;
+            #[inline(always)]
+            fn apply<I: Isa>(a: $a) -> $d {
+                $(let $from = a;)?
+                $body
+            }
+        }
+    )*};
+}
+
+narrow! {
+    /// bf16 bits to f32.
+    WidenBf16(u16 x) -> f32 { widen_bf16(x) }
+    /// f32 to the nearest bf16, ties to even.
+    NarrowBf16(f32 x) -> u16 { narrow_bf16(x) }
+    /// f16 bits to f32.
+    WidenF16(u16 x) -> f32 { widen_f16(x) }
+    /// f32 to the nearest f16, ties to even.
+    NarrowF16(f32 x) -> u16 { narrow_f16(x) }
+    /// f32 rounded to the nearest bf16.
+    RoundBf16(f32 x) -> f32 { widen_bf16(narrow_bf16(x)) }
+    /// f32 rounded to the nearest f16.
+    RoundF16(f32 x) -> f32 { widen_f16(narrow_f16(x)) }
+}
+
+/// The value of bf16 bits.
+#[inline(always)]
+pub fn widen_bf16(bits: u16) -> f32 {
+    f32::from_bits((bits as u32) << 16)
+}
+
+/// The bits of the nearest bf16, ties to even; NaN stays NaN.
+#[inline(always)]
+pub fn narrow_bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    // Adding just under half of the last kept place, and one more if that place is odd, carries
+    // exactly where rounding goes up.
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
+    let quiet = (bits >> 16) | 0x40;
+    (if x.is_nan() { quiet } else { rounded }) as u16
+}
+
+/// The value of f16 bits.
+#[inline(always)]
+pub fn widen_f16(bits: u16) -> f32 {
+    let bits = bits as u32;
+    let sign = (bits & 0x8000) << 16;
+    let magnitude = (bits & 0x7fff) << 13;
+    // The exponent is moved by an exact product, which also serves the subnormal numbers.
+    let finite = (f32::from_bits(magnitude) * f32::from_bits(0x7780_0000)).to_bits();
+    let special = magnitude | 0x7f80_0000 | if bits & 0x3ff != 0 { 0x40_0000 } else { 0 };
+    f32::from_bits(sign | if bits & 0x7c00 == 0x7c00 { special } else { finite })
+}
+
+/// The bits of the nearest f16, ties to even; NaN stays NaN.
+#[inline(always)]
+pub fn narrow_f16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let sign = (bits >> 16) & 0x8000;
+    let magnitude = bits & 0x7fff_ffff;
+    // Normal results: move the exponent and round the 13 bits that go.
+    let normal = magnitude.wrapping_sub(0x3800_0000).wrapping_add(0xfff + ((magnitude >> 13) & 1)) >> 13;
+    // Subnormal results: adding 0.5 puts the last place of an f16 at the last place of the sum.
+    let small = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0x3f00_0000);
+    let finite = if magnitude < 0x3880_0000 { small } else { normal };
+    // 65520 and above round to infinity.
+    let large = if magnitude >= 0x477f_f000 { 0x7c00 } else { finite };
+    let nan = 0x7e00 | ((magnitude >> 13) & 0x3ff);
+    (sign | if magnitude > 0x7f80_0000 { nan } else { large }) as u16
+}

@@ -1,0 +1,177 @@
+//! The interpreter of [`Region`]: scalar code run tile by tile, each instruction one vector loop.
+//!
+//! ```text
+//! let compiled = CompiledRegion::new(&region);           // once
+//! scratch.reserve(&compiled.needs());                    // once per thread (shared by kernels)
+//! for unit in 0..compiled.units() {                      // any order, any thread
+//!     unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) };
+//! }
+//! ```
+//! `buffers[id]` is the first byte of buffer `id`. [`CompiledRegion::cost`] estimates the
+//! nanoseconds of all units. For the code that follows a contraction:
+//! [`CompiledRegion::epilogue`] and [`CompiledRegion::run_tile`].
+//!
+//! A value that is the same for all rows or all columns is computed once per column or row
+//! only; loads that already lie side by side are not copied; results are computed straight into
+//! memory where that is safe. Stores of a tile behave as if they came after all of its loads, so
+//! a store may go to the very elements that a load reads.
+//!
+//! Refuses to know operations by name, threads, or where buffers come from.
+
+mod path;
+mod plan;
+mod run;
+mod shape;
+mod slots;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+use super::fault::FaultCell;
+use super::level::Level;
+use crate::compile::kernel::Region;
+use plan::Plan;
+
+/// A region made ready to run.
+pub struct CompiledRegion {
+    plan: Plan,
+}
+
+/// What a [`Scratch`] must hold for a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Bytes of values.
+    pub bytes: usize,
+    /// How many values have a place.
+    pub operands: usize,
+}
+
+/// Memory of one thread for the values of a tile.
+#[derive(Default)]
+pub struct Scratch {
+    lines: Vec<CacheLine>,
+    operands: Vec<run::Operand>,
+}
+
+// SAFETY: the pointers among the operands are written anew by every run before they are read.
+unsafe impl Send for Scratch {}
+
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct CacheLine([u8; 64]);
+
+impl Scratch {
+    /// No memory yet.
+    pub fn new() -> Scratch {
+        Scratch::default()
+    }
+
+    /// Makes room for a kernel; keeps what is there if it is enough.
+    pub fn reserve(&mut self, needs: &Needs) {
+        let lines = needs.bytes.div_ceil(64);
+        if self.lines.len() < lines {
+            self.lines.resize(lines, CacheLine([0; 64]));
+        }
+        if self.operands.len() < needs.operands {
+            self.operands.resize(needs.operands, run::Operand::NONE);
+        }
+    }
+}
+
+/// A finished tile of a contraction, on which its epilogue runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Product {
+    /// The element at `(row0, col0)`.
+    pub first: *mut u8,
+    /// Bytes from one row to the next; the columns are side by side.
+    pub row_bytes: isize,
+}
+
+/// A rectangle of a region's flattened rows and columns; the ends are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rectangle {
+    /// First row.
+    pub row0: usize,
+    /// Row after the last.
+    pub row1: usize,
+    /// First column.
+    pub col0: usize,
+    /// Column after the last.
+    pub col1: usize,
+}
+
+impl CompiledRegion {
+    /// Chooses tiles, places and loops for this machine.
+    ///
+    /// # Panics
+    /// If the code asks for an operation that its lane type lacks (such as the sine of an
+    /// integer) or uses a value before it is defined; the compiler's verifier refuses such code.
+    pub fn new(region: &Region) -> CompiledRegion {
+        CompiledRegion::at(region, Level::detect())
+    }
+
+    /// As [`CompiledRegion::new`], for a given level of vector instructions.
+    pub fn at(region: &Region, level: Level) -> CompiledRegion {
+        CompiledRegion { plan: Plan::new(region, level, false) }
+    }
+
+    /// For code that follows a contraction: load 0 is the product, given to
+    /// [`CompiledRegion::run_tile`] as elements of its instruction's lane type.
+    pub fn epilogue(region: &Region) -> CompiledRegion {
+        CompiledRegion { plan: Plan::new(region, Level::detect(), true) }
+    }
+
+    /// How many units of work there are; depends on the region alone. 0 if an axis is empty.
+    pub fn units(&self) -> usize {
+        self.plan.shape.units
+    }
+
+    /// Estimated nanoseconds of all units on one thread.
+    pub fn cost(&self) -> f64 {
+        self.plan.cost
+    }
+
+    /// What the scratch must hold.
+    pub fn needs(&self) -> Needs {
+        self.plan.needs
+    }
+
+    /// Runs one unit. Units write to different memory, so they may run at the same time.
+    ///
+    /// The scratch is enlarged if [`Scratch::reserve`] was not called for this region.
+    ///
+    /// # Safety
+    /// `buffers[id]` is valid for every element that the accesses reach, for reading or for
+    /// writing. A store's memory overlaps that of a load only if both reach the same elements in
+    /// the same order.
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+        scratch.reserve(&self.plan.needs);
+        // SAFETY: the caller's; the scratch is large enough.
+        unsafe { run::Run::new(&self.plan, buffers, scratch, faults, None).unit(unit) }
+    }
+
+    /// Runs the code of an [`CompiledRegion::epilogue`] on a rectangle of rows and columns.
+    ///
+    /// Code that reduces along rows needs whole rows; code that accumulates over rows needs all
+    /// rows of one unit. Load 0 reads `product`, and a store may go to the product's memory.
+    ///
+    /// # Safety
+    /// As [`CompiledRegion::run`]; and `product` is valid for the rectangle.
+    pub unsafe fn run_tile(
+        &self,
+        rectangle: Rectangle,
+        product: Product,
+        buffers: &[*mut u8],
+        scratch: &mut Scratch,
+        faults: &FaultCell,
+    ) {
+        scratch.reserve(&self.plan.needs);
+        // SAFETY: the caller's; the scratch is large enough.
+        unsafe {
+            run::Run::new(&self.plan, buffers, scratch, faults, Some((product, rectangle)))
+                .rectangle(rectangle)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Where the elements of an access lie, for a tile of flattened rows and columns.
+//!
+//! Refuses to touch memory: everything here is arithmetic on offsets in bytes.
+
+use crate::compile::kernel::Access;
+use smallvec::SmallVec;
+
+/// Axes that are walked together, last one fastest: sizes and strides, merged where they follow
+/// each other. Empty if nothing moves.
+pub type Line = SmallVec<[(usize, isize); 4]>;
+
+/// An access of a region in bytes.
+#[derive(Clone, Debug)]
+pub struct Path {
+    /// Which buffer.
+    pub buffer: usize,
+    /// Offset of the first element.
+    pub offset: isize,
+    /// The row axes.
+    pub rows: Line,
+    /// The column axes.
+    pub cols: Line,
+}
+
+impl Path {
+    /// The path of `access` over row axes and column axes. `cols` is left out for what is read
+    /// once per row.
+    pub fn new(access: &Access, rows: &[(usize, isize)], cols: &[(usize, isize)]) -> Path {
+        let bytes = access.dtype.bytes() as isize;
+        let scaled = |axes: &[(usize, isize)]| line(axes.iter().map(|&(n, s)| (n, s * bytes)));
+        Path {
+            buffer: access.buffer as usize,
+            offset: access.offset * bytes,
+            rows: scaled(rows),
+            cols: scaled(cols),
+        }
+    }
+}
+
+/// Drops axes of one element and merges neighbours.
+pub fn line(axes: impl Iterator<Item = (usize, isize)>) -> Line {
+    let mut line = Line::new();
+    for (size, stride) in axes.filter(|&(size, _)| size != 1) {
+        match line.last_mut() {
+            Some(last) if last.1 == stride * size as isize => *last = (last.0 * size, stride),
+            _ => line.push((size, stride)),
+        }
+    }
+    if line.iter().all(|&(_, stride)| stride == 0) {
+        line.clear();
+    }
+    line
+}
+
+/// Offset of the element at a flattened index.
+#[inline]
+pub fn offset_at(line: &Line, mut index: usize) -> isize {
+    match line.as_slice() {
+        [] => 0,
+        [(_, stride)] => index as isize * stride,
+        axes => {
+            let mut offset = 0;
+            for &(size, stride) in axes.iter().rev() {
+                offset += (index % size) as isize * stride;
+                index /= size;
+            }
+            offset
+        }
+    }
+}
+
+/// Offset of the first of `len` elements from `start`, and the distance between them, if they
+/// are evenly spaced.
+#[inline]
+pub fn span(line: &Line, start: usize, len: usize) -> Option<(isize, isize)> {
+    match line.as_slice() {
+        [] => Some((0, 0)),
+        [(_, stride)] => Some((start as isize * stride, *stride)),
+        [.., (size, stride)] => {
+            (start % size + len <= *size).then(|| (offset_at(line, start), *stride))
+        }
+    }
+}
+
+/// Calls `each(position, len, offset, step)` for evenly spaced pieces that make up `len`
+/// elements from `start`.
+#[inline]
+pub fn pieces(line: &Line, start: usize, len: usize, mut each: impl FnMut(usize, usize, isize, isize)) {
+    let mut done = 0;
+    while done < len {
+        let at = start + done;
+        let (piece, step) = match line.as_slice() {
+            [] => (len, 0),
+            [(_, stride)] => (len, *stride),
+            [.., (size, stride)] => ((size - at % size).min(len - done), *stride),
+        };
+        each(done, piece, offset_at(line, at), step);
+        done += piece;
+    }
+}
+
+/// Whether tiles that never cross a multiple of `block` are evenly spaced.
+pub fn fits(line: &Line, block: usize) -> bool {
+    line.len() <= 1 || line.last().is_some_and(|&(size, _)| size % block == 0)
+}

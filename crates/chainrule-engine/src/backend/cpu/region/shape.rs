@@ -1,0 +1,223 @@
+//! Tiles and units of a region: which axes are rows and which are columns, and how they are cut.
+//!
+//! Everything here depends on the region alone, so that results do not depend on threads.
+
+use super::path::{Line, Path};
+use crate::compile::kernel::{Code, Extent, Region};
+use smallvec::SmallVec;
+
+/// Elements of a tile where the shape leaves a choice.
+const TILE: usize = 1024;
+/// Instructions times elements of one unit.
+const UNIT: usize = 32 * 1024;
+
+/// How the space of a region is walked.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// The region's axes that are rows, outermost first.
+    pub row_axes: SmallVec<[usize; 6]>,
+    /// The region's axes that are columns, outermost first.
+    pub col_axes: SmallVec<[usize; 6]>,
+    /// How many rows.
+    pub rows: usize,
+    /// How many columns.
+    pub cols: usize,
+    /// Most rows of a tile.
+    pub tile_rows: usize,
+    /// Most columns of a tile.
+    pub tile_cols: usize,
+    /// No tile crosses a multiple of this many rows.
+    pub row_block: usize,
+    /// No tile crosses a multiple of this many columns.
+    pub col_block: usize,
+    /// Rows of a unit where the code accumulates over rows.
+    pub unit_rows: Option<usize>,
+    /// Tiles of a unit, or column chunks of a unit where the code accumulates over rows.
+    pub unit_tiles: usize,
+    /// How many units.
+    pub units: usize,
+}
+
+/// What the code asks of its tiles.
+struct Wants {
+    /// Tiles hold whole rows.
+    whole_rows: bool,
+    /// Code accumulates over rows.
+    accumulates: bool,
+}
+
+impl Shape {
+    /// Which axes are rows and which are columns. `fixed`: as the region says.
+    pub fn new(region: &Region, fixed: bool) -> Shape {
+        let wants = wants(region);
+        let mut shape = Shape::default();
+        let split = region.row_axes;
+        if fixed || wants.whole_rows || wants.accumulates {
+            shape.row_axes = (0..split).collect();
+            shape.col_axes = (split..region.axes.len()).collect();
+        } else {
+            shape.choose_axes(region);
+        }
+        let size = |axes: &[usize]| axes.iter().map(|&axis| region.axes[axis]).product();
+        shape.rows = size(&shape.row_axes);
+        shape.cols = size(&shape.col_axes);
+        shape
+    }
+
+    /// Pure element code may be walked in any order: the columns are the axis along which most
+    /// accesses are side by side, with its neighbours where all accesses go on evenly.
+    fn choose_axes(&mut self, region: &Region) {
+        let mut axes: SmallVec<[usize; 6]> =
+            (0..region.axes.len()).filter(|&axis| region.axes[axis] != 1).collect();
+        let accesses = || region.stores.iter().chain(&region.loads);
+        // A store counts twice: writing apart costs more than reading apart.
+        let together = |axis: usize| {
+            let stored = region.stores.iter().filter(|access| access.strides[axis] == 1).count();
+            2 * stored + region.loads.iter().filter(|access| access.strides[axis] == 1).count()
+        };
+        let best = axes.iter().copied().max_by_key(|&axis| (together(axis), axis));
+        let Some(best) = best else { return };
+        if axes.last() != Some(&best) && together(best) > axes.last().map_or(0, |&axis| together(axis)) {
+            axes.retain(|axis| *axis != best);
+            axes.push(best);
+        }
+        let merges = |outer: usize, inner: usize| {
+            let size = region.axes[inner] as isize;
+            let even = |strides: &[isize]| strides[outer] == strides[inner] * size;
+            let named = |axis| region.code.iter().any(|i| i.code == Code::Coordinate(axis));
+            accesses().all(|access| even(&access.strides))
+                && !named(outer)
+                && !named(inner)
+                && region.code.iter().all(|i| match &i.code {
+                    Code::Random { strides, .. } => strides[outer] == strides[inner] * size as i64,
+                    _ => true,
+                })
+        };
+        let mut start = axes.len() - 1;
+        let mut cols = region.axes[axes[start]];
+        while start > 0 && (merges(axes[start - 1], axes[start]) || cols < 16) {
+            start -= 1;
+            cols *= region.axes[axes[start]];
+        }
+        // Another access that is side by side along a row axis wants that axis innermost.
+        let by_rows = axes[..start].iter().copied().max_by_key(|&axis| (together(axis), axis));
+        if let Some(axis) = by_rows.filter(|&axis| together(axis) > 0 && axis != axes[start - 1]) {
+            axes[..start].sort_by_key(|&other| other == axis);
+        }
+        self.row_axes = axes[..start].into();
+        self.col_axes = axes[start..].into();
+    }
+
+    /// Chooses tiles and units for the paths of all accesses.
+    pub fn cut(&mut self, region: &Region, paths: &[&Path]) {
+        let wants = wants(region);
+        let common = |lines: &mut dyn Iterator<Item = &Line>| {
+            lines.filter(|line| line.len() > 1).filter_map(|line| line.last()).fold(0, |a, b| divisor(a, b.0))
+        };
+        let whole = wants.whole_rows;
+        let cols = match common(&mut paths.iter().map(|path| &path.cols)) {
+            n if n >= 64 && !whole => n,
+            _ => self.cols,
+        };
+        self.col_block = cols.max(1);
+        let apart = |line: &Line| line.last().is_some_and(|&(_, stride)| stride.unsigned_abs() > 8);
+        let permuted = paths.iter().any(|path| apart(&path.cols) && !path.rows.is_empty() && !apart(&path.rows));
+        let most = match (whole, wants.accumulates, permuted) {
+            (true, _, _) => self.cols,
+            (_, true, _) => 128,
+            (_, _, true) => 32,
+            _ => TILE,
+        };
+        self.tile_cols = even(self.col_block, most, 64).max(1);
+        let rows = match common(&mut paths.iter().map(|path| &path.rows)) {
+            n if n * self.tile_cols >= 256 => n,
+            _ => self.rows,
+        };
+        self.row_block = rows.max(1);
+        let fit = TILE.div_ceil(self.tile_cols);
+        let fit = if permuted && whole { fit.max((16 * TILE / self.tile_cols).min(16)) } else { fit };
+        self.tile_rows = even(self.row_block, fit.max(1), 1).max(1);
+        self.unit_rows = wants.accumulates.then(|| region.unit_rows.unwrap_or(self.rows).max(1));
+        let work = region.code.len().max(1);
+        if self.rows == 0 || self.cols == 0 {
+            self.units = 0;
+        } else if let Some(rows) = self.unit_rows {
+            let chunk = self.tile_cols * rows.min(self.rows) * work;
+            self.unit_tiles = (UNIT / chunk).clamp(1, self.col_chunks());
+            self.units = self.rows.div_ceil(rows) * self.col_chunks().div_ceil(self.unit_tiles);
+        } else {
+            let tiles = self.row_chunks() * self.col_chunks();
+            self.unit_tiles = (UNIT / (self.tile_rows * self.tile_cols * work)).clamp(1, tiles);
+            self.units = tiles.div_ceil(self.unit_tiles);
+        }
+    }
+
+    /// How many row chunks tiles make.
+    pub fn row_chunks(&self) -> usize {
+        chunks(self.rows, self.row_block, self.tile_rows)
+    }
+
+    /// How many column chunks tiles make.
+    pub fn col_chunks(&self) -> usize {
+        chunks(self.cols, self.col_block, self.tile_cols)
+    }
+
+    /// First and last row of row chunk `i`.
+    pub fn row_chunk(&self, i: usize) -> (usize, usize) {
+        chunk(self.rows, self.row_block, self.tile_rows, i)
+    }
+
+    /// First and last column of column chunk `j`.
+    pub fn col_chunk(&self, j: usize) -> (usize, usize) {
+        chunk(self.cols, self.col_block, self.tile_cols, j)
+    }
+
+    /// End of the row chunk that starts at `row`, when rows end at `end`.
+    pub fn row_end(&self, row: usize, end: usize) -> usize {
+        (row + self.tile_rows).min((row / self.row_block + 1) * self.row_block).min(end)
+    }
+
+    /// End of the column chunk that starts at `col`, when columns end at `end`.
+    pub fn col_end(&self, col: usize, end: usize) -> usize {
+        (col + self.tile_cols).min((col / self.col_block + 1) * self.col_block).min(end)
+    }
+}
+
+/// What the code asks of its tiles.
+fn wants(region: &Region) -> Wants {
+    let any = |test: fn(&Code) -> bool| region.code.iter().any(|i| test(&i.code));
+    let row_store =
+        region.code.iter().any(|i| matches!(i.code, Code::Store(..)) && i.extent == Extent::Row);
+    Wants {
+        whole_rows: row_store || any(|code| matches!(code, Code::Reduce(..) | Code::Cumulative { .. })),
+        accumulates: any(|code| matches!(code, Code::Accumulate(..))),
+    }
+}
+
+/// Size of a piece of `n` at most `most` long, so that the pieces are about equal and, if there
+/// are several, multiples of `multiple`.
+fn even(n: usize, most: usize, multiple: usize) -> usize {
+    if n <= most {
+        return n;
+    }
+    n.div_ceil(n.div_ceil(most)).next_multiple_of(multiple).min(most)
+}
+
+fn chunks(n: usize, block: usize, tile: usize) -> usize {
+    (n / block) * block.div_ceil(tile) + (n % block).div_ceil(tile)
+}
+
+fn chunk(n: usize, block: usize, tile: usize, i: usize) -> (usize, usize) {
+    let per = block.div_ceil(tile);
+    let start = i / per * block + i % per * tile;
+    (start, (start + tile).min((i / per + 1) * block).min(n))
+}
+
+/// Greatest common divisor.
+fn divisor(a: usize, b: usize) -> usize {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}

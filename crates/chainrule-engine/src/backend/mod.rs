@@ -1,0 +1,4 @@
+//! What runs: the reference, obvious and slow, and the CPU backend.
+
+pub mod cpu;
+pub mod reference;

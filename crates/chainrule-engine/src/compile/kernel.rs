@@ -1,0 +1,334 @@
+//! The second form of the compiler: kernels, each an iteration space, strided accesses to
+//! buffers and scalar code. A backend receives nothing else.
+//!
+//! Refuses to know operations by name, gradients, or where a buffer lies in memory.
+
+use crate::tensor::DType;
+use smallvec::SmallVec;
+
+/// Which buffer of the program an access touches: an index into [`super::program::Program::buffers`].
+pub type BufferId = u32;
+/// Strides or sizes, one per axis of a kernel.
+pub type Axes<T> = SmallVec<[T; 6]>;
+
+/// One step of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kernel {
+    /// Scalar code over a row/column space, with reductions along rows and columns.
+    Region(Region),
+    /// A tiled product of two operands, with scalar code on each finished tile.
+    Contract(Box<Contract>),
+    /// `out[index] += update`, in the order of the updates.
+    Scatter(Scatter),
+    /// Overlap-add of windows: the adjoint of reading windows.
+    Fold(Fold),
+    /// Every element of a buffer set to one value.
+    Fill(Fill),
+}
+
+/// How a kernel reaches the elements of a buffer: element `offset + sum(index[i] * strides[i])`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    /// The buffer.
+    pub buffer: BufferId,
+    /// The element type in memory.
+    pub dtype: DType,
+    /// Offset of the first element, in elements.
+    pub offset: isize,
+    /// One stride per axis of the kernel's space, in elements; 0 repeats.
+    pub strides: Axes<isize>,
+}
+
+/// The types a value has while it is computed. bf16 and f16 are widened to `F32`
+/// (and rounded after every operation), bool and u8 are `U8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// 32-bit float.
+    F32,
+    /// 64-bit float.
+    F64,
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer.
+    I64,
+    /// A byte; booleans are 0 or 1.
+    U8,
+}
+
+/// How many elements a value has within a tile of `r` rows and `c` columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// `r x c`, one element per point.
+    Full,
+    /// `r`, one element per row.
+    Row,
+}
+
+/// Scalar code over the space `axes`, whose first `row_axes` axes, flattened, are the rows and
+/// whose other axes, flattened, are the columns.
+///
+/// The code is in static single assignment form: instruction `i` defines value `i`, and is run
+/// for one tile of rows x columns after the other. Where the code reduces along rows, a tile
+/// always holds whole rows. Tiles and units depend on shapes alone, never on the thread count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// Sizes of the space's axes, rows first.
+    pub axes: Axes<usize>,
+    /// How many of `axes` are row axes.
+    pub row_axes: usize,
+    /// What the code reads. Strides are over all `axes`; a `Row` load ignores those of the columns.
+    pub loads: Vec<Access>,
+    /// What the code writes. For [`Code::Accumulate`] see there.
+    pub stores: Vec<Access>,
+    /// The instructions, in order.
+    pub code: Vec<Instruction>,
+    /// Rows one unit of work covers when the code accumulates over rows: unit `u` covers rows
+    /// `u * unit_rows ..`. `None`: the backend chooses.
+    pub unit_rows: Option<usize>,
+}
+
+/// One instruction; it defines the value of its own position in the code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instruction {
+    /// What it computes.
+    pub code: Code,
+    /// The lane type of its result (for stores: of what is stored).
+    pub lane: Lane,
+    /// The extent of its result (for stores: of what is stored).
+    pub extent: Extent,
+}
+
+/// Position of the instruction that defined a value.
+pub type Value = u32;
+
+/// What an instruction computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Code {
+    /// Reads `loads[i]` at every point (`Full`) or row (`Row`), widening to the lane type.
+    Load(usize),
+    /// As `Load`, but the element offset is moved by `index * stride` with an integer value
+    /// `index` (an I64 or I32 lane; of `Row` extent it serves the whole row; a `Full` result may take a `Row`
+    /// or a `Full` index). An index outside `0..limit` is a fault (see [`Fault`]), and reads index 0.
+    LoadAt {
+        /// Which of `loads`.
+        load: usize,
+        /// The value that indexes.
+        index: Value,
+        /// Elements that one step of the index moves.
+        stride: isize,
+        /// How many indices there are.
+        limit: usize,
+        /// Reported with a fault: the number of the node that asked.
+        site: u32,
+    },
+    /// The same number everywhere. Uses `f64` for float lanes and `i64` for integer lanes.
+    Constant(Number),
+    /// The coordinate along one axis of the space, as a number of the lane type.
+    Coordinate(usize),
+    /// Random integers in `0..2^bits`: word `n` of the Philox stream of the key that `loads[key]`
+    /// reads (an i64), where `n = offset + sum(index[i] * strides[i])`.
+    /// See [`crate::tensor::random::word`] for the definition. The lane is I32 for `bits <= 31`, else I64.
+    Random {
+        /// Which of `loads` is the key.
+        key: usize,
+        /// How many bits, 1 to 64 (64: the whole i64, sign included).
+        bits: u32,
+        /// First word.
+        offset: i64,
+        /// Words per step along each axis.
+        strides: Axes<i64>,
+    },
+    /// One operand.
+    Unary(Unary, Value),
+    /// Two operands of the same lane type; comparisons give `U8`.
+    Binary(Binary, Value, Value),
+    /// `if condition { a } else { b }`, the condition of lane `U8`.
+    Select(Value, Value, Value),
+    /// A number of another lane type. Float to integer truncates toward zero and saturates, NaN gives 0;
+    /// anything to bool (`Cast` is emitted as `NotEqual` 0 there) never reaches here.
+    Cast(Value),
+    /// A `Row` value repeated along the columns.
+    Expand(Value),
+    /// A `Full` value reduced along the columns of each row: `Row`.
+    Reduce(Reduction, Value),
+    /// Running sum along the columns, from the last one if `reverse`. `Full`.
+    Cumulative {
+        /// What is summed.
+        value: Value,
+        /// From the last column to the first.
+        reverse: bool,
+    },
+    /// Writes a value to `stores[i]`, narrowing from the lane type to the memory type.
+    Store(usize, Value),
+    /// Reduces a `Full` value over the rows of the unit and writes one row of columns to
+    /// `stores[i]`, whose strides are: one for the unit's number, then one per column axis.
+    Accumulate(usize, Reduction, Value),
+}
+
+/// A literal number in scalar code.
+#[derive(Clone, Copy, Debug)]
+pub enum Number {
+    /// For float lanes. Compared by bits.
+    Float(f64),
+    /// For integer lanes.
+    Integer(i64),
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Number::Float(a), Number::Float(b)) => a.to_bits() == b.to_bits(),
+            (Number::Integer(a), Number::Integer(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// Scalar functions of one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each variant is the function of its name")]
+pub enum Unary {
+    Negate, Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sigmoid, Softplus, Erf, Floor,
+    /// 1 where the operand is zero, else 0 (`U8` lanes): logical not.
+    Not,
+    /// Rounds an f32 to the nearest bf16 and widens it again.
+    RoundBf16,
+    /// Rounds an f32 to the nearest f16 and widens it again.
+    RoundF16,
+}
+
+/// Scalar functions of two operands. Integer arithmetic wraps; integer division truncates toward
+/// zero, and by zero gives 0. `Min` and `Max` give NaN if either operand is NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each variant is the function of its name")]
+pub enum Binary {
+    Add, Subtract, Multiply, Divide, Power, Minimum, Maximum,
+    /// `a - b * floor(a / b)` for floats, the matching rule for integers (sign of the divisor; by zero: 0).
+    Remainder,
+    /// `a * b`, but exactly 0 wherever `a` is 0, even against an infinite or NaN `b`. Derivative
+    /// rules scale with it, so that what has no influence contributes nothing.
+    Scale,
+    Less, Equal, And, Or,
+}
+
+/// How elements are combined by a reduction; always in a fixed order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each variant is the reduction of its name")]
+pub enum Reduction { Sum, Maximum }
+
+/// `out[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]`, where each of the four is
+/// a group of axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contract {
+    /// Sizes of the batch axes.
+    pub batch: Axes<usize>,
+    /// Sizes of the axes only `a` has.
+    pub m: Axes<usize>,
+    /// Sizes of the axes only `b` has.
+    pub n: Axes<usize>,
+    /// Sizes of the axes that are summed over.
+    pub k: Axes<usize>,
+    /// Strides over batch, m, k in this order.
+    pub a: Access,
+    /// Strides over batch, k, n in this order.
+    pub b: Access,
+    /// Strides over [chunk,] batch, m, n in this order (`chunk` only when `k_chunks > 1`).
+    pub out: Access,
+    /// The sum over k is cut in this many chunks, each a result of its own; a later kernel adds them.
+    pub k_chunks: usize,
+    /// Adds to what `out` holds instead of overwriting it.
+    pub accumulate: bool,
+    /// Scalar code run on each finished tile while it is in cache, over the space batch, m (rows),
+    /// n (columns). Load 0 is the product itself (its access is ignored); the product is then not
+    /// written to `out` (but for what the code's stores write).
+    pub epilogue: Option<Region>,
+}
+
+/// `out` is set to zero, then for each batch, for `i` in order: `out[batch, index[batch, i], rest] += updates[batch, i, rest]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scatter {
+    /// Product of the batch axes.
+    pub batch: usize,
+    /// Updates per batch.
+    pub count: usize,
+    /// Destinations per batch.
+    pub limit: usize,
+    /// Elements of each update.
+    pub rest: usize,
+    /// Dense, `[batch, count]`, i64 or i32.
+    pub index: Access,
+    /// Dense, `[batch, count, rest]`.
+    pub updates: Access,
+    /// Dense, `[batch, limit, rest]`.
+    pub out: Access,
+    /// Reported with a fault: the number of the node that asked.
+    pub site: u32,
+}
+
+/// `out[outer, p, rest]` = sum of `input[outer, i, k, rest]` over all `i`, `k` with `i * stride + k * dilation == p`,
+/// for one or more windowed axes `p` at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// Sizes of the axes before the windowed ones.
+    pub outer: Axes<usize>,
+    /// Sizes of the windowed axes in the output.
+    pub sizes: Axes<usize>,
+    /// How many windows there are along each windowed axis.
+    pub counts: Axes<usize>,
+    /// Elements of a window along each windowed axis.
+    pub windows: Axes<usize>,
+    /// Distance between windows.
+    pub strides: Axes<usize>,
+    /// Distance between the elements of a window.
+    pub dilations: Axes<usize>,
+    /// Sizes of the axes after the windowed ones.
+    pub rest: Axes<usize>,
+    /// Strides over outer, counts, windows, rest in this order.
+    pub input: Access,
+    /// Strides over outer, sizes, rest in this order.
+    pub out: Access,
+}
+
+/// Every element set to one number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fill {
+    /// Dense; the first `len` elements from `offset`.
+    pub out: Access,
+    /// How many elements.
+    pub len: usize,
+    /// The number.
+    pub value: Number,
+}
+
+/// What a kernel may report instead of a result: an index that points outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The number of the node that asked.
+    pub site: u32,
+    /// The index found.
+    pub index: i64,
+    /// How many there are.
+    pub limit: usize,
+}
+
+impl Lane {
+    /// The lane type in which elements of `dtype` are computed.
+    pub fn of(dtype: DType) -> Lane {
+        match dtype {
+            DType::F32 | DType::BF16 | DType::F16 => Lane::F32,
+            DType::F64 => Lane::F64,
+            DType::I32 => Lane::I32,
+            DType::I64 => Lane::I64,
+            DType::U8 | DType::Bool => Lane::U8,
+        }
+    }
+
+    /// Bytes of one element.
+    pub fn bytes(self) -> usize {
+        match self {
+            Lane::F32 | Lane::I32 => 4,
+            Lane::F64 | Lane::I64 => 8,
+            Lane::U8 => 1,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! What models are written with: functions over the operations, which inherit every derivative.

@@ -1,0 +1,204 @@
+//! The operations a graph is made of: each with its shape rule, derivative, lifting rule and
+//! obvious evaluation.
+//!
+//! Operations know no backend and no transform. What users call (softmax, convolution, ...) are
+//! functions over these, in [`crate::functions`], and inherit every derivative.
+
+pub mod array;
+pub mod contract;
+pub mod elementwise;
+pub mod index;
+pub mod linear;
+pub mod movement;
+pub mod reduce;
+pub mod samples;
+pub mod source;
+pub mod structure;
+pub mod window;
+
+use crate::tensor::{Error, ErrorKind, Tensor, Type};
+pub use array::{Array, Values};
+pub use contract::Einsum;
+pub use elementwise::{Binary, Cast, Select, Unary};
+pub use index::{Gather, ScatterAdd};
+pub use linear::{Derivative, LinearMap};
+pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Reverse, Slice};
+pub use reduce::{CumulativeSum, Max, Sum};
+pub use source::{Constant, Input, Iota, Random, Scalar};
+use std::sync::Arc;
+pub use structure::{Barrier, Custom, CustomRule, StopGradient};
+pub use window::{Fold, Window};
+
+/// The contract of an operation. It has no default methods: an operation without a rule does not
+/// compile.
+pub trait Operation {
+    /// Its name in messages and pictures.
+    fn name(&self) -> &'static str;
+
+    /// The type of the result, or what does not fit.
+    fn infer(&self, inputs: &[&Type]) -> Result<Type, Error>;
+
+    /// The derivative of `node`, an application of this operation, by its input number `input`.
+    fn derivative(&self, node: &Tensor, input: usize) -> Derivative;
+
+    /// This operation over one more, leading axis of `size`, carried by the inputs that are
+    /// `batched` (at least one is) and by the result.
+    fn lift(&self, batched: &[bool], size: usize) -> Lift;
+
+    /// The result, computed in the most obvious way, floats in f64. The caller rounds.
+    fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values;
+}
+
+/// How an operation is applied to batched inputs.
+pub enum Lift {
+    /// After inputs without the leading axis have been repeated along it.
+    Uniform(Op),
+    /// To the inputs as they are, batched or not.
+    Mixed(Op),
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident),* $(,)?) => {
+        /// Any operation.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Op {
+            $($(#[$doc])* $variant($variant),)*
+            /// A mistake; see [`Tensor::error`].
+            Poison(PoisonedBy),
+        }
+
+        impl Op {
+            /// The names of all kinds of operations, elementwise functions as `Unary`, `Binary`.
+            pub const KINDS: &[&str] = &[$(stringify!($variant)),*];
+
+            /// The operation's contract.
+            pub fn rules(&self) -> &dyn Operation {
+                match self {
+                    $(Op::$variant(op) => op,)*
+                    Op::Poison(op) => op,
+                }
+            }
+        }
+
+        $(impl From<$variant> for Op {
+            fn from(op: $variant) -> Op { Op::$variant(op) }
+        })*
+    };
+}
+
+operations! {
+    /// A leaf: data, or a placeholder for it.
+    Input,
+    /// The same number everywhere.
+    Constant,
+    /// Coordinates along an axis.
+    Iota,
+    /// Random integers from a key.
+    Random,
+    /// A function of one operand, element by element.
+    Unary,
+    /// A function of two operands, element by element.
+    Binary,
+    /// One of two operands, element by element.
+    Select,
+    /// Another element type.
+    Cast,
+    /// The same elements in the same order, other axes.
+    Reshape,
+    /// Axes in another order.
+    Permute,
+    /// New axes along which elements repeat.
+    Broadcast,
+    /// A regular part.
+    Slice,
+    /// Zeros around and between.
+    Pad,
+    /// Axes run backwards.
+    Reverse,
+    /// Tensors laid end to end.
+    Concat,
+    /// Patches.
+    Window,
+    /// Patches added up where they overlap.
+    Fold,
+    /// Axes summed away.
+    Sum,
+    /// Axes reduced to their maximum.
+    Max,
+    /// Running sum.
+    CumulativeSum,
+    /// Products summed over shared labels.
+    Einsum,
+    /// Parts picked by index.
+    Gather,
+    /// Parts added up by index.
+    ScatterAdd,
+    /// The value without its history.
+    StopGradient,
+    /// A value that waits for another.
+    Barrier,
+    /// A value with a derivative of its own.
+    Custom,
+}
+
+impl Operation for Op {
+    fn name(&self) -> &'static str {
+        self.rules().name()
+    }
+    fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
+        self.rules().infer(inputs)
+    }
+    fn derivative(&self, node: &Tensor, input: usize) -> Derivative {
+        self.rules().derivative(node, input)
+    }
+    fn lift(&self, batched: &[bool], size: usize) -> Lift {
+        self.rules().lift(batched, size)
+    }
+    fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values {
+        self.rules().evaluate(inputs, ty)
+    }
+}
+
+/// What a poisoned tensor holds.
+#[derive(Clone, Debug)]
+pub struct PoisonedBy(pub Arc<Error>);
+
+impl PartialEq for PoisonedBy {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+impl Eq for PoisonedBy {}
+impl std::hash::Hash for PoisonedBy {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl Operation for PoisonedBy {
+    fn name(&self) -> &'static str {
+        "poison"
+    }
+    fn infer(&self, _: &[&Type]) -> Result<Type, Error> {
+        Err(Error::clone(&self.0))
+    }
+    fn derivative(&self, _: &Tensor, _: usize) -> Derivative {
+        Derivative::Cut("a mistake has no derivative")
+    }
+    fn lift(&self, _: &[bool], _: usize) -> Lift {
+        Lift::Mixed(Op::Poison(self.clone()))
+    }
+    fn evaluate(&self, _: &[&Array], _: &Type) -> Values {
+        Values::Float(Vec::new())
+    }
+}
+
+/// A shape error of the operation called `name`.
+pub(crate) fn shape_error(name: &str, message: String) -> Error {
+    Error::new(ErrorKind::Shape, name, message)
+}
+
+/// A dtype error of the operation called `name`.
+pub(crate) fn dtype_error(name: &str, message: String) -> Error {
+    Error::new(ErrorKind::DType, name, message)
+}

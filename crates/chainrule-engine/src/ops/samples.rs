@@ -1,0 +1,1 @@
+//! Sample inputs of every operation, for the generated tests.

@@ -1,0 +1,135 @@
+//! `+ - * /`, negation and remainder on every mix of `Tensor`, `&Tensor` and numbers, with
+//! NumPy's broadcasting, and `! & |` on bool tensors. Numbers are f64 or i32: one type of each kind,
+//! so that a literal needs no suffix.
+
+use super::Tensor;
+use super::shape::broadcast_shapes;
+use crate::ops::{Binary, Operation, Unary, shape_error};
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Rem, Sub};
+
+impl Tensor {
+    /// Records a function of two operands after broadcasting them to one shape.
+    #[track_caller]
+    pub(crate) fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Tensor {
+        if a.shape() == b.shape() {
+            return Tensor::record(op, [a.clone(), b.clone()]);
+        }
+        if let Some(poisoned) = [a, b].into_iter().find(|t| t.error().is_some()) {
+            return poisoned.clone();
+        }
+        match broadcast_shapes(a.shape(), b.shape()) {
+            Ok(shape) => Tensor::record(op, [a.broadcast_to(shape.clone()), b.broadcast_to(shape)]),
+            Err((x, y)) => {
+                let message = format!("shapes {:?} and {:?} do not broadcast ({x} against {y})", a.shape(), b.shape());
+                Tensor::poison(shape_error(op.name(), message))
+            }
+        }
+    }
+
+    /// Records a function of a tensor and a number, which takes the tensor's element type.
+    #[track_caller]
+    pub(crate) fn with_number(op: Binary, a: &Tensor, number: f64, number_first: bool) -> Tensor {
+        if a.error().is_some() {
+            return a.clone();
+        }
+        let number = Tensor::full(a.shape(), number, a.dtype());
+        if number_first { Tensor::binary(op, &number, a) } else { Tensor::binary(op, a, &number) }
+    }
+}
+
+macro_rules! operator {
+    ($($trait:ident $method:ident $op:ident),*) => {$(
+        impl $trait<&Tensor> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other) }
+        }
+        impl $trait<Tensor> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, self, &other) }
+        }
+        impl $trait<&Tensor> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, other) }
+        }
+        impl $trait<Tensor> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, &other) }
+        }
+        operator!(@number $trait $method $op: f64 i32);
+    )*};
+    (@number $trait:ident $method:ident $op:ident: $($number:ty)*) => {$(
+        impl $trait<$number> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, number: $number) -> Tensor { Tensor::with_number(Binary::$op, self, number as f64, false) }
+        }
+        impl $trait<$number> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, number: $number) -> Tensor { Tensor::with_number(Binary::$op, &self, number as f64, false) }
+        }
+        impl $trait<&Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, tensor: &Tensor) -> Tensor { Tensor::with_number(Binary::$op, tensor, self as f64, true) }
+        }
+        impl $trait<Tensor> for $number {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, tensor: Tensor) -> Tensor { Tensor::with_number(Binary::$op, &tensor, self as f64, true) }
+        }
+    )*};
+}
+operator!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder);
+
+macro_rules! logical {
+    ($($trait:ident $method:ident $op:ident),*) => {$(
+        impl $trait<&Tensor> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other) }
+        }
+        impl $trait<Tensor> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, &other) }
+        }
+    )*};
+}
+logical!(BitAnd bitand And, BitOr bitor Or);
+
+impl Neg for &Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        Tensor::record(Unary::Negate, [self.clone()])
+    }
+}
+
+impl Neg for Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        Tensor::record(Unary::Negate, [self])
+    }
+}
+
+impl Not for &Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn not(self) -> Tensor {
+        Tensor::record(Unary::Not, [self.clone()])
+    }
+}
+
+impl Not for Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn not(self) -> Tensor {
+        Tensor::record(Unary::Not, [self])
+    }
+}

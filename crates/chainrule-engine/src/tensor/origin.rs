@@ -1,0 +1,121 @@
+//! Where a node comes from: the user's source line and the scope that was open there.
+//!
+//! The open scope is kept per thread. It is a label and nothing else: no value, shape or
+//! derivative ever depends on it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// The source line and scope that made a node.
+#[derive(Clone)]
+pub struct Origin {
+    location: &'static Location<'static>,
+    scope: Option<Arc<str>>,
+    backward: bool,
+}
+
+#[derive(Default)]
+struct Labels {
+    scope: Option<Arc<str>>,
+    /// While a transformation runs, nodes belong to the line of the node it transforms.
+    transformed: Option<Origin>,
+}
+
+thread_local! {
+    static LABELS: RefCell<Labels> = const { RefCell::new(Labels { scope: None, transformed: None }) };
+}
+
+/// Runs `body` with `name` appended to the scope: nodes made inside carry `outer.name`.
+///
+/// ```
+/// use chainrule_engine::{scope, Tensor};
+/// let y = scope("encoder", || scope("fc1", || Tensor::zeros([2, 3]).matmul(&Tensor::zeros([4, 5]))));
+/// assert!(y.eval().unwrap_err().to_string().ends_with("in scope encoder.fc1"));
+/// ```
+pub fn scope<R>(name: &str, body: impl FnOnce() -> R) -> R {
+    let outer = LABELS.with_borrow_mut(|labels| {
+        let inner: Arc<str> = match &labels.scope {
+            Some(outer) => format!("{outer}.{name}").into(),
+            None => name.into(),
+        };
+        labels.scope.replace(inner)
+    });
+    let _restore = Restore(Some(move |labels: &mut Labels| labels.scope = outer));
+    body()
+}
+
+/// Runs a derivative rule: every node it makes belongs to `origin`, marked as backward.
+pub(crate) fn on_behalf_of<R>(origin: &Origin, body: impl FnOnce() -> R) -> R {
+    recorded_as(Origin { backward: true, ..origin.clone() }, body)
+}
+
+/// Runs a transformation of a node: every node it makes belongs to `origin`.
+pub(crate) fn recorded_as<R>(origin: Origin, body: impl FnOnce() -> R) -> R {
+    let outer = LABELS.with_borrow_mut(|labels| labels.transformed.replace(origin));
+    let _restore = Restore(Some(move |labels: &mut Labels| labels.transformed = outer));
+    body()
+}
+
+/// Puts the labels back when a scope ends, also by unwinding.
+struct Restore<F: FnOnce(&mut Labels)>(Option<F>);
+
+impl<F: FnOnce(&mut Labels)> Drop for Restore<F> {
+    fn drop(&mut self) {
+        if let Some(restore) = self.0.take() {
+            LABELS.with_borrow_mut(restore);
+        }
+    }
+}
+
+impl Origin {
+    /// The origin of a node recorded by the line at `location`.
+    pub(crate) fn here(location: &'static Location<'static>) -> Origin {
+        LABELS.with_borrow(|labels| match &labels.transformed {
+            Some(origin) => origin.clone(),
+            None => Origin { location, scope: labels.scope.clone(), backward: false },
+        })
+    }
+
+    /// The source file, as the compiler names it.
+    pub fn file(&self) -> &'static str {
+        self.location.file()
+    }
+
+    /// The line in the source file, from 1.
+    pub fn line(&self) -> u32 {
+        self.location.line()
+    }
+
+    /// The scope, such as `encoder.2.attention`, if one was open.
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// Whether a derivative rule made the node, on behalf of this line.
+    pub fn is_backward(&self) -> bool {
+        self.backward
+    }
+
+    /// `file:line`.
+    pub fn place(&self) -> impl fmt::Display + '_ {
+        struct Place<'a>(&'a Origin);
+        impl fmt::Display for Place<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}:{}", self.0.file(), self.0.line())
+            }
+        }
+        Place(self)
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.place())?;
+        if let Some(scope) = &self.scope {
+            write!(f, " ({scope})")?;
+        }
+        if self.backward { f.write_str(" backward") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,109 @@
+//! Shapes, and the arithmetic on shapes that several operations share.
+
+use super::dtype::DType;
+use smallvec::SmallVec;
+
+/// The sizes of a tensor's axes, outermost first.
+pub type Shape = SmallVec<[usize; 4]>;
+
+/// What is known of a tensor before it is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Type {
+    /// Sizes of the axes.
+    pub shape: Shape,
+    /// Type of the elements.
+    pub dtype: DType,
+}
+
+impl Type {
+    /// A type.
+    pub fn new(shape: impl Into<Shape>, dtype: DType) -> Type {
+        Type { shape: shape.into(), dtype }
+    }
+
+    /// The number of elements, or `None` if it or the number of bytes exceeds `isize::MAX`.
+    pub fn checked_len(&self) -> Option<usize> {
+        checked_product(&self.shape)
+            .filter(|len| len.checked_mul(self.dtype.bytes()).is_some_and(|bytes| bytes <= isize::MAX as usize))
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.shape.contains(&0)
+    }
+}
+
+/// The product of sizes, unless it overflows. A zero anywhere gives zero.
+pub fn checked_product(sizes: &[usize]) -> Option<usize> {
+    if sizes.contains(&0) {
+        return Some(0);
+    }
+    sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
+}
+
+/// The shape that NumPy's rule gives for two operands, or the first pair of sizes that do not fit.
+pub fn broadcast_shapes(a: &[usize], b: &[usize]) -> Result<Shape, (usize, usize)> {
+    let rank = a.len().max(b.len());
+    let size = |shape: &[usize], axis: usize| match (axis + shape.len()).checked_sub(rank) {
+        Some(own) => shape[own],
+        None => 1,
+    };
+    (0..rank)
+        .map(|axis| match (size(a, axis), size(b, axis)) {
+            (x, y) if x == y => Ok(x),
+            (1, y) => Ok(y),
+            (x, 1) => Ok(x),
+            (x, y) => Err((x, y)),
+        })
+        .collect()
+}
+
+/// Row-major strides of a dense tensor, in elements.
+pub fn dense_strides(shape: &[usize]) -> SmallVec<[isize; 6]> {
+    let mut strides: SmallVec<[isize; 6]> = SmallVec::from_elem(0, shape.len());
+    let mut step = 1isize;
+    for axis in (0..shape.len()).rev() {
+        strides[axis] = step;
+        step = step.saturating_mul(shape[axis].max(1) as isize);
+    }
+    strides
+}
+
+/// An axis as people write it, negative from the end, as an index; `None` if there is none.
+pub fn resolve_axis(axis: isize, rank: usize) -> Option<usize> {
+    let resolved = if axis < 0 { axis + rank as isize } else { axis };
+    (0..rank as isize).contains(&resolved).then_some(resolved as usize)
+}
+
+/// Calls `visit` with the coordinates of every element, last axis fastest.
+pub fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
+    if shape.contains(&0) {
+        return;
+    }
+    let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, shape.len());
+    loop {
+        visit(&index);
+        let mut axis = shape.len();
+        loop {
+            if axis == 0 {
+                return;
+            }
+            axis -= 1;
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+}
+
+/// The position of coordinates in a dense tensor.
+pub fn flat_index(shape: &[usize], index: &[usize]) -> usize {
+    shape.iter().zip(index).fold(0, |flat, (&size, &i)| flat * size + i)
+}

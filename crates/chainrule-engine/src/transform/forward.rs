@@ -1,0 +1,90 @@
+//! Forward mode: how outputs move when inputs do, as more graph.
+
+use super::walk::Walk;
+use crate::ops::{Derivative, Op, Operation};
+use crate::tensor::origin::on_behalf_of;
+use crate::tensor::{Error, ErrorKind, Result, Tensor};
+
+/// The product of the Jacobian of the outputs by `wrt` with tangents (one per `wrt`, of its
+/// shape): one tensor per output, of its shape.
+///
+/// # Errors
+/// If a tangent is not of its tensor's shape, or an output does not depend on any of `wrt`, or
+/// only through a cut.
+///
+/// ```
+/// use chainrule_engine::{Tensor, transform::jvp};
+/// let x = Tensor::from([1.0, 2.0]);
+/// let y = &x * &x;
+/// let dy = jvp(&[&y], &[&x], &[&Tensor::from([1.0, 10.0])])?;
+/// assert_eq!(dy[0].to_vec::<f32>()?, [2.0, 40.0]);
+/// # Ok::<(), chainrule_engine::Error>(())
+/// ```
+#[track_caller]
+pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+    outputs.iter().chain(wrt).chain(tangents_of_wrt).try_for_each(|t| t.check())?;
+    for (x, tangent) in wrt.iter().zip(tangents_of_wrt) {
+        if x.ty() != tangent.ty() {
+            let message = format!("a tangent of {:?} {} for a tensor of {:?} {}", tangent.shape(), tangent.dtype(), x.shape(), x.dtype());
+            return Err(Error::new(ErrorKind::Shape, "jvp", message).at(x.origin()));
+        }
+    }
+    let oldest = wrt.iter().map(|x| x.id()).min().unwrap_or(u64::MAX);
+    let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);
+    let depends = walk.depending_on(wrt);
+    let mut tangents: Vec<Option<Tensor>> = vec![None; walk.nodes.len()];
+    let mut cut: Option<(&Tensor, &'static str)> = None;
+    let mut zero = vec![false; walk.nodes.len()];
+    for (at, node) in walk.nodes.iter().enumerate().filter(|&(at, _)| depends[at]) {
+        if let Some(given) = wrt.iter().position(|x| x.is(node)) {
+            tangents[at] = Some(tangents_of_wrt[given].clone());
+            continue;
+        }
+        let moving = |k: &usize| walk.find(&node.inputs()[*k]).and_then(|i| tangents[i].clone());
+        let mut sum: Option<Tensor> = None;
+        on_behalf_of(node.origin(), || -> Result<()> {
+            if let Op::Custom(custom) = node.op() {
+                let given: Vec<Option<Tensor>> = (1..node.inputs().len()).map(|k| moving(&k)).collect();
+                sum = super::custom::tangent(custom, node, &given)?;
+                return Ok(());
+            }
+            for k in 0..node.inputs().len() {
+                let from = walk.find(&node.inputs()[k]);
+                let Some(tangent) = moving(&k) else {
+                    zero[at] |= from.is_some_and(|i| zero[i]);
+                    continue;
+                };
+                match node.op().derivative(node, k) {
+                    Derivative::Linear(map) => {
+                        let moved = map.apply(&tangent);
+                        sum = Some(match sum.take() {
+                            Some(sum) => sum + moved,
+                            None => moved,
+                        });
+                    }
+                    Derivative::Zero | Derivative::Custom => zero[at] = true,
+                    Derivative::Cut(reason) => drop(cut.get_or_insert((node, reason))),
+                }
+            }
+            Ok(())
+        })?;
+        tangents[at] = sum;
+    }
+    let result = |output: &&Tensor| {
+        let at = walk.find(output);
+        match at.and_then(|at| tangents[at].clone()) {
+            Some(tangent) => tangent.check().map(|()| tangent),
+            None if at.is_some_and(|at| zero[at]) => Ok(output.zeros_like()),
+            None => Err(disconnected(output, cut)),
+        }
+    };
+    outputs.iter().map(result).collect()
+}
+
+fn disconnected(output: &Tensor, cut: Option<(&Tensor, &'static str)>) -> Error {
+    let message = match cut {
+        Some((node, reason)) => format!("no tangent reaches this output: the path is cut by `{}` at {} ({reason})", node.op().name(), node.origin().place()),
+        None => "this output does not depend on what moves".to_string(),
+    };
+    Error::new(ErrorKind::Disconnected, "jvp", message).at(output.origin())
+}

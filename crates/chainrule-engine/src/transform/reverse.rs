@@ -1,0 +1,192 @@
+//! Reverse mode: the gradient of one number by any number of tensors, as more graph.
+//!
+//! Loud by default: a gradient that would be missing is an error that names the line that cut the
+//! path. Zeros must be asked for.
+
+use super::walk::Walk;
+use crate::ops::{Custom, Derivative, Op, Operation};
+use crate::tensor::origin::on_behalf_of;
+use crate::tensor::{Error, ErrorKind, Result, Tensor};
+
+impl Tensor {
+    /// The gradient of this scalar by each tensor in `wrt`, each of that tensor's shape.
+    ///
+    /// The gradients are recorded, not computed: they can be differentiated again, and are
+    /// evaluated together with whatever else is.
+    ///
+    /// # Errors
+    /// If this tensor is not a scalar, or does not depend on one of `wrt`, or only through a cut
+    /// (`detach`, a comparison, an integer cast): the message names the line of the cut.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let x = Tensor::from([1.0, 2.0, 3.0]);
+    /// let loss = (&x * &x * &x).sum();
+    /// let first = &loss.grad(&[&x])?[0];
+    /// let second = &first.sum().grad(&[&x])?[0];
+    /// assert_eq!(first.to_vec::<f32>()?, [3.0, 12.0, 27.0]);
+    /// assert_eq!(second.to_vec::<f32>()?, [6.0, 12.0, 18.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn grad(&self, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+        scalar("grad", self)?;
+        vjp(&[self], &[&self.ones_like()], wrt)
+    }
+
+    /// As [`Tensor::grad`], but zeros for what this scalar does not depend on.
+    #[track_caller]
+    pub fn grad_or_zeros(&self, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+        scalar("grad", self)?;
+        let found = cotangents(&[self], &[&self.ones_like()], wrt)?;
+        Ok(found.into_iter().zip(wrt).map(|(found, x)| found.unwrap_or_else(|_| x.zeros_like())).collect())
+    }
+}
+
+/// A function's value and its gradient by each of its arguments.
+///
+/// ```
+/// use chainrule_engine::{Tensor, transform::value_and_grad};
+/// let (y, dy) = value_and_grad(|x| x[0].square().sum(), &[&Tensor::from([3.0, 4.0])])?;
+/// assert_eq!(y.item()?, 25.0);
+/// assert_eq!(dy[0].to_vec::<f32>()?, [6.0, 8.0]);
+/// # Ok::<(), chainrule_engine::Error>(())
+/// ```
+#[track_caller]
+pub fn value_and_grad(function: impl FnOnce(&[&Tensor]) -> Tensor, arguments: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)> {
+    let value = function(arguments);
+    let gradient = value.grad(arguments)?;
+    Ok((value, gradient))
+}
+
+/// The product of cotangents (one per output, of its shape) with the Jacobian of the outputs by
+/// `wrt`: one tensor per `wrt`, of its shape.
+///
+/// # Errors
+/// As [`Tensor::grad`]; also if a cotangent is not of its output's shape and type.
+#[track_caller]
+pub fn vjp(outputs: &[&Tensor], cotangents_of_outputs: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
+    cotangents(outputs, cotangents_of_outputs, wrt)?.into_iter().collect()
+}
+
+#[track_caller]
+fn scalar(operation: &str, tensor: &Tensor) -> Result<()> {
+    tensor.check()?;
+    if tensor.rank() != 0 {
+        let message = format!("the gradient of a tensor of shape {:?} needs one number: reduce it with `sum` or `mean`, or use `vjp`", tensor.shape());
+        return Err(Error::new(ErrorKind::Shape, operation, message).at(tensor.origin()));
+    }
+    if !tensor.dtype().is_float() {
+        return Err(Error::new(ErrorKind::DType, operation, format!("{} has no derivative", tensor.dtype())).at(tensor.origin()));
+    }
+    Ok(())
+}
+
+/// Cotangents as they gather at each node while the graph is walked from its end.
+struct Backward<'a> {
+    walk: &'a Walk,
+    depends: Vec<bool>,
+    /// The sum of the contributions so far.
+    sums: Vec<Option<Tensor>>,
+    /// Reached, if only through a derivative that is declared zero.
+    reached: Vec<bool>,
+    /// The first cut met, with its reason.
+    cut: Option<(Tensor, &'static str)>,
+}
+
+#[track_caller]
+fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Result<Tensor>>> {
+    outputs.iter().chain(seeds).chain(wrt).try_for_each(|t| t.check())?;
+    let oldest = wrt.iter().map(|x| x.id()).min().unwrap_or(u64::MAX);
+    // What was recorded before every x cannot depend on one.
+    let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);
+    let n = walk.nodes.len();
+    let depends = walk.depending_on(wrt);
+    let mut backward = Backward { walk: &walk, depends, sums: vec![None; n], reached: vec![false; n], cut: None };
+    for (output, seed) in outputs.iter().zip(seeds) {
+        if output.ty() != seed.ty() {
+            let message = format!("a cotangent of {:?} {} for an output of {:?} {}", seed.shape(), seed.dtype(), output.shape(), output.dtype());
+            return Err(Error::new(ErrorKind::Shape, "vjp", message).at(output.origin()));
+        }
+        if let Some(at) = walk.find(output) {
+            backward.add(at, (*seed).clone());
+        }
+    }
+    for at in (0..n).rev() {
+        if backward.depends[at] && backward.reached[at] {
+            backward.step(at)?;
+        }
+    }
+    wrt.iter().map(|x| backward.result(x, outputs)).map(Ok).collect()
+}
+
+impl Backward<'_> {
+    fn add(&mut self, at: usize, contribution: Tensor) {
+        self.reached[at] = true;
+        self.sums[at] = Some(match self.sums[at].take() {
+            Some(sum) => sum + contribution,
+            None => contribution,
+        });
+    }
+
+    /// Passes a node's cotangent on to its inputs.
+    fn step(&mut self, at: usize) -> Result<()> {
+        let node = &self.walk.nodes[at];
+        let cotangent = self.sums[at].clone();
+        if let (Op::Custom(custom), Some(cotangent)) = (node.op(), &cotangent) {
+            return self.custom(custom, node, cotangent);
+        }
+        for (k, input) in node.inputs().iter().enumerate() {
+            let Some(to) = self.walk.find(input).filter(|&to| self.depends[to]) else { continue };
+            let Some(cotangent) = &cotangent else {
+                self.reached[to] = true;
+                continue;
+            };
+            on_behalf_of(node.origin(), || match node.op().derivative(node, k) {
+                Derivative::Linear(map) => {
+                    let contribution = map.adjoint(cotangent);
+                    self.add(to, contribution);
+                }
+                Derivative::Zero | Derivative::Custom => self.reached[to] = true,
+                Derivative::Cut(reason) => drop(self.cut.get_or_insert_with(|| (node.clone(), reason))),
+            });
+        }
+        Ok(())
+    }
+
+    fn custom(&mut self, custom: &Custom, node: &Tensor, cotangent: &Tensor) -> Result<()> {
+        let inputs = &node.inputs()[1..];
+        let contributions = on_behalf_of(node.origin(), || super::custom::apply_rule(custom, inputs, node, cotangent))?;
+        for (input, contribution) in inputs.iter().zip(contributions) {
+            let Some(to) = self.walk.find(input).filter(|&to| self.depends[to]) else { continue };
+            match contribution {
+                Some(contribution) => {
+                    contribution.check()?;
+                    on_behalf_of(node.origin(), || self.add(to, contribution));
+                }
+                None => drop(self.cut.get_or_insert_with(|| (node.clone(), "the custom rule gives none for this input"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradient gathered at `x`, or why there is none.
+    fn result(&self, x: &Tensor, outputs: &[&Tensor]) -> Result<Tensor> {
+        let at = self.walk.find(x);
+        if let Some(sum) = at.and_then(|at| self.sums[at].clone()) {
+            return sum.check().map(|()| sum);
+        }
+        if at.is_some_and(|at| self.reached[at]) {
+            return Ok(x.zeros_like());
+        }
+        let output = outputs.first().map_or(x, |output| *output);
+        let what = format!("the {} made at {}", x.op().name(), x.origin().place());
+        let message = match (&self.cut, at) {
+            (Some((node, reason)), Some(_)) => {
+                format!("no gradient reaches {what}: the path is cut by `{}` at {} ({reason})", node.op().name(), node.origin().place())
+            }
+            _ => format!("the output does not depend on {what}; use `grad_or_zeros` if that is meant"),
+        };
+        Err(Error::new(ErrorKind::Disconnected, "grad", message).at(output.origin()))
+    }
+}

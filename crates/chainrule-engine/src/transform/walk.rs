@@ -1,0 +1,77 @@
+//! The nodes of a graph in the order they were recorded, without recursion.
+
+use crate::tensor::Tensor;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Hashes node numbers, which are distinct already.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte as u64));
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+/// A map from node numbers.
+pub type IdMap<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
+
+/// Nodes in the order of recording: inputs before what uses them.
+pub struct Walk {
+    /// The nodes.
+    pub nodes: Vec<Tensor>,
+    /// Position in `nodes` by node number.
+    pub position: IdMap<u32>,
+}
+
+impl Walk {
+    /// All nodes that `roots` depend on and `enter` admits, with the roots.
+    pub fn new<'a>(roots: impl IntoIterator<Item = &'a Tensor>, enter: impl Fn(&Tensor) -> bool) -> Walk {
+        let mut nodes: Vec<Tensor> = Vec::new();
+        let mut position: IdMap<u32> = IdMap::default();
+        for root in roots {
+            if position.insert(root.id(), 0).is_none() {
+                nodes.push(root.clone());
+            }
+        }
+        let mut next = 0;
+        while next < nodes.len() {
+            // Inputs are appended to the list that is being walked: every node is visited once.
+            for i in 0..nodes[next].inputs().len() {
+                let input = &nodes[next].inputs()[i];
+                if !position.contains_key(&input.id()) && enter(input) {
+                    position.insert(input.id(), 0);
+                    nodes.push(input.clone());
+                }
+            }
+            next += 1;
+        }
+        nodes.sort_unstable_by_key(Tensor::id);
+        for (i, node) in nodes.iter().enumerate() {
+            position.insert(node.id(), i as u32);
+        }
+        Walk { nodes, position }
+    }
+
+    /// Where a node is, if it was reached.
+    pub fn find(&self, tensor: &Tensor) -> Option<usize> {
+        self.position.get(&tensor.id()).map(|&at| at as usize)
+    }
+
+    /// For each node, whether it is one of `sources` or depends on one.
+    pub fn depending_on(&self, sources: &[&Tensor]) -> Vec<bool> {
+        let mut depends = vec![false; self.nodes.len()];
+        sources.iter().filter_map(|source| self.find(source)).for_each(|at| depends[at] = true);
+        for at in 0..self.nodes.len() {
+            depends[at] |= self.nodes[at].inputs().iter().any(|input| self.find(input).is_some_and(|i| depends[i]));
+        }
+        depends
+    }
+}
