@@ -12,4 +12,6 @@ pub mod tensor;
 pub mod transform;
 
 
+pub use backend::Runtime;
+pub use compile::step::Step;
 pub use tensor::{DType, Data, Element, Error, ErrorKind, Origin, Result, Rng, Tensor, scope};

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use chainrule::spelling::nearest;
 
-use super::error::{ExpressionError, ExpressionProblem as Problem};
+use super::error::{ExpressionError, ExpressionProblem as Problem, character_start};
 use super::functions::find_constant;
 use super::lexer::{Token, TokenKind, tokens};
 use super::{Expression, LONGEST_SOURCE};
@@ -76,7 +76,7 @@ struct List<'a> {
 impl<'a> List<'a> {
     fn new(source: &'a str) -> Result<List<'a>, ExpressionError> {
         if source.len() > LONGEST_SOURCE {
-            let end = source.floor_char_boundary(LONGEST_SOURCE);
+            let end = character_start(source, LONGEST_SOURCE);
             return Err(ExpressionError::new(Problem::TooLong, end..end));
         }
         let tokens = tokens(source)?;

@@ -108,8 +108,8 @@ impl ExpressionError {
     /// `source` is the text that was being read: the expression or the list beside it. Only the
     /// line of the place is shown, and of a long line only the part around it.
     pub fn render(&self, source: &str) -> String {
-        let start = source.floor_char_boundary(self.span.start);
-        let end = source.floor_char_boundary(self.span.end).max(start);
+        let start = character_start(source, self.span.start);
+        let end = character_start(source, self.span.end).max(start);
         let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = source[start..]
             .find('\n')
@@ -134,6 +134,15 @@ impl ExpressionError {
             self.problem.advice(),
         )
     }
+}
+
+/// The start of the character that the byte `at` lies in, or the end of a shorter text.
+pub(super) fn character_start(source: &str, at: usize) -> usize {
+    let mut start = at.min(source.len());
+    while !source.is_char_boundary(start) {
+        start -= 1;
+    }
+    start
 }
 
 /// One column wide and harmless on a terminal.

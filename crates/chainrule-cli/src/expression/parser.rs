@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::error::{ExpressionError, ExpressionProblem as Problem};
+use super::error::{ExpressionError, ExpressionProblem as Problem, character_start};
 use super::functions::{find_constant, find_function};
 use super::lexer::{Token, TokenKind, tokens};
 use super::{
@@ -20,7 +20,7 @@ use super::{
 /// The error knows the place; [`ExpressionError::render`] shows it under the source.
 pub fn parse(source: &str) -> Result<Expression, ExpressionError> {
     if source.len() > LONGEST_SOURCE {
-        let end = source.floor_char_boundary(LONGEST_SOURCE);
+        let end = character_start(source, LONGEST_SOURCE);
         return Err(ExpressionError::new(Problem::TooLong, end..end));
     }
     let mut parser = Parser {

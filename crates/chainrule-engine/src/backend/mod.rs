@@ -2,3 +2,6 @@
 
 pub mod cpu;
 pub mod reference;
+pub mod runtime;
+
+pub use runtime::Runtime;

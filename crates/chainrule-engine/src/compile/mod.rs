@@ -1,2 +1,18 @@
 //! From a graph to a program, by small passes.
+//!
+//! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `view` turns
+//! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `schedule` orders them
+//! in waves and places buffers in memory.
+
+pub mod emit;
+pub mod fuse;
+pub mod graph;
 pub mod kernel;
+pub mod lower;
+pub mod product;
+pub mod program;
+pub mod rules;
+pub mod schedule;
+pub mod simplify;
+pub mod step;
+pub mod view;

@@ -1,1 +1,173 @@
 //! What models are written with: functions over the operations, which inherit every derivative.
+//!
+//! What NumPy and PyTorch have as a method of an array is a method of [`Tensor`] here; layers,
+//! convolutions and losses are functions. None of them computes anything or has a derivative rule
+//! of its own. Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
+
+pub mod activation;
+pub mod attention;
+pub mod conv;
+pub mod embedding;
+pub mod loss;
+pub mod norm;
+pub mod pool;
+pub mod reduction;
+pub mod softmax;
+
+pub use attention::{AttentionOptions, attention, attention_weights};
+pub use conv::{
+    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Layout, Padding,
+    conv_transpose1d, conv_transpose2d, conv1d, conv2d,
+};
+pub use embedding::embedding;
+pub use norm::{BatchNormalized, batch_norm, batch_norm_with, group_norm, layer_norm, rms_norm};
+pub use pool::{Pool1dOptions, Pool2dOptions, PoolOptions, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d};
+
+use crate::ops::movement::Axes;
+use crate::ops::{Broadcast, Max, Sum, dtype_error, shape_error};
+use crate::tensor::origin::recorded_as;
+use crate::tensor::shape::resolve_axis;
+use crate::tensor::{DType, Error, ErrorKind, Origin, Shape, Tensor};
+use std::panic::Location;
+
+/// Runs `body` so that every node it records belongs to the line of the user's call.
+#[track_caller]
+fn recorded<R>(body: impl FnOnce() -> R) -> R {
+    recorded_as(Origin::here(Location::caller()), body)
+}
+
+/// Records `body` of a float tensor; poisons with the function's own name otherwise.
+#[track_caller]
+fn of_floats(name: &str, x: &Tensor, body: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    match refuse_unless_float(name, x) {
+        Some(mistake) => mistake,
+        None => recorded(|| body(x)),
+    }
+}
+
+/// As [`of_floats`], computed in f32 where the elements are f16 or bf16.
+#[track_caller]
+fn of_wide_floats(name: &str, x: &Tensor, body: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+    of_floats(name, x, |x| body(&wide(x)).cast(x.dtype()))
+}
+
+/// The tensor in a type that sums can be taken in.
+fn wide(x: &Tensor) -> Tensor {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x.clone(),
+    }
+}
+
+/// The poisoned tensor to return instead of a function of something that is not float.
+#[track_caller]
+fn refuse_unless_float(name: &str, x: &Tensor) -> Option<Tensor> {
+    if x.error().is_some() {
+        return Some(x.clone());
+    }
+    let message = || format!("takes floats, not {}; convert with `cast`", x.dtype());
+    (!x.dtype().is_float()).then(|| Tensor::poison(dtype_error(name, message())))
+}
+
+/// The first mistake among the inputs.
+fn first_mistake(inputs: &[&Tensor]) -> Option<Tensor> {
+    inputs.iter().find(|t| t.error().is_some()).map(|&t| t.clone())
+}
+
+/// The poisoned tensor to return instead of a function of inputs that are not floats of one type.
+#[track_caller]
+fn refuse_mixed(name: &str, inputs: &[&Tensor]) -> Option<Tensor> {
+    first_mistake(inputs).or_else(|| inputs.first().and_then(|first| refuse_unless_float(name, first))).or_else(|| {
+        let other = inputs.iter().find(|t| t.dtype() != inputs[0].dtype())?;
+        let message = format!("{} with {}; convert one of them with `cast`", inputs[0].dtype(), other.dtype());
+        Some(Tensor::poison(dtype_error(name, message)))
+    })
+}
+
+/// A tensor that stands for shapes that do not fit.
+#[track_caller]
+fn misfit(name: &str, message: String) -> Tensor {
+    Tensor::poison(shape_error(name, message))
+}
+
+/// A tensor that stands for an argument outside what is allowed.
+#[track_caller]
+fn disallowed(name: &str, message: String) -> Tensor {
+    Tensor::poison(Error::new(ErrorKind::Argument, name, message))
+}
+
+/// Axes as people write them, resolved and ascending, or the poisoned tensor to return.
+#[track_caller]
+fn resolve_axes(name: &str, x: &Tensor, axes: &[isize]) -> Result<Axes, Tensor> {
+    if x.error().is_some() {
+        return Err(x.clone());
+    }
+    let mut resolved = Axes::new();
+    for &axis in axes {
+        match resolve_axis(axis, x.rank()) {
+            Some(at) if !resolved.contains(&at) => resolved.push(at),
+            Some(at) => return Err(misfit(name, format!("axis {at} of {:?} is listed twice", x.shape()))),
+            None => return Err(misfit(name, format!("axis {axis} of {:?}", x.shape()))),
+        }
+    }
+    resolved.sort_unstable();
+    Ok(resolved)
+}
+
+/// How many elements go into one result of a reduction.
+fn count(x: &Tensor, axes: &Axes) -> usize {
+    axes.iter().map(|&axis| x.shape()[axis]).product()
+}
+
+/// The sum over axes, which are removed.
+fn sum(x: &Tensor, axes: &Axes) -> Tensor {
+    if axes.is_empty() { x.clone() } else { Tensor::record(Sum(axes.clone()), [x.clone()]) }
+}
+
+/// The maximum over axes, which are removed.
+fn max(x: &Tensor, axes: &Axes) -> Tensor {
+    if axes.is_empty() { x.clone() } else { Tensor::record(Max(axes.clone()), [x.clone()]) }
+}
+
+/// The mean over axes, which are removed.
+fn mean(x: &Tensor, axes: &Axes) -> Tensor {
+    if axes.is_empty() { x.clone() } else { sum(x, axes) / count(x, axes) as f64 }
+}
+
+/// A reduced tensor repeated along the axes it lost: one node, the adjoint of a sum.
+fn spread(reduced: &Tensor, axes: &Axes, shape: &[usize]) -> Tensor {
+    if axes.is_empty() {
+        return reduced.clone();
+    }
+    let sizes = axes.iter().map(|&axis| shape[axis]).collect();
+    Tensor::record(Broadcast { axes: axes.clone(), sizes }, [reduced.clone()])
+}
+
+/// A vector with one number per index of `axis`, repeated along all other axes of `shape`.
+fn spread_channel(vector: &Tensor, axis: usize, shape: &[usize]) -> Tensor {
+    spread(vector, &(0..shape.len()).filter(|&i| i != axis).collect(), shape)
+}
+
+/// The shape with the axes reduced to size 1.
+fn kept_shape(shape: &[usize], axes: &Axes) -> Shape {
+    (0..shape.len()).map(|axis| if axes.contains(&axis) { 1 } else { shape[axis] }).collect()
+}
+
+/// The indices `start..stop` of one axis.
+fn part(x: &Tensor, axis: usize, start: usize, stop: usize) -> Tensor {
+    let mut slice = crate::ops::Slice {
+        start: Axes::from_elem(0, x.rank()),
+        stop: x.shape().into(),
+        step: Axes::from_elem(1, x.rank()),
+    };
+    slice.start[axis] = start;
+    slice.stop[axis] = stop;
+    Tensor::record(slice, [x.clone()])
+}
+
+/// The square root of something that is not negative, with derivative 0 at 0 instead of infinity.
+fn safe_sqrt(x: &Tensor) -> Tensor {
+    let zero = x.zeros_like();
+    let at_zero = x.equal(&zero);
+    at_zero.select(&zero, &at_zero.select(&x.ones_like(), x).sqrt())
+}

@@ -3,6 +3,7 @@
 use super::data::Data;
 use super::dtype::Element;
 use super::{Error, ErrorKind, Result, Tensor};
+use crate::backend::Runtime;
 use crate::ops::shape_error;
 use std::sync::Arc;
 
@@ -18,12 +19,20 @@ impl Tensor {
 
     /// Computes several values as one program, which shares what they have in common.
     pub fn eval_all(tensors: &[&Tensor]) -> Result<()> {
+        Tensor::eval_all_on(Runtime::shared(), tensors)
+    }
+
+    /// As [`Tensor::eval_all`], on a team of threads of the caller's. The values have the same bits
+    /// on any.
+    pub fn eval_all_on(runtime: &Runtime, tensors: &[&Tensor]) -> Result<()> {
         tensors.iter().try_for_each(|tensor| tensor.check())?;
-        let missing: Vec<&Tensor> = tensors.iter().copied().filter(|tensor| tensor.value().is_none()).collect();
+        let mut missing: Vec<&Tensor> = tensors.iter().copied().filter(|tensor| tensor.value().is_none()).collect();
+        missing.sort_unstable_by_key(|tensor| tensor.id());
+        missing.dedup_by_key(|tensor| tensor.id());
         if missing.is_empty() {
             return Ok(());
         }
-        for (tensor, data) in missing.iter().zip(crate::backend::reference::evaluate(&missing)?) {
+        for (tensor, data) in missing.iter().zip(runtime.evaluate(&missing)?) {
             tensor.set_value(Arc::new(data));
         }
         Ok(())

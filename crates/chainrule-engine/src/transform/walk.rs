@@ -34,6 +34,19 @@ pub struct Walk {
 impl Walk {
     /// All nodes that `roots` depend on and `enter` admits, with the roots.
     pub fn new<'a>(roots: impl IntoIterator<Item = &'a Tensor>, enter: impl Fn(&Tensor) -> bool) -> Walk {
+        Walk::collect(roots, enter, |_| false)
+    }
+
+    /// All nodes that `roots` depend on, but not what nodes that `stop` depend on.
+    pub fn stopping_at<'a>(roots: impl IntoIterator<Item = &'a Tensor>, stop: impl Fn(&Tensor) -> bool) -> Walk {
+        Walk::collect(roots, |_| true, stop)
+    }
+
+    fn collect<'a>(
+        roots: impl IntoIterator<Item = &'a Tensor>,
+        enter: impl Fn(&Tensor) -> bool,
+        stop: impl Fn(&Tensor) -> bool,
+    ) -> Walk {
         let mut nodes: Vec<Tensor> = Vec::new();
         let mut position: IdMap<u32> = IdMap::default();
         for root in roots {
@@ -44,7 +57,8 @@ impl Walk {
         let mut next = 0;
         while next < nodes.len() {
             // Inputs are appended to the list that is being walked: every node is visited once.
-            for i in 0..nodes[next].inputs().len() {
+            let inputs = if stop(&nodes[next]) { 0 } else { nodes[next].inputs().len() };
+            for i in 0..inputs {
                 let input = &nodes[next].inputs()[i];
                 if !position.contains_key(&input.id()) && enter(input) {
                     position.insert(input.id(), 0);

@@ -222,3 +222,19 @@ fn a_single_peak_stays_visible() {
         );
     }
 }
+
+#[test]
+fn steep_lines_have_no_gaps() {
+    for values in [[0.0, 1.0], [1.0, 0.0]] {
+        for style in [Style::Ascii, Style::Braille] {
+            let steep = Curve {
+                width: 24,
+                height: 100,
+                style,
+                ..curve(&values)
+            };
+            let cells = cells(&steep.draw(), 100);
+            assert!(cells.iter().all(|line| line.iter().any(|&c| c != ' ')));
+        }
+    }
+}

@@ -1,1 +1,15 @@
-//! The CPU backend.
+//! The CPU backend: five kinds of kernels, a team of threads, vector instructions chosen at run time.
+//!
+//! Refuses to know operations by name, gradients, or where a buffer comes from.
+
+pub mod contract;
+pub mod executor;
+pub mod fault;
+pub mod fold;
+pub mod level;
+mod loops;
+pub mod math;
+pub mod region;
+pub mod scatter;
+pub mod team;
+pub mod tiling;

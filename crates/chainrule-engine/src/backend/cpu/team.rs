@@ -93,11 +93,7 @@ impl Team {
     pub fn run<F: Fn(Member<'_>) + Sync>(&self, work: F) -> Result<(), TeamPanic> {
         let shared = &*self.shared;
         if shared.count == 1 || shared.busy.swap(true, Acquire) {
-            return catch_unwind(AssertUnwindSafe(|| work(Member::alone()))).map_err(|payload| {
-                TeamPanic {
-                    message: message_of(payload),
-                }
-            });
+            return Team::alone(work);
         }
         shared.open(&work);
         shared.take_part(0, &work);
@@ -111,6 +107,15 @@ impl Team {
         };
         shared.busy.store(false, Release);
         cause.map_or(Ok(()), |message| Err(TeamPanic { message }))
+    }
+
+    /// Runs `work` on the calling thread as a team of one; nobody is woken.
+    ///
+    /// # Errors
+    /// When `work` panics.
+    pub fn alone<F: Fn(Member<'_>)>(work: F) -> Result<(), TeamPanic> {
+        let message = |payload| TeamPanic { message: message_of(payload) };
+        catch_unwind(AssertUnwindSafe(|| work(Member::alone()))).map_err(message)
     }
 }
 

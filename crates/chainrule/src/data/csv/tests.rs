@@ -306,3 +306,20 @@ fn damaged_files_never_panic() {
         }
     }
 }
+
+#[test]
+fn the_separator_is_the_one_that_the_first_line_has_most_of() {
+    let cases: [(&str, u8); 8] = [
+        ("", b','),
+        ("alone", b','),
+        ("a;b,c;d", b';'),
+        ("a,b;c", b','),
+        ("a\tb", b'\t'),
+        ("\"a,b,c\";d", b';'),
+        ("\"two\nlines\";b;c\n1,2,3,4", b';'),
+        ("a;b\n1,2,3,4", b';'),
+    ];
+    for (start, expected) in cases {
+        assert_eq!(delimiter_of(start.as_bytes()), expected, "{start:?}");
+    }
+}

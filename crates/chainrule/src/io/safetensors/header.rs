@@ -185,7 +185,7 @@ impl Place {
                 found,
             });
         }
-        if false {
+        if end > data_length {
             return Err(TensorProblem::BeyondFile {
                 tensor: tensor(),
                 end,

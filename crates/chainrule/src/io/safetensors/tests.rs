@@ -144,7 +144,11 @@ fn lengths_of_headers_are_checked_before_memory_is_asked_for() {
 #[test]
 fn headers_that_are_not_the_expected_json_are_refused() {
     let deep = "[".repeat(100_000);
-    let shape = format!(r#"{{"w":{{"shape":[{}1]}}}}"#, "1,".repeat(MOST_AXES));
+    // Valid but for one axis too many.
+    let shape = format!(
+        r#"{{"w":{{"dtype":"U8","shape":[{}1],"data_offsets":[0,1]}}}}"#,
+        "1,".repeat(MOST_AXES)
+    );
     let headers = [
         "",
         " {}",

@@ -4,7 +4,7 @@
 
 use super::Call;
 use super::blocks::{Isa, SMALL, map1, map2, map3, splat};
-use super::elements::{Number, Op1, Op2};
+use super::elements::{Near, Number, Op1, Op2};
 
 /// Pointer to the elements of row `row`.
 macro_rules! row {
@@ -26,6 +26,42 @@ pub unsafe fn unary<I: Isa, O: Op1>(call: &Call) {
         let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
         // SAFETY: the caller's.
         unsafe { map1::<I, O::A, O::D>(call.cols, to, a, |x| O::apply::<I>(x)) }
+    }
+}
+
+/// `to = op(a)`, with a second look at blocks that hold elements for which the vector formula
+/// fails.
+///
+/// # Safety
+/// As [`Call`] says, with the operation's types.
+#[inline(always)]
+pub unsafe fn unary_near<I: Isa, O: Near>(call: &Call) {
+    for r in 0..call.rows {
+        let to: *mut O::D = row!(call.to, call.to_stride, r);
+        let a: *const O::A = row!(call.a, call.a_stride, r);
+        let mut i = 0;
+        while i < call.cols {
+            let part = (call.cols - i).min(SMALL);
+            // SAFETY: the caller's; `i` stays below `cols` by the size of the block.
+            unsafe {
+                let source = I::read_part(a.add(i), part);
+                let mut result = [O::D::default(); SMALL];
+                let mut far = 0;
+                for j in 0..SMALL {
+                    result[j] = O::apply::<I>(source[j]);
+                    far |= O::is_far(source[j]) as u32;
+                }
+                if far != 0 {
+                    for j in 0..SMALL {
+                        if O::is_far(source[j]) {
+                            result[j] = O::far(source[j]);
+                        }
+                    }
+                }
+                I::write_part(to.add(i), part, &result);
+            }
+            i += part;
+        }
     }
 }
 

@@ -287,8 +287,45 @@ macro_rules! float_op1 {
         }
     )*};
 }
-float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sigmoid sigmoid Softplus softplus Erf erf
-           Sin sin Cos cos);
+float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sigmoid sigmoid Softplus softplus Erf erf);
+
+/// A function with a vector formula near zero, and another for the few elements far from it.
+pub trait Near: Op1 {
+    /// Whether the vector formula fails.
+    fn is_far(a: Self::A) -> bool;
+    /// The function where it does.
+    fn far(a: Self::A) -> Self::D;
+}
+
+macro_rules! near_op1 {
+    ($($name:ident $whole:ident $near:ident $far:ident)*) => {$(
+        near_op1!(@ $name $whole $near $far f32 single);
+        near_op1!(@ $name $whole $near $far f64 double);
+        #[doc = concat!("`", stringify!($whole), "` of a float.")]
+        pub struct $name<T>(PhantomData<T>);
+    )*};
+    (@ $name:ident $whole:ident $near:ident $far:ident $type:ident $math:ident) => {
+        impl Op1 for $name<$type> {
+            type A = $type;
+            type D = $type;
+            #[inline(always)]
+            fn apply<I: Isa>(a: $type) -> $type {
+                if I::FMA { $math::$near::<true>(a) } else { $math::$near::<false>(a) }
+            }
+        }
+        impl Near for $name<$type> {
+            #[inline(always)]
+            fn is_far(a: $type) -> bool {
+                a.abs() > $math::NEAR
+            }
+            #[inline(always)]
+            fn far(a: $type) -> $type {
+                $math::$far(a)
+            }
+        }
+    };
+}
+near_op1!(Sin sin sin_near sin_far Cos cos cos_near cos_far);
 
 macro_rules! exact_op1 {
     ($($name:ident $function:ident)*) => {$(

@@ -164,6 +164,12 @@ macro_rules! level {
             }
 
             $(#[target_feature(enable = $features)])?
+            unsafe fn unary_near<O: Near>(call: &Call) {
+                // SAFETY: the caller's; the machine has the level.
+                unsafe { drive::unary_near::<Isa, O>(call) }
+            }
+
+            $(#[target_feature(enable = $features)])?
             unsafe fn binary_both<O: Op2>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::binary_both::<Isa, O>(call) }
@@ -243,8 +249,8 @@ macro_rules! level {
                     Unary::Log1p => lanes!(lane, floats T => unary::<Log1p<T>>),
                     Unary::Expm1 => lanes!(lane, floats T => unary::<Expm1<T>>),
                     Unary::Sqrt => lanes!(lane, floats T => unary::<Sqrt<T>>),
-                    Unary::Sin => lanes!(lane, floats T => unary::<Sin<T>>),
-                    Unary::Cos => lanes!(lane, floats T => unary::<Cos<T>>),
+                    Unary::Sin => lanes!(lane, floats T => unary_near::<Sin<T>>),
+                    Unary::Cos => lanes!(lane, floats T => unary_near::<Cos<T>>),
                     Unary::Tanh => lanes!(lane, floats T => unary::<Tanh<T>>),
                     Unary::Sigmoid => lanes!(lane, floats T => unary::<Sigmoid<T>>),
                     Unary::Softplus => lanes!(lane, floats T => unary::<Softplus<T>>),

@@ -80,13 +80,18 @@ fn reduce<const FMA: bool>(x: f64, extra: f64) -> Reduced {
     let high = fma::<FMA>(-n_float, LN_2_HIGH, x);
     let low = fma::<FMA>(-n_float, LN_2_LOW, extra);
     let r = high + low;
-    Reduced { n, n_float, r, rest: (high - r) + low }
+    Reduced {
+        n,
+        n_float,
+        r,
+        rest: (high - r) + low,
+    }
 }
 
 /// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`.
 #[inline(always)]
 fn exp_rest<const FMA: bool>(r: f64) -> f64 {
-    polynomial!(FMA, r; 
+    polynomial!(FMA, r;
         0.5, 0.16666666666666677, 0.041666666666666505, 0.008333333333321515,
         0.0013888888888963509, 0.00019841269886476285, 2.4801587171068113e-05,
         2.75572438051239e-06, 2.7557403257570266e-07, 2.5109194795002727e-08,
@@ -100,7 +105,7 @@ fn exp_normal<const FMA: bool>(x: f64) -> f64 {
     (fma::<FMA>(r * r, exp_rest::<FMA>(r), r) + 1.0) * power_of_two(n)
 }
 
-/// e^x. Error at most EXP_ULP. Underflows gradually, overflows to infinity.
+/// e^x. Error up to 1.1 ULP. Underflows gradually, overflows to infinity.
 #[inline(always)]
 pub fn exp<const FMA: bool>(x: f64) -> f64 {
     exp_sum::<FMA>(x, 0.0)
@@ -116,12 +121,17 @@ fn exp_sum<const FMA: bool>(x: f64, extra: f64) -> f64 {
     scale(fma::<FMA>(r * r, exp_rest::<FMA>(r), r) + 1.0, n)
 }
 
-/// e^x - 1, exact in sign at zero. Error at most EXPM1_ULP.
+/// e^x - 1, exact in sign at zero. Error up to 1.6 ULP.
 #[inline(always)]
 pub fn expm1<const FMA: bool>(x: f64) -> f64 {
     let inner = if x > 710.0 { 710.0 } else { x };
     let inner = if inner < -40.0 { -40.0 } else { inner };
-    let Reduced { n, n_float, r, rest } = reduce::<FMA>(inner, 0.0);
+    let Reduced {
+        n,
+        n_float,
+        r,
+        rest,
+    } = reduce::<FMA>(inner, 0.0);
     let value = r + fma::<FMA>(r * r, exp_rest::<FMA>(r), rest);
     // 2^n (value + 1) - 1, halved on the way because 2^1024 is no f64.
     let scale = power_of_two(n.wrapping_sub(1));
@@ -134,7 +144,7 @@ pub fn expm1<const FMA: bool>(x: f64) -> f64 {
 #[inline(always)]
 fn log_rest<const FMA: bool>(f: f64) -> f64 {
     let square = f * f;
-    let cubic = polynomial!(FMA, f; 
+    let cubic = polynomial!(FMA, f;
         0.3333333333333314, -0.24999999999987976, 0.20000000000066612, -0.16666666669826033,
         0.1428571428009424, -0.12499999691430001, 0.11111111147368999, -0.10000015206731953,
         0.09090923935748375, -0.08332913532705788, 0.07691529735435639, -0.07149439551359092,
@@ -162,11 +172,18 @@ fn exponent_float(raised: u64) -> f64 {
 #[inline(always)]
 fn split_any(x: f64) -> (f64, f64) {
     let small = x < f64::MIN_POSITIVE;
-    let (raised, mantissa) = split(if small { x * 18_014_398_509_481_984.0 } else { x });
-    (exponent_float(raised) - if small { 54.0 } else { 0.0 }, mantissa)
+    let (raised, mantissa) = split(if small {
+        x * 18_014_398_509_481_984.0
+    } else {
+        x
+    });
+    (
+        exponent_float(raised) - if small { 54.0 } else { 0.0 },
+        mantissa,
+    )
 }
 
-/// Natural logarithm: -inf at zero, NaN below. Error at most LOG_ULP.
+/// Natural logarithm: -inf at zero, NaN below. Error up to 0.9 ULP.
 #[inline(always)]
 pub fn log<const FMA: bool>(x: f64) -> f64 {
     let (k, mantissa) = split_any(x);
@@ -198,7 +215,7 @@ fn log_pair<const FMA: bool>(high: f64, low: f64) -> f64 {
     fma::<FMA>(k, LN_2_HIGH, f + rest)
 }
 
-/// log(1 + x): -inf at -1, NaN below, -0 at -0. Error at most LOG1P_ULP.
+/// log(1 + x): -inf at -1, NaN below, -0 at -0. Error up to 1.3 ULP.
 #[inline(always)]
 pub fn log1p<const FMA: bool>(x: f64) -> f64 {
     let (sum, low) = sum_with_error(1.0, x);
@@ -206,12 +223,12 @@ pub fn log1p<const FMA: bool>(x: f64) -> f64 {
     log_ends(sum, value).copysign(x)
 }
 
-/// Hyperbolic tangent. Error at most TANH_ULP.
+/// Hyperbolic tangent. Error up to 1.3 ULP.
 #[inline(always)]
 pub fn tanh<const FMA: bool>(x: f64) -> f64 {
     let size = x.abs();
     let z = size * size;
-    let rest = polynomial!(FMA, z; 
+    let rest = polynomial!(FMA, z;
         -0.333333333333323, 0.13333333333166425, -0.053968253874954374, 0.02186948594775421,
         -0.008863194137906621, 0.0035917167162972975, -0.001453201863225627,
         0.0005790923414485265, -0.00021022858837473074, 5.0969866574767876e-05);
@@ -222,8 +239,8 @@ pub fn tanh<const FMA: bool>(x: f64) -> f64 {
     value.copysign(x)
 }
 
-/// Logistic function 1 / (1 + e^-x), down to subnormal results. Error at most
-/// SIGMOID_ULP.
+/// Logistic function 1 / (1 + e^-x), down to subnormal results. Error up to
+/// 1.8 ULP.
 #[inline(always)]
 pub fn sigmoid<const FMA: bool>(x: f64) -> f64 {
     // Both parts of the fraction carry a factor 2^-60, so that e^-x overflows
@@ -238,7 +255,7 @@ pub fn sigmoid<const FMA: bool>(x: f64) -> f64 {
 }
 
 /// log(1 + e^x), near `x` for large `x` and near e^x for very negative `x`.
-/// Its derivative is [`sigmoid`]. Error at most SOFTPLUS_ULP.
+/// Its derivative is [`sigmoid`]. Error up to 1.6 ULP.
 #[inline(always)]
 pub fn softplus<const FMA: bool>(x: f64) -> f64 {
     let decay = exp::<FMA>(-x.abs());
@@ -255,13 +272,13 @@ pub fn softplus<const FMA: bool>(x: f64) -> f64 {
     linear + bend
 }
 
-/// Error function (2 / sqrt(pi)) * integral of e^(-t^2) from 0 to x. Error at
-/// most ERF_ULP.
+/// Error function (2 / sqrt(pi)) * integral of e^(-t^2) from 0 to x. Error up
+/// to 1.2 ULP.
 #[inline(always)]
 pub fn erf<const FMA: bool>(x: f64) -> f64 {
     let size = x.abs();
     let z = size * size;
-    let rest = polynomial!(FMA, z; 
+    let rest = polynomial!(FMA, z;
         0.1283791670955126, -0.37612638903183715, 0.11283791670952945, -0.02686617064465488,
         0.00522397762005281, -0.0008548326662773312, 0.00012055317636708529,
         -1.4925219100013252e-05, 1.6453989892012815e-06, -1.6263961221939967e-07,
@@ -269,7 +286,7 @@ pub fn erf<const FMA: bool>(x: f64) -> f64 {
     let near = fma::<FMA>(size, rest, size);
     // Beyond: 1 - e^(log erfc), whose exponent is itself a polynomial.
     let clamped = if size > 5.95 { 5.95 } else { size };
-    let exponent = polynomial!(FMA, clamped; 
+    let exponent = polynomial!(FMA, clamped;
         -8.673230842244065e-08, -1.1283782518004035, -0.6366242196068063, -0.10275948194114458,
         0.01910245095854901, 0.00024494986566590577, -0.0017293374076479523,
         0.0006066444192407055, -2.1057475193808878e-05, -8.339433965465314e-05,
@@ -299,17 +316,21 @@ fn reduce_angle<const FMA: bool>(x: f64) -> Angle {
     let (third, last) = sum_with_error(second, -n * f64::from_bits(0x3ba3_198a_2e00_0000));
     let low = fma::<FMA>(-n, 8.4784276603689e-32, error + last);
     let r = third + low;
-    Angle { quarter: shifted.to_bits(), r, rest: low - (r - third) }
+    Angle {
+        quarter: shifted.to_bits(),
+        r,
+        rest: low - (r - third),
+    }
 }
 
 /// sin(r + rest) and cos(r + rest) for `|r|` up to pi / 4.
 #[inline(always)]
 fn sin_cos<const FMA: bool>(r: f64, rest: f64) -> (f64, f64) {
     let z = r * r;
-    let sine = polynomial!(FMA, z; 
+    let sine = polynomial!(FMA, z;
         -0.16666666666666632, 0.008333333333322316, -0.00019841269829725774,
         2.7557313662248616e-06, -2.505075329319033e-08, 1.5896506543708576e-10);
-    let cosine = polynomial!(FMA, z; 
+    let cosine = polynomial!(FMA, z;
         0.0416666666666666, -0.0013888888888873992, 2.48015872893959e-05,
         -2.7557314326298985e-07, 2.0875719594204898e-09, -1.135945048625148e-11);
     let sine = r + fma::<FMA>(r * z, sine, rest);
@@ -319,8 +340,8 @@ fn sin_cos<const FMA: bool>(r: f64, rest: f64) -> (f64, f64) {
     (sine, cosine)
 }
 
-/// sin(x) for `|x|` up to [`NEAR`] (beyond it the result is worthless). Error
-/// at most SIN_ULP.
+/// sin(x) for `|x|` up to [`NEAR`] (beyond it the result is worthless). Error up
+/// to 0.9 ULP.
 #[inline(always)]
 pub fn sin_near<const FMA: bool>(x: f64) -> f64 {
     let Angle { quarter, r, rest } = reduce_angle::<FMA>(x);
@@ -331,8 +352,8 @@ pub fn sin_near<const FMA: bool>(x: f64) -> f64 {
     if x == 0.0 { x } else { value }
 }
 
-/// cos(x) for `|x|` up to [`NEAR`] (beyond it the result is worthless). Error
-/// at most COS_ULP.
+/// cos(x) for `|x|` up to [`NEAR`] (beyond it the result is worthless). Error up
+/// to 0.9 ULP.
 #[inline(always)]
 pub fn cos_near<const FMA: bool>(x: f64) -> f64 {
     let Angle { quarter, r, rest } = reduce_angle::<FMA>(x);
@@ -345,14 +366,22 @@ pub fn cos_near<const FMA: bool>(x: f64) -> f64 {
 /// not vectorise: use [`sin_slice`].
 #[inline(always)]
 pub fn sin<const FMA: bool>(x: f64) -> f64 {
-    if x.abs() <= NEAR { sin_near::<FMA>(x) } else { sin_far(x) }
+    if x.abs() <= NEAR {
+        sin_near::<FMA>(x)
+    } else {
+        sin_far(x)
+    }
 }
 
 /// cos(x) for any `x`; NaN at infinity. It branches, so a loop over it does
 /// not vectorise: use [`cos_slice`].
 #[inline(always)]
 pub fn cos<const FMA: bool>(x: f64) -> f64 {
-    if x.abs() <= NEAR { cos_near::<FMA>(x) } else { cos_far(x) }
+    if x.abs() <= NEAR {
+        cos_near::<FMA>(x)
+    } else {
+        cos_far(x)
+    }
 }
 
 /// sin(x) beyond [`NEAR`], by the standard library.
@@ -415,7 +444,7 @@ fn is_integer(size: f64) -> bool {
 
 /// x^y with the special cases of IEEE 754 (`pow`): x^0 = 1^y = 1 even for NaN,
 /// NaN for a negative base and a fractional power, signed zeros and infinities
-/// for odd integer powers. Error at most POW_ULP.
+/// for odd integer powers. Error up to 1.2 ULP.
 #[inline(always)]
 pub fn pow<const FMA: bool>(x: f64, y: f64) -> f64 {
     let size = x.abs();
@@ -427,14 +456,26 @@ pub fn pow<const FMA: bool>(x: f64, y: f64) -> f64 {
     let error = fma::<FMA>(power, low, product_error::<FMA>(power, high, product));
     let value = exp_sum::<FMA>(product, error);
 
-    let end = if (size == 0.0) == (y < 0.0) { f64::INFINITY } else { 0.0 };
-    let value = if (size == 0.0) | (size == f64::INFINITY) { end } else { value };
+    let end = if (size == 0.0) == (y < 0.0) {
+        f64::INFINITY
+    } else {
+        0.0
+    };
+    let value = if (size == 0.0) | (size == f64::INFINITY) {
+        end
+    } else {
+        value
+    };
     let whole = is_integer(y_size);
     let odd = whole & !is_integer(0.5 * y_size);
     let sign = if odd { x.to_bits() & (1 << 63) } else { 0 };
     let value = f64::from_bits(value.to_bits() | sign);
     let undefined = (x < 0.0) & (x > f64::NEG_INFINITY) & !whole;
-    let value = if undefined | x.is_nan() | y.is_nan() { f64::NAN } else { value };
+    let value = if undefined | x.is_nan() | y.is_nan() {
+        f64::NAN
+    } else {
+        value
+    };
     if (y == 0.0) | (x == 1.0) { 1.0 } else { value }
 }
 
@@ -456,7 +497,9 @@ fn log_wide<const FMA: bool>(x: f64) -> (f64, f64) {
 
     let z = s * s;
     let z_low = fma::<FMA>(2.0 * s, s_low, product_error::<FMA>(s, s, z));
-    let tail = z * z * polynomial!(FMA, z; 
+    let tail = z
+        * z
+        * polynomial!(FMA, z;
         0.1999999999999999, 0.14285714285722576, 0.11111111108763676, 0.090909094357197,
         0.0769227839691314, 0.06668160202059759, 0.05837378802473006, 0.05994761379738947);
     let third = z * THIRD;

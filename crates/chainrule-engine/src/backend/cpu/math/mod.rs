@@ -15,7 +15,8 @@
 //!
 //! Errors are stated in ULP: multiples of the distance between neighbouring
 //! floats at the exact result. They were measured, not proven: for f32 against
-//! f64 over the whole range, for f64 against numbers of 60 digits.
+//! f64 at every 61st of all bit patterns, for f64 against figures of many digits
+//! at some 15 thousand points a function, with `FMA` and without.
 //!
 //! This module refuses to set floating-point flags, to keep the payload or the
 //! sign of a NaN, and to honour any rounding but to-nearest-even.

@@ -18,14 +18,14 @@
 //!
 //! Refuses to know operations by name, threads, or where buffers come from.
 
+mod gather;
+#[cfg(test)]
+mod oracle;
 mod path;
 mod plan;
 mod run;
 mod shape;
 mod slots;
-
-#[cfg(test)]
-mod oracle;
 #[cfg(test)]
 mod tests;
 

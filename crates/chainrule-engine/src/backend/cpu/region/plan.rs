@@ -8,7 +8,9 @@ use super::Needs;
 use super::path::{Path, fits, line};
 use super::shape::Shape;
 use super::slots;
-use crate::compile::kernel::{Access, Code, Extent, Instruction, Lane, Number, Reduction, Region};
+use crate::compile::kernel::{
+    Access, Binary, Code, Extent, Instruction, Lane, Number, Reduction, Region, Unary,
+};
 use crate::tensor::DType;
 
 /// Along which directions of a tile a value varies.
@@ -77,11 +79,41 @@ pub enum Work {
     /// Copies to memory.
     Store(usize, Loop),
     /// Copies from memory, moved by an index.
-    LoadAt { path: usize, dtype: DType, index: Lane, stride: isize, limit: usize, site: u32 },
-    /// Coordinates or random words, numbered by a path.
-    Sequence { path: usize, run: SequenceLoop, key: Option<usize>, bits: u32 },
+    LoadAt(Box<Indexed>),
+    /// Coordinates or random words.
+    Sequence(Box<Numbered>),
     /// Onto accumulators.
     Accumulate(Loop),
+}
+
+/// A load that is moved by an index.
+#[derive(Clone, Debug)]
+pub struct Indexed {
+    /// The path of index 0.
+    pub path: usize,
+    /// The type in memory.
+    pub dtype: DType,
+    /// The type of the index.
+    pub index: Lane,
+    /// Bytes that one step of the index moves.
+    pub stride: isize,
+    /// How many indices there are.
+    pub limit: usize,
+    /// Reported with a fault.
+    pub site: u32,
+}
+
+/// Elements made from their position.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    /// The path whose offsets are the numbers.
+    pub path: usize,
+    /// The loop that turns numbers into elements.
+    pub run: SequenceLoop,
+    /// The path of the key of random words.
+    pub key: Option<usize>,
+    /// How many bits of each word.
+    pub bits: u32,
 }
 
 /// One step. `to`, `a`, `b` and `c` are numbers of values.
@@ -96,7 +128,9 @@ pub struct Step {
     /// Operands, `NO_VALUE` where there is none.
     pub operands: [u32; 3],
     /// Bytes of an element of the result and of each operand that has one element per point, else 0.
-    pub widths: [isize; 4],
+    pub widths: [u8; 4],
+    /// Estimated picoseconds for each element of four bytes.
+    pub cost: u16,
 }
 
 /// Stands for an operand that is not there.
@@ -132,6 +166,8 @@ pub struct Accumulator {
 
 /// A region ready to run.
 pub struct Plan {
+    /// The loops of the chosen level.
+    pub table: &'static Table,
     /// Rows, columns, tiles, units.
     pub shape: Shape,
     /// Where accesses lie.
@@ -167,7 +203,9 @@ impl Plan {
             table: table(level),
             names: Vec::with_capacity(region.code.len()),
             stores: Vec::new(),
+            repeated: Vec::new(),
             plan: Plan {
+                table: table(level),
                 shape,
                 paths: Vec::new(),
                 values: Vec::new(),
@@ -193,30 +231,33 @@ impl Plan {
         plan
     }
 
-    /// Nanoseconds: vector loops take about 0.06 ns per byte of lane and element, functions ten
-    /// times that; each step of a tile has a call.
+    /// The loop that copies values of a lane.
+    pub fn same(&self, lane: Lane) -> Loop {
+        (self.table.cast)(lane, lane)
+    }
+
+    /// Nanoseconds on one thread: a call for each step and tile, the elements of each step, and
+    /// the traffic of values that lie in memory.
     fn estimate(&self) -> f64 {
         let shape = &self.shape;
         if shape.units == 0 {
             return 0.0;
         }
         let tiles = (shape.row_chunks() * shape.col_chunks()) as f64;
-        let points = shape.rows as f64 * shape.cols as f64;
+        let elements = |class: Class| match (class.rows, class.cols) {
+            (true, true) => shape.rows as f64 * shape.cols as f64,
+            (true, false) => shape.rows as f64,
+            (false, true) => tiles * shape.tile_cols as f64,
+            (false, false) => tiles,
+        };
         let mut total = shape.units as f64 * (20.0 + 10.0 * self.once.len() as f64);
         for step in &self.steps {
-            let share = match (step.class.rows, step.class.cols) {
-                (true, true) => points,
-                (true, false) => shape.rows as f64,
-                (false, true) => tiles * shape.tile_cols as f64,
-                (false, false) => tiles,
-            };
-            let each = match step.work {
-                Work::Points(_) | Work::Rows(_) | Work::Accumulate(_) => 0.08,
-                Work::Load(..) | Work::Store(..) => 0.2,
-                Work::LoadAt { .. } => 0.5,
-                Work::Sequence { .. } => 1.0,
-            };
-            total += tiles * 8.0 + share * each;
+            let words = step.widths.into_iter().max().unwrap_or(4) as f64 / 4.0;
+            total += tiles * 8.0 + elements(step.class) * words * step.cost as f64 * 1e-3;
+        }
+        for view in &self.views {
+            let known = self.values[view.value as usize];
+            total += elements(known.class) * known.lane.bytes() as f64 * 0.03;
         }
         total
     }
@@ -264,6 +305,8 @@ struct Builder<'a> {
     /// The value of each instruction.
     names: Vec<u32>,
     stores: Vec<Pending>,
+    /// Rows that were repeated for a tile, and what they became.
+    repeated: Vec<(u32, u32)>,
     plan: Plan,
 }
 
@@ -337,12 +380,19 @@ impl Builder<'_> {
     }
 
     fn step(&self, work: Work, class: Class, to: u32, bytes: usize, operands: &[u32]) -> Step {
-        let mut step = Step { work, class, to, operands: [NO_VALUE; 3], widths: [bytes as isize, 0, 0, 0] };
+        let cost = match work {
+            Work::Points(_) | Work::Rows(_) | Work::Accumulate(_) => 50,
+            Work::Load(..) | Work::Store(..) => 200,
+            Work::LoadAt(_) => 600,
+            Work::Sequence(_) => 1000,
+        };
+        let widths = [bytes as u8, 0, 0, 0];
+        let mut step = Step { work, class, to, operands: [NO_VALUE; 3], widths, cost };
         for (i, &operand) in operands.iter().enumerate() {
             step.operands[i] = operand;
             let known = self.known(operand);
             if known.class.within(class) == Operands::Points {
-                step.widths[i + 1] = known.lane.bytes() as isize;
+                step.widths[i + 1] = known.lane.bytes() as u8;
             }
         }
         step
@@ -355,6 +405,35 @@ impl Builder<'_> {
             return value;
         }
         self.define(Work::Points((self.table.repeat)(known.lane)), class, known.lane, &[value])
+    }
+
+    /// A row of short length that meets whole tiles is repeated once for a tile's rows, so that
+    /// the loop over the tile is one long row.
+    fn tiled(&mut self, value: u32, class: Class) -> u32 {
+        let (known, shape) = (self.known(value), &self.plan.shape);
+        let row = Class { rows: false, cols: true };
+        let short = shape.tile_cols < 64 && shape.tile_rows >= 4 && !self.epilogue;
+        if !short || !known.once || known.class != row || class != (Class { rows: true, cols: true }) {
+            return value;
+        }
+        if let Some(&(_, tiled)) = self.repeated.iter().find(|(row, _)| *row == value) {
+            return tiled;
+        }
+        let tiled = self.value(class, known.lane, true);
+        let same = Work::Points(self.plan.same(known.lane));
+        let step = self.step(same, class, tiled, known.lane.bytes(), &[value]);
+        self.plan.once.push(step);
+        self.repeated.push((value, tiled));
+        tiled
+    }
+
+    /// Sets the cost of the step that was just added for a value.
+    fn costs(&mut self, value: u32, cost: u16) -> u32 {
+        let steps = if self.known(value).once { &mut self.plan.once } else { &mut self.plan.steps };
+        if let Some(step) = steps.last_mut() {
+            step.cost = cost;
+        }
+        value
     }
 
     fn instruction(&mut self, instruction: &Instruction) -> u32 {
@@ -382,7 +461,12 @@ impl Builder<'_> {
                 let a = name(a);
                 let run = (self.table.unary)(*operation, self.known(a).lane);
                 let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {lane:?}"));
-                self.define(Work::Points(run), self.known(a).class, lane, &[a])
+                let value = self.define(Work::Points(run), self.known(a).class, lane, &[a]);
+                self.costs(value, match operation {
+                    Unary::Negate | Unary::Floor | Unary::Not => 50,
+                    Unary::Sqrt | Unary::RoundBf16 | Unary::RoundF16 => 120,
+                    _ => 300,
+                })
             }
             Code::Cast(a) => {
                 let a = name(a);
@@ -390,16 +474,23 @@ impl Builder<'_> {
             }
             Code::Binary(operation, a, b) => {
                 let (a, b) = (name(a), name(b));
+                let class = self.known(a).class.join(self.known(b).class);
+                let (a, b) = (self.tiled(a, class), self.tiled(b, class));
                 let (x, y) = (self.known(a), self.known(b));
-                let class = x.class.join(y.class);
                 let run = (self.table.binary)(*operation, x.lane, x.class.within(class), y.class.within(class));
                 let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
-                self.define(Work::Points(run), class, lane, &[a, b])
+                let value = self.define(Work::Points(run), class, lane, &[a, b]);
+                self.costs(value, match operation {
+                    Binary::Divide | Binary::Remainder => 120,
+                    Binary::Power => 900,
+                    _ => 50,
+                })
             }
             Code::Select(a, b, c) => {
                 let (a, b, c) = (name(a), name(b), name(c));
                 let class = self.known(a).class.join(self.known(b).class).join(self.known(c).class);
                 let a = self.spread(a, class);
+                let (b, c) = (self.tiled(b, class), self.tiled(c, class));
                 let shapes = (self.known(b).class.within(class), self.known(c).class.within(class));
                 let run = (self.table.select)(lane, shapes.0, shapes.1);
                 self.define(Work::Points(run), class, lane, &[a, b, c])
@@ -479,7 +570,8 @@ impl Builder<'_> {
         let known = self.known(index);
         let class = known.class.join(self.class_of(&self.plan.paths[load]));
         let stride = stride * dtype.bytes() as isize;
-        let work = Work::LoadAt { path: load, dtype, index: known.lane, stride, limit, site };
+        let work =
+            Work::LoadAt(Box::new(Indexed { path: load, dtype, index: known.lane, stride, limit, site }));
         let value = self.define(work, class, Lane::of(dtype), &[index]);
         self.cast(value, lane)
     }
@@ -502,7 +594,7 @@ impl Builder<'_> {
         }
         self.plan.paths.push(path);
         let path = self.plan.paths.len() - 1;
-        self.define(Work::Sequence { path, run, key, bits }, class, lane, &[])
+        self.define(Work::Sequence(Box::new(Numbered { path, run, key, bits })), class, lane, &[])
     }
 
     /// A loop over whole rows; where there is one column, reducing it changes nothing.

@@ -32,6 +32,8 @@ pub struct Shape {
     pub col_block: usize,
     /// Rows of a unit where the code accumulates over rows.
     pub unit_rows: Option<usize>,
+    /// How many of these one unit of work takes.
+    pub bundle: usize,
     /// Tiles of a unit, or column chunks of a unit where the code accumulates over rows.
     pub unit_tiles: usize,
     /// How many units.
@@ -94,10 +96,8 @@ impl Shape {
                 })
         };
         let mut start = axes.len() - 1;
-        let mut cols = region.axes[axes[start]];
-        while start > 0 && (merges(axes[start - 1], axes[start]) || cols < 16) {
+        while start > 0 && merges(axes[start - 1], axes[start]) {
             start -= 1;
-            cols *= region.axes[axes[start]];
         }
         // Another access that is side by side along a row axis wants that axis innermost.
         let by_rows = axes[..start].iter().copied().max_by_key(|&axis| (together(axis), axis));
@@ -123,7 +123,7 @@ impl Shape {
         let apart = |line: &Line| line.last().is_some_and(|&(_, stride)| stride.unsigned_abs() > 8);
         let permuted = paths.iter().any(|path| apart(&path.cols) && !path.rows.is_empty() && !apart(&path.rows));
         let most = match (whole, wants.accumulates, permuted) {
-            (true, _, _) => self.cols,
+            (true, _, _) => self.cols.max(1),
             (_, true, _) => 128,
             (_, _, true) => 32,
             _ => TILE,
@@ -144,7 +144,9 @@ impl Shape {
         } else if let Some(rows) = self.unit_rows {
             let chunk = self.tile_cols * rows.min(self.rows) * work;
             self.unit_tiles = (UNIT / chunk).clamp(1, self.col_chunks());
-            self.units = self.rows.div_ceil(rows) * self.col_chunks().div_ceil(self.unit_tiles);
+            let all = self.rows.div_ceil(rows);
+            self.bundle = (UNIT / (self.cols * rows.min(self.rows) * work)).clamp(1, all);
+            self.units = all.div_ceil(self.bundle) * self.col_chunks().div_ceil(self.unit_tiles);
         } else {
             let tiles = self.row_chunks() * self.col_chunks();
             self.unit_tiles = (UNIT / (self.tile_rows * self.tile_cols * work)).clamp(1, tiles);

@@ -1,0 +1,224 @@
+//! Runs a program: each wave's units of work are shared by the team, waves meet at a barrier.
+//!
+//! Units depend on shapes alone and write to different memory, so the result has the same bits for
+//! any number of threads.
+
+use super::contract::CompiledContract;
+use super::fault::FaultCell;
+use super::fold::CompiledFold;
+use super::region::{CompiledRegion, Scratch};
+use super::scatter::{CompiledFill, CompiledScatter};
+use super::team::{Member, Team};
+use crate::compile::kernel::{Fault, Kernel};
+use crate::compile::lower::Kernels;
+use crate::compile::schedule::Schedule;
+use crate::tensor::{Data, DType, Error, ErrorKind, Result};
+use std::sync::{Mutex, PoisonError};
+
+/// The compiled kernels of a program.
+pub struct Executor {
+    kernels: Vec<Compiled>,
+    waves: Vec<Wave>,
+    /// Workspaces that no run uses now.
+    free: Mutex<Vec<Workspace>>,
+    arena_bytes: usize,
+}
+
+/// A kernel made ready for this machine.
+enum Compiled {
+    Region(CompiledRegion),
+    Contract(CompiledContract),
+    Scatter(CompiledScatter),
+    Fold(CompiledFold),
+    Fill(CompiledFill),
+}
+
+/// Kernels that may run at the same time.
+struct Wave {
+    /// For each kernel with work, its number and how many units come before it in the wave.
+    parts: Vec<(usize, usize)>,
+    units: usize,
+    /// Whether the work is worth sharing; a wave that is not runs on the first member alone.
+    shared: bool,
+}
+
+/// Memory for one run at a time.
+pub struct Workspace {
+    arena: Data,
+    scratch: Vec<Mutex<Scratch>>,
+    faults: FaultCell,
+}
+
+/// Below this many nanoseconds of work, meeting at a barrier costs more than sharing saves.
+const WORTH_SHARING: f64 = 4000.0;
+
+impl Compiled {
+    fn new(kernel: &Kernel) -> Compiled {
+        match kernel {
+            Kernel::Region(region) => Compiled::Region(CompiledRegion::new(region)),
+            Kernel::Contract(contract) => Compiled::Contract(CompiledContract::new(contract)),
+            Kernel::Scatter(scatter) => Compiled::Scatter(CompiledScatter::new(scatter)),
+            Kernel::Fold(fold) => Compiled::Fold(CompiledFold::new(fold)),
+            Kernel::Fill(fill) => Compiled::Fill(CompiledFill::new(fill)),
+        }
+    }
+
+    fn units(&self) -> usize {
+        match self {
+            Compiled::Region(kernel) => kernel.units(),
+            Compiled::Contract(kernel) => kernel.units(),
+            Compiled::Scatter(kernel) => kernel.units(),
+            Compiled::Fold(kernel) => kernel.units(),
+            Compiled::Fill(kernel) => kernel.units(),
+        }
+    }
+
+    /// Estimated nanoseconds of all units.
+    fn cost(&self) -> f64 {
+        match self {
+            Compiled::Region(kernel) => kernel.cost(),
+            Compiled::Contract(kernel) => kernel.cost(),
+            Compiled::Scatter(kernel) => kernel.cost(),
+            Compiled::Fold(kernel) => kernel.cost(),
+            Compiled::Fill(kernel) => kernel.cost(),
+        }
+    }
+
+    /// # Safety
+    /// `buffers[id]` is valid for what the kernel's accesses reach, and no other thread writes
+    /// what this unit reads or writes.
+    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self {
+                Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
+                Compiled::Contract(kernel) => kernel.run(unit, buffers, scratch, faults),
+                Compiled::Scatter(kernel) => kernel.run(unit, buffers, faults),
+                Compiled::Fold(kernel) => kernel.run(unit, buffers),
+                Compiled::Fill(kernel) => kernel.run(unit, buffers),
+            }
+        }
+    }
+}
+
+impl Executor {
+    /// Compiles every kernel.
+    pub fn new(kernels: &Kernels, schedule: &Schedule) -> Executor {
+        let compiled: Vec<Compiled> = kernels.kernels.iter().map(Compiled::new).collect();
+        let wave = |range: &std::ops::Range<usize>| {
+            let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
+            for k in range.clone().filter(|&k| compiled[k].units() > 0) {
+                wave.parts.push((k, wave.units));
+                wave.units += compiled[k].units();
+            }
+            let cost: f64 = wave.parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
+            wave.shared = wave.units > 1 && cost > WORTH_SHARING;
+            wave
+        };
+        let waves = schedule.waves.iter().map(wave).filter(|wave| wave.units > 0).collect();
+        Executor { kernels: compiled, waves, free: Mutex::default(), arena_bytes: schedule.arena_bytes }
+    }
+
+    /// Memory for runs on a team; give it back with [`Executor::put_back`].
+    pub fn workspace(&self, members: usize) -> Workspace {
+        let found = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut workspace = found.unwrap_or_else(|| Workspace {
+            arena: Data::zeros(DType::U8, self.arena_bytes),
+            scratch: Vec::new(),
+            faults: FaultCell::new(),
+        });
+        while workspace.scratch.len() < members {
+            workspace.scratch.push(Mutex::new(Scratch::new()));
+        }
+        workspace
+    }
+
+    /// Keeps a workspace for the next run.
+    pub fn put_back(&self, workspace: Workspace) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+
+    /// Runs the program. Allocates nothing once the workspace's scratch has grown.
+    ///
+    /// # Errors
+    /// If a kernel panicked, or an index pointed outside: then what was written is not to be used.
+    ///
+    /// # Safety
+    /// `buffers[id]` is valid for every element of buffer `id`; those that kernels write are
+    /// written by nobody else and read by nobody else meanwhile.
+    pub unsafe fn run(&self, team: &Team, buffers: &[*mut u8], workspace: &Workspace) -> Result<(), Fail> {
+        let pointers = Pointers(buffers);
+        let work = |member: Member<'_>| {
+            let mut scratch = workspace.scratch[member.index()].lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: the caller's; units of a wave touch different memory, and waves are apart.
+            unsafe { self.take_part(&member, &pointers, &mut scratch, &workspace.faults) };
+        };
+        if self.waves.iter().any(|wave| wave.shared) && team.count() > 1 {
+            team.run(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
+        } else {
+            Team::alone(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
+        }
+        workspace.faults.take().map_or(Ok(()), |fault| Err(Fail::Index(fault)))
+    }
+
+    /// # Safety
+    /// As [`Executor::run`].
+    unsafe fn take_part(&self, member: &Member<'_>, buffers: &Pointers<'_>, scratch: &mut Scratch, faults: &FaultCell) {
+        let mut alone = false;
+        for wave in &self.waves {
+            if !wave.shared || member.count() == 1 {
+                if member.index() == 0 {
+                    for &(k, _) in &wave.parts {
+                        for unit in 0..self.kernels[k].units() {
+                            // SAFETY: the caller's; the other members wait.
+                            unsafe { self.kernels[k].run(unit, buffers.0, scratch, faults) };
+                        }
+                    }
+                }
+                alone = true;
+                continue;
+            }
+            if std::mem::take(&mut alone) {
+                member.barrier();
+            }
+            while let Some(claimed) = member.claim(wave.units) {
+                let part = wave.parts.partition_point(|&(_, before)| before <= claimed) - 1;
+                let (k, before) = wave.parts[part];
+                // SAFETY: the caller's; each unit is claimed once.
+                unsafe { self.kernels[k].run(claimed - before, buffers.0, scratch, faults) };
+            }
+            member.barrier();
+        }
+    }
+}
+
+impl Workspace {
+    /// The first byte of the arena.
+    pub fn arena(&mut self) -> *mut u8 {
+        self.arena.bytes_mut().as_mut_ptr()
+    }
+}
+
+/// Buffers, shared by the members of a team.
+struct Pointers<'a>(&'a [*mut u8]);
+
+// SAFETY: whoever dereferences them sees to it that units touch different memory.
+unsafe impl Sync for Pointers<'_> {}
+
+/// Why a run gave no result.
+pub enum Fail {
+    /// A kernel panicked.
+    Panic(String),
+    /// An index pointed outside.
+    Index(Fault),
+}
+
+impl Fail {
+    /// As the engine's error.
+    pub fn into_error(self, origins: &[crate::tensor::Origin]) -> Error {
+        match self {
+            Fail::Panic(message) => Error::new(ErrorKind::Machine, "run", format!("a kernel failed: {message}")),
+            Fail::Index(fault) => crate::compile::program::Program::fault(fault, origins),
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Overlap-add of windows ([`Fold`]), parallel over what does not overlap.
+//!
+//! Input and output offsets are both linear in the window's number and the place within it, so a
+//! fold is a nest of loops that adds along two sets of strides. The windows' places are the
+//! outer loops, in order, which fixes the order of additions. Types of two bytes are added in
+//! f32, element by element, and rounded once.
+
+use super::level::Level;
+use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
+use super::loops::{Call, Loop, Shape, table};
+use crate::compile::kernel::{Binary, Fold, Lane};
+use crate::tensor::DType;
+
+/// Additions of one unit, about.
+const UNIT: usize = 32 * 1024;
+
+/// One loop of a nest: how often, and the bytes that input and output move.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    size: usize,
+    input: isize,
+    out: isize,
+}
+
+/// One windowed axis.
+#[derive(Clone, Copy, Debug)]
+struct Windowed {
+    size: usize,
+    count: usize,
+    window: usize,
+    stride: usize,
+    dilation: usize,
+    input_count: isize,
+    input_window: isize,
+    out: isize,
+}
+
+/// A fold made ready to run.
+pub struct CompiledFold {
+    dtype: DType,
+    buffers: [usize; 2],
+    offsets: [isize; 2],
+    /// Walked by units.
+    parallel: Vec<Axis>,
+    /// All places of windows and windows, places outermost; the last is the inner loop.
+    nest: Vec<Axis>,
+    /// Positions of the output, for setting it to zero.
+    positions: Vec<Axis>,
+    windowed: Vec<Windowed>,
+    add: Option<Loop>,
+    items: usize,
+    unit_items: usize,
+}
+
+impl CompiledFold {
+    /// Chooses units and loops for this machine.
+    pub fn new(fold: &Fold) -> CompiledFold {
+        let bytes = fold.out.dtype.bytes() as isize;
+        let (outer, axes) = (fold.outer.len(), fold.sizes.len());
+        let (input, out) = (&fold.input.strides, &fold.out.strides);
+        let windowed: Vec<Windowed> = (0..axes)
+            .map(|d| Windowed {
+                size: fold.sizes[d],
+                count: fold.counts[d],
+                window: fold.windows[d],
+                stride: fold.strides[d],
+                dilation: fold.dilations[d],
+                input_count: input[outer + d] * bytes,
+                input_window: input[outer + axes + d] * bytes,
+                out: out[outer + d] * bytes,
+            })
+            .collect();
+        let parallel = (0..outer)
+            .map(|d| Axis { size: fold.outer[d], input: input[d] * bytes, out: out[d] * bytes })
+            .chain((0..fold.rest.len()).map(|d| Axis {
+                size: fold.rest[d],
+                input: input[outer + 2 * axes + d] * bytes,
+                out: out[outer + axes + d] * bytes,
+            }));
+        let mut parallel: Vec<Axis> = parallel.collect();
+        let mut inner: Vec<Axis> = windowed
+            .iter()
+            .map(|w| Axis { size: w.count, input: w.input_count, out: w.out * w.stride as isize })
+            .collect();
+        let mut positions: Vec<Axis> =
+            windowed.iter().map(|w| Axis { size: w.size, input: 0, out: w.out }).collect();
+        // The last rest axis is usually the one that is side by side.
+        if fold.rest.last().is_some_and(|&size| size >= 8)
+            && let Some(axis) = parallel.pop()
+        {
+            inner.push(axis);
+            positions.push(axis);
+        }
+        inner.sort_by_key(|axis| std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs()));
+        let mut nest: Vec<Axis> = windowed
+            .iter()
+            .map(|w| Axis { size: w.window, input: w.input_window, out: w.out * w.dilation as isize })
+            .collect();
+        nest.extend(inner);
+        let inside = windowed.iter().all(|w| {
+            w.count == 0 || w.window == 0 || (w.count - 1) * w.stride + (w.window - 1) * w.dilation < w.size
+        });
+        let add = match fold.out.dtype {
+            DType::BF16 | DType::F16 => None,
+            _ if !inside => None,
+            dtype => (table(Level::detect()).binary)(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points),
+        };
+        let items = parallel.iter().map(|axis| axis.size).product::<usize>();
+        let work = nest.iter().chain(&positions).map(|axis| axis.size).fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
+        let unit_items = (UNIT / work.max(1)).clamp(1, items.max(1));
+        CompiledFold {
+            dtype: fold.out.dtype,
+            buffers: [fold.input.buffer as usize, fold.out.buffer as usize],
+            offsets: [fold.input.offset * bytes, fold.out.offset * bytes],
+            parallel,
+            nest,
+            positions,
+            windowed,
+            add,
+            items,
+            unit_items,
+        }
+    }
+
+    /// How many units there are.
+    pub fn units(&self) -> usize {
+        self.items.div_ceil(self.unit_items)
+    }
+
+    /// Estimated nanoseconds of all units on one thread.
+    pub fn cost(&self) -> f64 {
+        let additions: f64 = self.nest.iter().map(|axis| axis.size as f64).product();
+        self.items as f64 * (30.0 + additions * 0.7)
+    }
+
+    /// Runs one unit.
+    ///
+    /// # Safety
+    /// `buffers[id]` is valid for both accesses, which do not overlap; no two positions of the
+    /// output are the same element.
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8]) {
+        let input = buffers[self.buffers[0]].wrapping_offset(self.offsets[0]);
+        let out = buffers[self.buffers[1]].wrapping_offset(self.offsets[1]);
+        let first = unit * self.unit_items;
+        for item in first..(first + self.unit_items).min(self.items) {
+            let (a, b) = offsets(&self.parallel, item);
+            let (input, out) = (input.wrapping_offset(a), out.wrapping_offset(b));
+            // SAFETY: the caller's, for this item.
+            unsafe {
+                match self.add {
+                    Some(add) => self.overlap_add(input, out, add),
+                    None => self.element_by_element(input, out),
+                }
+            }
+        }
+    }
+
+    unsafe fn overlap_add(&self, input: *mut u8, out: *mut u8, add: Loop) {
+        // SAFETY: the caller's; every offset is that of an element.
+        unsafe {
+            let bytes = self.dtype.bytes();
+            walk(&self.positions, |_, b, last| {
+                let to = out.wrapping_offset(b);
+                if last.out == bytes as isize {
+                    std::ptr::write_bytes(to, 0, last.size * bytes);
+                } else {
+                    for i in 0..last.size as isize {
+                        std::ptr::write_bytes(to.wrapping_offset(i * last.out), 0, bytes);
+                    }
+                }
+            });
+            walk(&self.nest, |a, b, last| {
+                let (from, to) = (input.wrapping_offset(a), out.wrapping_offset(b));
+                if last.input == bytes as isize && last.out == bytes as isize {
+                    add(&one_row(last.size, to, from));
+                    return;
+                }
+                match self.dtype {
+                    DType::F32 => add_apart::<f32>(from, to, last, |x, y| x + y),
+                    DType::F64 => add_apart::<f64>(from, to, last, |x, y| x + y),
+                    DType::I32 => add_apart::<i32>(from, to, last, i32::wrapping_add),
+                    DType::I64 => add_apart::<i64>(from, to, last, i64::wrapping_add),
+                    _ => add_apart::<u8>(from, to, last, u8::wrapping_add),
+                }
+            });
+        }
+    }
+
+    /// Sums the windows over each position; for narrow types, and windows that reach outside.
+    unsafe fn element_by_element(&self, input: *mut u8, out: *mut u8) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.dtype {
+                DType::F32 => self.elements(input, out, 0.0, |x: f32, y: f32| x + y, |x| x),
+                DType::F64 => self.elements(input, out, 0.0, |x: f64, y: f64| x + y, |x| x),
+                DType::I32 => self.elements(input, out, 0, i32::wrapping_add, |x| x),
+                DType::I64 => self.elements(input, out, 0, i64::wrapping_add, |x| x),
+                DType::U8 | DType::Bool => self.elements(input, out, 0, u8::wrapping_add, |x| x),
+                DType::BF16 => self.elements(input, out, 0.0, |x: f32, y| x + widen_bf16(y), narrow_bf16),
+                DType::F16 => self.elements(input, out, 0.0, |x: f32, y| x + widen_f16(y), narrow_f16),
+            }
+        }
+    }
+
+    unsafe fn elements<S: Copy, T: Copy>(
+        &self,
+        input: *mut u8,
+        out: *mut u8,
+        zero: S,
+        add: impl Fn(S, T) -> S,
+        finish: impl Fn(S) -> T,
+    ) {
+        let count: usize = self.positions.iter().map(|axis| axis.size).product();
+        let places: usize = self.windowed.iter().map(|w| w.window).product();
+        for position in 0..count {
+            let (rest, to) = offsets(&self.positions, position);
+            let mut sum = zero;
+            for place in 0..places {
+                if let Some(from) = self.window_at(position, place) {
+                    let from = input.wrapping_offset(from + rest).cast::<T>();
+                    // SAFETY: the window lies in the input.
+                    sum = add(sum, unsafe { from.read_unaligned() });
+                }
+            }
+            // SAFETY: the position lies in the output.
+            unsafe { out.wrapping_offset(to).cast::<T>().write_unaligned(finish(sum)) }
+        }
+    }
+
+    /// Input offset of the window that has its `place` at a position of the output, if any.
+    fn window_at(&self, mut position: usize, mut place: usize) -> Option<isize> {
+        for axis in self.positions.iter().skip(self.windowed.len()) {
+            position /= axis.size;
+        }
+        let mut offset = 0;
+        for w in self.windowed.iter().rev() {
+            let (p, k) = (position % w.size, place % w.window);
+            (position, place) = (position / w.size, place / w.window);
+            let start = p.checked_sub(k * w.dilation)?;
+            if start % w.stride != 0 || start / w.stride >= w.count {
+                return None;
+            }
+            offset += (start / w.stride) as isize * w.input_count + k as isize * w.input_window;
+        }
+        Some(offset)
+    }
+}
+
+fn one_row(cols: usize, to: *mut u8, from: *mut u8) -> Call {
+    Call {
+        rows: 1,
+        cols,
+        to,
+        to_stride: 0,
+        to_step: 0,
+        a: to,
+        a_stride: 0,
+        a_step: 0,
+        b: from,
+        b_stride: 0,
+        c: to,
+        c_stride: 0,
+    }
+}
+
+unsafe fn add_apart<T: Copy>(from: *mut u8, to: *mut u8, axis: Axis, add: impl Fn(T, T) -> T) {
+    for i in 0..axis.size as isize {
+        let to = to.wrapping_offset(i * axis.out).cast::<T>();
+        let from = from.wrapping_offset(i * axis.input).cast::<T>();
+        // SAFETY: the caller's.
+        unsafe { to.write_unaligned(add(to.read_unaligned(), from.read_unaligned())) }
+    }
+}
+
+/// Offsets of input and output at a flattened index.
+fn offsets(axes: &[Axis], mut index: usize) -> (isize, isize) {
+    let (mut input, mut out) = (0, 0);
+    for axis in axes.iter().rev() {
+        let i = (index % axis.size) as isize;
+        index /= axis.size;
+        input += i * axis.input;
+        out += i * axis.out;
+    }
+    (input, out)
+}
+
+/// Calls `each(input offset, output offset, inner loop)` for all but the last axis.
+fn walk(axes: &[Axis], mut each: impl FnMut(isize, isize, Axis)) {
+    let Some((last, outer)) = axes.split_last() else {
+        each(0, 0, Axis { size: 1, input: 0, out: 0 });
+        return;
+    };
+    let count: usize = outer.iter().map(|axis| axis.size).product();
+    for i in 0..count {
+        let (input, out) = offsets(outer, i);
+        each(input, out, *last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::kernel::Access;
+
+    /// Dense strides of the given sizes.
+    fn dense(sizes: &[usize]) -> Vec<isize> {
+        let mut strides = vec![1; sizes.len()];
+        for d in (1..sizes.len()).rev() {
+            strides[d - 1] = strides[d] * sizes[d] as isize;
+        }
+        strides
+    }
+
+    fn check(outer: usize, one: [usize; 5], two: [usize; 5], rest: usize, dtype: DType) {
+        let column = |i: usize| [one[i], two[i]];
+        let (sizes, counts, windows) = (column(0), column(1), column(2));
+        let input_sizes = [outer, counts[0], counts[1], windows[0], windows[1], rest];
+        let out_sizes = [outer, sizes[0], sizes[1], rest];
+        let access = |buffer, sizes: &[usize]| Access {
+            buffer,
+            dtype,
+            offset: 0,
+            strides: dense(sizes).into_iter().collect(),
+        };
+        let fold = Fold {
+            outer: [outer].into_iter().collect(),
+            sizes: sizes.into_iter().collect(),
+            counts: counts.into_iter().collect(),
+            windows: windows.into_iter().collect(),
+            strides: column(3).into_iter().collect(),
+            dilations: column(4).into_iter().collect(),
+            rest: [rest].into_iter().collect(),
+            input: access(0, &input_sizes),
+            out: access(1, &out_sizes),
+        };
+        // Small whole numbers are exact in every type, so the order of additions is free here.
+        let n: usize = input_sizes.iter().product();
+        let values: Vec<f32> = (0..n).map(|i| (i * 31 % 7) as f32 - 3.0).collect();
+        let mut expected = vec![0.0f32; out_sizes.iter().product()];
+        for (i, value) in values.iter().enumerate() {
+            let mut digits = [0; 6];
+            let mut left = i;
+            for d in (0..6).rev() {
+                digits[d] = left % input_sizes[d];
+                left /= input_sizes[d];
+            }
+            let at = |d: usize| digits[1 + d] * fold.strides[d] + digits[3 + d] * fold.dilations[d];
+            if at(0) < sizes[0] && at(1) < sizes[1] {
+                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] += value;
+            }
+        }
+        let compiled = CompiledFold::new(&fold);
+        let mut wide = values.clone();
+        let mut narrow: Vec<u16> = values.iter().map(|&x| narrow_bf16(x)).collect();
+        let mut out = vec![f32::NAN; expected.len()];
+        let mut narrow_out = vec![0x7fc0u16; expected.len()];
+        let buffers: [*mut u8; 2] = match dtype {
+            DType::BF16 => [narrow.as_mut_ptr().cast(), narrow_out.as_mut_ptr().cast()],
+            _ => [wide.as_mut_ptr().cast(), out.as_mut_ptr().cast()],
+        };
+        for unit in (0..compiled.units()).rev() {
+            unsafe { compiled.run(unit, &buffers) }
+        }
+        if dtype == DType::BF16 {
+            out = narrow_out.iter().map(|&bits| widen_bf16(bits)).collect();
+        }
+        assert_eq!(out, expected, "{fold:?}");
+    }
+
+    /// Columns: size, windows, window, stride, dilation.
+    #[test]
+    fn fold_adds_every_window_where_it_was_read() {
+        for dtype in [DType::F32, DType::BF16] {
+            for rest in [1, 3, 9] {
+                check(3, [7, 5, 3, 1, 1], [9, 3, 3, 2, 2], rest, dtype);
+                check(2, [8, 2, 3, 4, 1], [5, 5, 1, 1, 1], rest, dtype);
+                check(1, [30, 28, 3, 1, 1], [30, 28, 3, 1, 1], rest, dtype);
+                // Windows that reach outside.
+                check(2, [4, 3, 3, 1, 1], [6, 2, 3, 3, 2], rest, dtype);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Places for values: results that go straight to memory, and slots of the scratch for the rest.
+//!
+//! Refuses to reorder the code; stores that copy come after everything else of a tile.
+
+use super::plan::{Class, Home, NO_VALUE, Pending, Plan, Step, View, Work};
+use super::path::{Path, fits};
+use super::Needs;
+use crate::compile::kernel::Lane;
+use crate::tensor::DType;
+
+/// Chooses a home for every value and appends the stores that copy.
+pub fn place(plan: &mut Plan, stores: Vec<Pending>) {
+    let stores = hold_back(plan, stores);
+    let mut last_use = last_uses(&plan.steps, plan.values.len());
+    let end = plan.steps.len();
+    for store in &stores {
+        if plan.values[store.value as usize].home != Home::Nowhere {
+            last_use[store.value as usize] = end;
+        }
+    }
+    let defined = definitions(plan);
+    for store in stores {
+        match defined[store.value as usize] {
+            Some(at) if goes_straight(plan, &store, at, &last_use) => {
+                plan.values[store.value as usize].home = Home::View;
+                plan.views.push(View { value: store.value, path: store.path, product: false });
+            }
+            _ => {
+                let known = plan.values[store.value as usize];
+                let width = known.lane.bytes() as u8;
+                plan.steps.push(Step {
+                    work: Work::Store(store.path, store.copy),
+                    class: store.class,
+                    to: NO_VALUE,
+                    operands: [store.value, NO_VALUE, NO_VALUE],
+                    widths: [0, width, 0, 0],
+                    cost: 200,
+                });
+            }
+        }
+    }
+    allocate(plan);
+}
+
+/// A loaded value that is stored as it is must be out of its memory before any store is made,
+/// if there are several: two stores may swap two buffers.
+fn hold_back(plan: &mut Plan, mut stores: Vec<Pending>) -> Vec<Pending> {
+    if stores.len() < 2 {
+        return stores;
+    }
+    for store in &mut stores {
+        let known = plan.values[store.value as usize];
+        if known.home != Home::View {
+            continue;
+        }
+        let value = plan.values.len() as u32;
+        plan.values.push(super::plan::Known { home: Home::Nowhere, once: false, ..known });
+        let width = known.lane.bytes() as u8;
+        plan.steps.push(Step {
+            work: Work::Points(plan.same(known.lane)),
+            class: known.class,
+            to: value,
+            operands: [store.value, NO_VALUE, NO_VALUE],
+            widths: [width, width, 0, 0],
+            cost: 50,
+        });
+        store.value = value;
+    }
+    stores
+}
+
+/// The last step that uses each value.
+fn last_uses(steps: &[Step], values: usize) -> Vec<usize> {
+    let mut last = vec![0; values];
+    for (at, step) in steps.iter().enumerate() {
+        for &operand in step.operands.iter().filter(|&&operand| operand != NO_VALUE) {
+            last[operand as usize] = at;
+        }
+    }
+    last
+}
+
+/// The step of the tile that defines each value.
+fn definitions(plan: &Plan) -> Vec<Option<usize>> {
+    let mut defined = vec![None; plan.values.len()];
+    for (at, step) in plan.steps.iter().enumerate() {
+        if !matches!(step.work, Work::Accumulate(_)) {
+            defined[step.to as usize] = Some(at);
+        }
+    }
+    defined
+}
+
+/// Whether step `at` may write its result where `store` wants it: the memory is laid out like
+/// the value, and nothing read after that step may lie in the same memory.
+fn goes_straight(plan: &Plan, store: &Pending, at: usize, last_use: &[usize]) -> bool {
+    let (known, path) = (plan.values[store.value as usize], &plan.paths[store.path]);
+    if known.home != Home::Nowhere
+        || known.class != store.class
+        || !matches!(plan.steps[at].work, Work::Points(_))
+        || !laid_out(plan, path, store.class, store.dtype)
+    {
+        return false;
+    }
+    let may_share = |other: usize| {
+        let other = &plan.paths[other];
+        other.rows == path.rows && other.cols == path.cols
+    };
+    let late_view = plan.views.iter().any(|view| {
+        last_use[view.value as usize] > at && (view.product || may_share(view.path))
+    });
+    let late_load = plan.steps[at..].iter().any(|step| match step.work {
+        Work::Load(path, _) => may_share(path),
+        Work::LoadAt(ref indexed) => may_share(indexed.path),
+        _ => false,
+    });
+    !late_view && !late_load
+}
+
+/// Whether the elements of a class lie side by side in every tile, in the type of the lane.
+fn laid_out(plan: &Plan, path: &Path, class: Class, dtype: DType) -> bool {
+    let shape = &plan.shape;
+    let bytes = Lane::of(dtype).bytes() as isize;
+    if matches!(dtype, DType::BF16 | DType::F16) {
+        return false;
+    }
+    match (class.rows, class.cols) {
+        (rows, true) => {
+            matches!(path.cols.last(), Some(&(_, stride)) if stride == bytes)
+                && fits(&path.cols, shape.col_block)
+                && (!rows || fits(&path.rows, shape.row_block))
+        }
+        (true, false) => {
+            matches!(path.rows.last(), Some(&(_, stride)) if stride == bytes)
+                && fits(&path.rows, shape.row_block)
+        }
+        (false, false) => true,
+    }
+}
+
+/// Slots by a scan in the order of the steps; a slot is free again after the last use of its
+/// value, and a loop over points may write over an operand that it is the last to use.
+fn allocate(plan: &mut Plan) {
+    let mut slots = Slots::default();
+    for at in 0..plan.once.len() {
+        let to = plan.once[at].to as usize;
+        plan.values[to].home = Home::Slot(slots.take(size(plan, to)));
+    }
+    for at in 0..plan.accumulators.len() {
+        let to = plan.accumulators[at].value as usize;
+        plan.values[to].home = Home::Slot(slots.take(size(plan, to)));
+    }
+    let kept = plan.values.iter().map(|known| known.home != Home::Nowhere).collect::<Vec<_>>();
+    let last_use = last_uses(&plan.steps, plan.values.len());
+    for (at, step) in plan.steps.iter().enumerate() {
+        let mut dying: Vec<usize> = Vec::new();
+        for &operand in step.operands.iter().filter(|&&operand| operand != NO_VALUE) {
+            let operand = operand as usize;
+            if last_use[operand] == at && !kept[operand] && !dying.contains(&operand) {
+                dying.push(operand);
+            }
+        }
+        if step.to != NO_VALUE && plan.values[step.to as usize].home == Home::Nowhere {
+            let to = step.to as usize;
+            let same = |&&operand: &&usize| {
+                let (from, to) = (plan.values[operand], plan.values[to]);
+                from.class == to.class && from.lane.bytes() == to.lane.bytes()
+            };
+            let reused = match step.work {
+                Work::Points(_) => dying.iter().find(same).copied(),
+                _ => None,
+            };
+            plan.values[to].home = match reused {
+                Some(operand) => {
+                    dying.retain(|&other| other != operand);
+                    plan.values[operand].home
+                }
+                None => Home::Slot(slots.take(size(plan, to))),
+            };
+            // A result that nothing uses gives its slot back at once.
+            if last_use[to] <= at {
+                dying.push(to);
+            }
+        }
+        for operand in dying {
+            if let Home::Slot(offset) = plan.values[operand].home {
+                slots.free.push((size(plan, operand), offset));
+            }
+        }
+    }
+    plan.needs = Needs { bytes: slots.end, operands: plan.values.len() };
+}
+
+/// Free places of the scratch and its end.
+#[derive(Default)]
+struct Slots {
+    free: Vec<(usize, usize)>,
+    end: usize,
+}
+
+impl Slots {
+    fn take(&mut self, size: usize) -> usize {
+        match self.free.iter().rposition(|&(free, _)| free == size) {
+            Some(i) => self.free.swap_remove(i).1,
+            None => {
+                self.end += size;
+                self.end - size
+            }
+        }
+    }
+}
+
+/// Bytes of a value's slot, whole cache lines.
+fn size(plan: &Plan, value: usize) -> usize {
+    let known = plan.values[value];
+    let rows = if known.class.rows { plan.shape.tile_rows } else { 1 };
+    let cols = if known.class.cols { plan.shape.tile_cols } else { 1 };
+    (rows * cols * known.lane.bytes()).next_multiple_of(64)
+}

@@ -1,0 +1,316 @@
+//! Adding rows at places that are data ([`Scatter`]), and setting a buffer to one number ([`Fill`]).
+//!
+//! A unit of a scatter is one batch item, a range of destinations and a range of columns; it
+//! walks all updates in order, so the order of additions to an element is always theirs.
+//! Refuses to use atomics.
+
+use super::fault::FaultCell;
+use super::level::Level;
+use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
+use super::loops::{Call, Loop, Shape, table};
+use crate::compile::kernel::{Access, Binary, Fault, Fill, Lane, Number, Scatter};
+use crate::tensor::DType;
+
+/// Elements of one unit, about.
+const UNIT: usize = 64 * 1024;
+
+/// A scatter made ready to run.
+pub struct CompiledScatter {
+    scatter: Scatter,
+    /// `to = a + b` for whole rows; `None` for types that are rounded after every addition.
+    add: Option<Loop>,
+    dest_chunks: usize,
+    rest_chunks: usize,
+}
+
+impl CompiledScatter {
+    /// Chooses units and loops for this machine.
+    pub fn new(scatter: &Scatter) -> CompiledScatter {
+        let scatter = scatter.clone();
+        let add = match scatter.out.dtype {
+            DType::BF16 | DType::F16 => None,
+            dtype => {
+                let find = table(Level::detect()).binary;
+                find(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points)
+            }
+        };
+        let work = (scatter.count + scatter.limit) * scatter.rest;
+        let wanted = (work / UNIT).clamp(1, 32);
+        let rest_chunks = wanted.min(scatter.rest / 128).max(1);
+        // Every range of destinations reads all indices, which short rows do not pay back.
+        let most = if scatter.rest >= 16 { 32 } else { 4 };
+        let dest_chunks = (wanted / rest_chunks).clamp(1, most).min(scatter.limit.max(1));
+        CompiledScatter { scatter, add, dest_chunks, rest_chunks }
+    }
+
+    /// How many units there are.
+    pub fn units(&self) -> usize {
+        if self.scatter.limit * self.scatter.rest == 0 && self.scatter.count == 0 {
+            return 0;
+        }
+        self.scatter.batch * self.dest_chunks * self.rest_chunks
+    }
+
+    /// Estimated nanoseconds of all units on one thread.
+    pub fn cost(&self) -> f64 {
+        let s = &self.scatter;
+        let rows = (s.batch * s.count) as f64;
+        rows * (self.dest_chunks as f64 * 3.0 + s.rest as f64 * 0.3) + (s.batch * s.limit * s.rest) as f64 * 0.1
+    }
+
+    /// Runs one unit.
+    ///
+    /// # Safety
+    /// `buffers[id]` is valid for the three dense accesses, and the output overlaps neither of
+    /// the others.
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], faults: &FaultCell) {
+        let s = &self.scatter;
+        let (rest_chunk, unit) = (unit % self.rest_chunks, unit / self.rest_chunks);
+        let (dest_chunk, batch) = (unit % self.dest_chunks, unit / self.dest_chunks);
+        let cols = part(s.rest, self.rest_chunks, rest_chunk);
+        let dest = part(s.limit, self.dest_chunks, dest_chunk);
+        let bytes = s.out.dtype.bytes();
+        let out = first(&s.out, buffers).wrapping_add(batch * s.limit * s.rest * bytes);
+        let updates = first(&s.updates, buffers).wrapping_add(batch * s.count * s.rest * bytes);
+        let index = first(&s.index, buffers).wrapping_add(batch * s.count * s.index.dtype.bytes());
+        let len = cols.1 - cols.0;
+        // SAFETY: the caller's; this unit's destinations and columns lie in the output.
+        unsafe {
+            for row in dest.0..dest.1 {
+                let to = out.wrapping_add((row * s.rest + cols.0) * bytes);
+                std::ptr::write_bytes(to, 0, len * bytes);
+            }
+            for i in 0..s.count {
+                let row = match s.index.dtype {
+                    DType::I32 => index.cast::<i32>().add(i).read_unaligned() as i64,
+                    _ => index.cast::<i64>().add(i).read_unaligned(),
+                };
+                if row < 0 || row as u64 >= s.limit as u64 {
+                    let fault = Fault { site: s.site, index: row, limit: s.limit };
+                    faults.report((batch * s.count + i) as u64, fault);
+                } else if dest.0 as i64 <= row && row < dest.1 as i64 {
+                    let to = out.wrapping_add((row as usize * s.rest + cols.0) * bytes);
+                    let from = updates.wrapping_add((i * s.rest + cols.0) * bytes);
+                    self.add(to, from, len);
+                }
+            }
+        }
+    }
+
+    /// `to[..len] += from[..len]`.
+    unsafe fn add(&self, to: *mut u8, from: *mut u8, len: usize) {
+        // SAFETY: the caller's: both are valid for `len` elements of the output's type.
+        unsafe {
+            match (self.add, self.scatter.out.dtype) {
+                (Some(add), _) => add(&Call {
+                    rows: 1,
+                    cols: len,
+                    to,
+                    to_stride: 0,
+                    to_step: 0,
+                    a: to,
+                    a_stride: 0,
+                    a_step: 0,
+                    b: from,
+                    b_stride: 0,
+                    c: to,
+                    c_stride: 0,
+                }),
+                (None, DType::BF16) => {
+                    add_rounded(to.cast(), from.cast(), len, |a, b| narrow_bf16(widen_bf16(a) + widen_bf16(b)))
+                }
+                (None, _) => {
+                    add_rounded(to.cast(), from.cast(), len, |a, b| narrow_f16(widen_f16(a) + widen_f16(b)))
+                }
+            }
+        }
+    }
+}
+
+unsafe fn add_rounded(to: *mut u16, from: *const u16, len: usize, add: impl Fn(u16, u16) -> u16) {
+    for i in 0..len {
+        // SAFETY: the caller's: both are valid for `len` elements.
+        unsafe {
+            let sum = add(to.add(i).read_unaligned(), from.add(i).read_unaligned());
+            to.add(i).write_unaligned(sum);
+        }
+    }
+}
+
+fn first(access: &Access, buffers: &[*mut u8]) -> *mut u8 {
+    buffers[access.buffer as usize].wrapping_offset(access.offset * access.dtype.bytes() as isize)
+}
+
+/// Part `i` of `0..n` cut in `parts` about equal parts.
+fn part(n: usize, parts: usize, i: usize) -> (usize, usize) {
+    (n * i / parts, n * (i + 1) / parts)
+}
+
+/// A fill made ready to run.
+pub struct CompiledFill {
+    fill: Fill,
+    bytes: [u8; 8],
+    repeat: Loop,
+    units: usize,
+}
+
+impl CompiledFill {
+    /// Chooses units and the loop for this machine.
+    pub fn new(fill: &Fill) -> CompiledFill {
+        let (float, integer) = match fill.value {
+            Number::Float(x) => (x, x as i64),
+            Number::Integer(n) => (n as f64, n),
+        };
+        let mut bytes = [0; 8];
+        let find = table(Level::detect()).repeat;
+        let repeat = match fill.out.dtype {
+            DType::F32 => {
+                bytes[..4].copy_from_slice(&(float as f32).to_ne_bytes());
+                find(Lane::F32)
+            }
+            DType::F64 => {
+                bytes.copy_from_slice(&float.to_ne_bytes());
+                find(Lane::F64)
+            }
+            DType::I32 => {
+                bytes[..4].copy_from_slice(&(integer as i32).to_ne_bytes());
+                find(Lane::I32)
+            }
+            DType::I64 => {
+                bytes.copy_from_slice(&integer.to_ne_bytes());
+                find(Lane::I64)
+            }
+            DType::U8 | DType::Bool => {
+                bytes[0] = integer as u8;
+                find(Lane::U8)
+            }
+            // Two neighbours of two bytes are one of four; an odd last element is set alone.
+            DType::BF16 | DType::F16 => {
+                let narrow = if fill.out.dtype == DType::BF16 { narrow_bf16 } else { narrow_f16 };
+                let half = narrow(float as f32).to_ne_bytes();
+                bytes[..2].copy_from_slice(&half);
+                bytes[2..4].copy_from_slice(&half);
+                find(Lane::I32)
+            }
+        };
+        let units = (fill.len * fill.out.dtype.bytes()).div_ceil(8 * UNIT);
+        CompiledFill { fill: fill.clone(), bytes, repeat, units }
+    }
+
+    /// How many units there are.
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// Estimated nanoseconds of all units on one thread.
+    pub fn cost(&self) -> f64 {
+        10.0 + (self.fill.len * self.fill.out.dtype.bytes()) as f64 * 0.03
+    }
+
+    /// Runs one unit.
+    ///
+    /// # Safety
+    /// `buffers[id]` is valid for writing the elements.
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8]) {
+        let dtype = self.fill.out.dtype;
+        let (start, end) = part(self.fill.len, self.units, unit);
+        let to = first(&self.fill.out, buffers).wrapping_add(start * dtype.bytes());
+        let len = end - start;
+        let narrow = dtype.bytes() == 2;
+        let call = Call {
+            rows: 1,
+            cols: if narrow { len / 2 } else { len },
+            to,
+            to_stride: 0,
+            to_step: 0,
+            a: self.bytes.as_ptr(),
+            a_stride: 0,
+            a_step: 0,
+            b: std::ptr::null(),
+            b_stride: 0,
+            c: std::ptr::null(),
+            c_stride: 0,
+        };
+        // SAFETY: the caller's; the number has the bytes of the type.
+        unsafe {
+            (self.repeat)(&call);
+            if narrow && len % 2 == 1 {
+                let last = to.wrapping_add((len - 1) * 2).cast::<[u8; 2]>();
+                last.write_unaligned([self.bytes[0], self.bytes[1]]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(buffer: u32, dtype: DType) -> Access {
+        Access { buffer, dtype, offset: 0, strides: Default::default() }
+    }
+
+    fn run(scatter: &Scatter, index: &mut [i64], updates: &mut [f32], reverse: bool) -> (Vec<f32>, Option<Fault>) {
+        let compiled = CompiledScatter::new(scatter);
+        let mut out = vec![f32::NAN; scatter.batch * scatter.limit * scatter.rest];
+        let buffers = [index.as_mut_ptr().cast(), updates.as_mut_ptr().cast(), out.as_mut_ptr().cast()];
+        let faults = FaultCell::new();
+        let units = compiled.units();
+        for unit in 0..units {
+            let unit = if reverse { units - 1 - unit } else { unit };
+            unsafe { compiled.run(unit, &buffers, &faults) }
+        }
+        (out, faults.take())
+    }
+
+    #[test]
+    fn scatter_adds_in_order_for_any_order_of_units() {
+        for (batch, count, limit, rest) in
+            [(1, 5, 3, 1), (2, 700, 50, 130), (1, 9000, 40, 17), (3, 4, 7, 600), (1, 3, 2, 0), (2, 0, 3, 4)]
+        {
+            let scatter = Scatter {
+                batch,
+                count,
+                limit,
+                rest,
+                index: access(0, DType::I64),
+                updates: access(1, DType::F32),
+                out: access(2, DType::F32),
+                site: 4,
+            };
+            let mut index: Vec<i64> = (0..batch * count).map(|i| (i * 7919 % 101 % limit) as i64).collect();
+            let mut updates: Vec<f32> =
+                (0..batch * count * rest).map(|i| (i as f32 * 0.37).sin() * 1e3).collect();
+            let mut expected = vec![0.0f32; batch * limit * rest];
+            for b in 0..batch {
+                for i in 0..count {
+                    for j in 0..rest {
+                        expected[(b * limit + index[b * count + i] as usize) * rest + j] +=
+                            updates[(b * count + i) * rest + j];
+                    }
+                }
+            }
+            for reverse in [false, true] {
+                assert_eq!(run(&scatter, &mut index, &mut updates, reverse), (expected.clone(), None));
+            }
+            if count > 2 && rest > 0 {
+                (index[2], index[1]) = (limit as i64, -1);
+                let fault = run(&scatter, &mut index, &mut updates, true).1;
+                assert_eq!(fault, Some(Fault { site: 4, index: -1, limit }));
+            }
+        }
+    }
+
+    #[test]
+    fn fill_sets_every_element_and_no_other() {
+        for len in [0, 1, 2, 33, 300_001] {
+            let fill = Fill { out: access(0, DType::BF16), len, value: Number::Float(1.5) };
+            let compiled = CompiledFill::new(&fill);
+            let mut out = vec![7u16; len + 1];
+            for unit in 0..compiled.units() {
+                unsafe { compiled.run(unit, &[out.as_mut_ptr().cast()]) }
+            }
+            assert!(out[..len].iter().all(|&bits| bits == 0x3fc0) && out[len] == 7);
+        }
+    }
+}

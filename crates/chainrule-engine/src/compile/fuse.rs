@@ -1,0 +1,338 @@
+//! Which operations run together: each group becomes one kernel, its inner values never leave the
+//! cache.
+//!
+//! A group of elementwise operations and reductions shares a space of rows x columns; a contraction
+//! takes the elementwise operations on its result along. Refuses to compute anything twice.
+
+use super::graph::{Graph, NodeId};
+use super::product::Product;
+use super::view::{View, copied, is_dense, refined};
+use crate::ops::{Max, Op, Sum};
+
+/// What kind of kernel a group becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Scalar code over rows and columns.
+    Region,
+    /// The product of its first member, then scalar code on each tile.
+    Contract,
+    /// A kernel of its own: scatter, fold, pad, concat.
+    Single,
+}
+
+/// How much of its group's space a member covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// One element per point.
+    Full,
+    /// One element per row.
+    Row,
+    /// One element per column, known only when all rows have been seen.
+    Column,
+}
+
+/// Operations that run as one kernel.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// What it becomes.
+    pub kind: Kind,
+    /// In topological order.
+    pub members: Vec<NodeId>,
+    /// Points of the space.
+    pub total: usize,
+    /// Columns, once a reduction or a contraction has fixed them.
+    pub columns: Option<usize>,
+    /// Ascending; each divides the next. The sizes of the space's axes are their ratios.
+    pub cuts: Vec<usize>,
+}
+
+/// The groups of a graph, and where each node is.
+pub struct Fusion {
+    /// In the order of creation.
+    pub groups: Vec<Group>,
+    /// Of each node: its group and what it covers there; `None` for leaves, views and constants.
+    pub place: Vec<Option<(u32, Cover)>>,
+    /// `before[g]`: a set of the groups that `g` needs, directly or not.
+    before: Vec<Vec<u64>>,
+}
+
+/// Beyond this many members a group is left alone: scratch grows with what is alive at once.
+const MOST_MEMBERS: usize = 4096;
+
+/// Groups the nodes of a simplified graph.
+pub fn fuse(graph: &Graph, views: &[View]) -> Fusion {
+    let mut fusion = Fusion { groups: Vec::new(), place: vec![None; graph.nodes.len()], before: Vec::new() };
+    for id in 0..graph.nodes.len() as NodeId {
+        if is_computed(graph, views, id) {
+            fusion.put(graph, views, id);
+        }
+    }
+    fusion
+}
+
+/// Whether a node needs a kernel by itself: not a leaf, not a view, and no constant that whoever
+/// reads it can make.
+fn is_computed(graph: &Graph, views: &[View], id: NodeId) -> bool {
+    let node = graph.node(id);
+    let inline = is_inline(&node.op) && !graph.roots.contains(&id);
+    node.leaf.is_none() && views[id as usize].base == id && !inline && !node.ty.is_empty()
+}
+
+/// Whether a kernel makes these values itself instead of reading them.
+pub fn is_inline(op: &Op) -> bool {
+    matches!(op, Op::Constant(_) | Op::Iota(_))
+}
+
+/// Whether an operation moves elements and computes nothing, and has one input that matters.
+pub fn is_movement(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Window(_) | Op::Barrier(_) | Op::StopGradient(_) | Op::Custom(_)
+    )
+}
+
+/// The number of elements along the axes a reduction removes, and whether they are the last ones.
+pub fn reduction(graph: &Graph, id: NodeId) -> Option<(usize, bool)> {
+    let node = graph.node(id);
+    let (Op::Sum(Sum(axes)) | Op::Max(Max(axes))) = &node.op else { return None };
+    let shape = &graph.node(node.inputs[0]).ty.shape;
+    let length = axes.iter().map(|&axis| shape[axis]).product();
+    Some((length, axes.last() == Some(&(shape.len() - 1)) && axes[0] == shape.len() - axes.len()))
+}
+
+impl Fusion {
+    fn put(&mut self, graph: &Graph, views: &[View], id: NodeId) {
+        let mut needed: Vec<u32> = Vec::new();
+        for &input in &graph.node(id).inputs {
+            if let Some((group, _)) = self.place[views[input as usize].base as usize] {
+                if !needed.contains(&group) {
+                    needed.push(group);
+                }
+            }
+        }
+        needed.sort_unstable_by(|a, b| b.cmp(a));
+        let home = needed.iter().copied().find_map(|group| Some((group, self.fits(graph, views, id, group, &needed)?)));
+        match home {
+            Some((group, (cover, columns, cuts))) => {
+                let found = &mut self.groups[group as usize];
+                found.members.push(id);
+                (found.columns, found.cuts) = (columns, cuts);
+                self.place[id as usize] = Some((group, cover));
+                self.require(group, &needed);
+            }
+            None => self.open(graph, views, id, &needed),
+        }
+    }
+
+    /// A new group with one member.
+    fn open(&mut self, graph: &Graph, views: &[View], id: NodeId, needed: &[u32]) {
+        let node = graph.node(id);
+        let len = node.ty.len();
+        let copied_shape = if is_movement(&node.op) { copied(graph, views, id).0 } else { Default::default() };
+        let (kind, total, columns, cover, shape) = match &node.op {
+            Op::Einsum(einsum) => {
+                let product = Product::of(graph, id, einsum);
+                let kind = if product.ordered && product.chunks == 1 { Kind::Contract } else { Kind::Single };
+                (kind, len, Some(product.columns(einsum, &node.ty.shape)), Cover::Full, &node.ty.shape)
+            }
+            Op::ScatterAdd(_) | Op::Fold(_) | Op::Pad(_) | Op::Concat(_) => (Kind::Single, len, None, Cover::Full, &node.ty.shape),
+            op if is_movement(op) => (Kind::Region, len, None, Cover::Full, &copied_shape),
+            Op::CumulativeSum(_) => (Kind::Region, len, node.ty.shape.last().copied(), Cover::Full, &node.ty.shape),
+            Op::Gather(gather) => {
+                let rest: usize = graph.node(node.inputs[0]).ty.shape[gather.batch + 1..].iter().product();
+                (Kind::Region, len, (rest > 1).then_some(rest), Cover::Full, &node.ty.shape)
+            }
+            _ => match reduction(graph, id) {
+                Some((length, true)) => (Kind::Region, len * length, Some(length), Cover::Row, &graph.node(node.inputs[0]).ty.shape),
+                Some((length, false)) => (Kind::Region, len * length, Some(len), Cover::Column, &graph.node(node.inputs[0]).ty.shape),
+                None => (Kind::Region, len, None, Cover::Full, &node.ty.shape),
+            },
+        };
+        let mut cuts = suffix_products(shape, 1);
+        cuts.extend(columns);
+        cuts.push(total);
+        let cuts = chain(cuts).unwrap_or_else(|| vec![total]);
+        let group = self.groups.len() as u32;
+        self.groups.push(Group { kind, members: vec![id], total, columns, cuts });
+        self.before.push(vec![0; group as usize / 64 + 1]);
+        self.place[id as usize] = Some((group, cover));
+        self.require(group, needed);
+    }
+
+    /// Whether a node can run in a group: what it would cover there, and the group's columns and
+    /// cuts with it.
+    fn fits(&self, graph: &Graph, views: &[View], id: NodeId, group: u32, needed: &[u32]) -> Option<(Cover, Option<usize>, Vec<usize>)> {
+        let found = &self.groups[group as usize];
+        let later = needed.iter().any(|&other| other != group && self.needs(other, group));
+        if later || found.kind == Kind::Single || found.members.len() >= MOST_MEMBERS {
+            return None;
+        }
+        let node = graph.node(id);
+        let len = node.ty.len();
+        let (cover, columns) = match &node.op {
+            Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) | Op::Gather(_) | Op::Reshape(_) => match found.columns {
+                _ if len == found.total => (Cover::Full, found.columns),
+                Some(columns) if len * columns == found.total => (Cover::Row, found.columns),
+                _ => return None,
+            },
+            Op::Sum(_) | Op::Max(_) => {
+                let (length, last) = reduction(graph, id)?;
+                let columns = if last { length } else { len };
+                if len * length != found.total || found.columns.is_some_and(|known| known != columns) {
+                    return None;
+                }
+                (if last { Cover::Row } else { Cover::Column }, Some(columns))
+            }
+            Op::CumulativeSum(_) if len == found.total => {
+                let last = node.ty.shape.last().copied();
+                if found.columns.is_some() && found.columns != last {
+                    return None;
+                }
+                (Cover::Full, last)
+            }
+            _ => return None,
+        };
+        let elementwise = matches!(node.op, Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_));
+        if found.kind == Kind::Contract && (cover != Cover::Full || !elementwise) {
+            return None;
+        }
+        let scale = if cover == Cover::Row { columns? } else { 1 };
+        let shape = if reduction(graph, id).is_some() { &graph.node(node.inputs[0]).ty.shape } else { &node.ty.shape };
+        let mut cuts = found.cuts.clone();
+        cuts.extend(suffix_products(shape, if reduction(graph, id).is_some() { 1 } else { scale }));
+        cuts.extend(columns);
+        let cuts = chain(cuts)?;
+        let candidate = Group { kind: found.kind, members: Vec::new(), total: found.total, columns, cuts };
+        let reads_well = node.inputs.iter().enumerate().all(|(k, &input)| self.reads_well(graph, views, id, k, input, group, cover, &candidate));
+        reads_well.then_some((cover, candidate.columns, candidate.cuts))
+    }
+
+    /// Whether a member-to-be can read input `k` while the group runs: from outside always, from
+    /// inside at its own point or row only.
+    #[allow(clippy::too_many_arguments, reason = "one check, used in one place")]
+    fn reads_well(&self, graph: &Graph, views: &[View], id: NodeId, k: usize, input: NodeId, group: u32, cover: Cover, space: &Group) -> bool {
+        let view = &views[input as usize];
+        let Some((inside, written)) = self.place[view.base as usize] else { return true };
+        if inside != group {
+            return true;
+        }
+        let shape = &graph.node(input).ty.shape;
+        let dense = view.offset == 0 && is_dense(shape, &view.strides);
+        let reads_full = cover == Cover::Full || reduction(graph, id).is_some();
+        match (&graph.node(id).op, written) {
+            (Op::Gather(_), _) if k == 0 => false,
+            (Op::Gather(gather), Cover::Full) => {
+                // A full index serves single elements only.
+                let rest: usize = graph.node(graph.node(id).inputs[0]).ty.shape[gather.batch + 1..].iter().product();
+                dense && rest == 1 && cover == Cover::Full
+            }
+            (Op::Gather(gather), Cover::Row) => {
+                let rest: usize = graph.node(graph.node(id).inputs[0]).ty.shape[gather.batch + 1..].iter().product();
+                dense && ((cover == Cover::Row && rest == 1) || (cover == Cover::Full && space.columns == Some(rest)))
+            }
+            (_, Cover::Column) => false,
+            (_, Cover::Full) => dense && reads_full,
+            (_, Cover::Row) if !reads_full => dense,
+            (_, Cover::Row) => {
+                let (sizes, rows) = space.axes();
+                let strides = refined(shape, &view.strides, &sizes);
+                let row_dense = is_dense(&sizes[..rows], &strides[..rows]);
+                view.offset == 0 && row_dense && strides[rows..].iter().all(|&stride| stride == 0)
+            }
+        }
+    }
+
+    /// Whether `group` needs `other`.
+    fn needs(&self, group: u32, other: u32) -> bool {
+        self.before[group as usize].get(other as usize / 64).is_some_and(|word| word >> (other % 64) & 1 == 1)
+    }
+
+    /// Records that a group needs others, for itself and for all that need it.
+    fn require(&mut self, group: u32, needed: &[u32]) {
+        let mut new = vec![0u64; self.groups.len() / 64 + 1];
+        for &other in needed.iter().filter(|&&other| other != group) {
+            new[other as usize / 64] |= 1 << (other % 64);
+            self.before[other as usize].iter().zip(&mut new).for_each(|(&word, all)| *all |= word);
+        }
+        let known = &self.before[group as usize];
+        if new.iter().enumerate().all(|(i, &word)| word & !known.get(i).copied().unwrap_or(0) == 0) {
+            return;
+        }
+        for at in 0..self.groups.len() as u32 {
+            if at == group || self.needs(at, group) {
+                let known = &mut self.before[at as usize];
+                known.resize(known.len().max(new.len()), 0);
+                new.iter().zip(known).for_each(|(&word, known)| *known |= word);
+            }
+        }
+    }
+
+    /// The groups in an order in which each comes after what it needs, and otherwise near the
+    /// order of recording.
+    pub fn order(&self) -> Vec<u32> {
+        use std::cmp::Reverse;
+        let n = self.groups.len();
+        let mut waiting: Vec<u32> = self.before.iter().map(|words| words.iter().map(|word| word.count_ones()).sum()).collect();
+        let last = |g: usize| self.groups[g].members.last().copied().unwrap_or(0);
+        let mut after: Vec<Vec<u32>> = vec![Vec::new(); n];
+        for (g, words) in self.before.iter().enumerate() {
+            for (w, &word) in words.iter().enumerate() {
+                let mut bits = word;
+                while bits != 0 {
+                    after[w * 64 + bits.trailing_zeros() as usize].push(g as u32);
+                    bits &= bits - 1;
+                }
+            }
+        }
+        let mut ready: std::collections::BinaryHeap<Reverse<(NodeId, u32)>> =
+            (0..n).filter(|&g| waiting[g] == 0).map(|g| Reverse((last(g), g as u32))).collect();
+        let mut order = Vec::with_capacity(n);
+        while let Some(Reverse((_, g))) = ready.pop() {
+            order.push(g);
+            for &next in &after[g as usize] {
+                waiting[next as usize] -= 1;
+                if waiting[next as usize] == 0 {
+                    ready.push(Reverse((last(next as usize), next)));
+                }
+            }
+        }
+        order
+    }
+}
+
+impl Group {
+    /// The sizes of the space's axes, outermost first, and how many of them are rows. A space of
+    /// one point has no axes.
+    pub fn axes(&self) -> (Vec<usize>, usize) {
+        let mut sizes = Vec::with_capacity(self.cuts.len());
+        let mut inner = 1;
+        for &cut in &self.cuts {
+            if cut > inner {
+                sizes.push(cut / inner);
+                inner = cut;
+            }
+        }
+        sizes.reverse();
+        let columns = self.columns.unwrap_or_else(|| sizes.last().copied().unwrap_or(1));
+        let (mut rows, mut product) = (sizes.len(), 1);
+        while product < columns && rows > 0 {
+            rows -= 1;
+            product *= sizes[rows];
+        }
+        (sizes, rows)
+    }
+}
+
+/// The numbers of elements of the last axes, the last two, ..., each times `scale`.
+fn suffix_products(shape: &[usize], scale: usize) -> Vec<usize> {
+    let mut product = scale;
+    shape.iter().rev().map(|&size| { product *= size; product }).collect()
+}
+
+/// Sorted and without repetition, if each divides the next; ones are dropped.
+fn chain(mut cuts: Vec<usize>) -> Option<Vec<usize>> {
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts.retain(|&cut| cut > 1);
+    cuts.windows(2).all(|pair| pair[1] % pair[0] == 0).then_some(cuts)
+}

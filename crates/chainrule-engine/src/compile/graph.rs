@@ -1,0 +1,133 @@
+//! The first form of the compiler: the recorded graph, numbered into an arena.
+//!
+//! Nodes stand in topological order and refer to each other by position. Leaves are numbered in
+//! the order they are met; their data is not here.
+
+use crate::ops::{Input, Op};
+use crate::tensor::{Origin, Tensor, Type};
+use crate::transform::walk::Walk;
+use smallvec::SmallVec;
+use std::fmt::Write;
+use std::hash::{Hash, Hasher};
+
+/// Position of a node in [`Graph::nodes`].
+pub type NodeId = u32;
+
+/// A graph without any data.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// In topological order.
+    pub nodes: Vec<GraphNode>,
+    /// What is asked for.
+    pub roots: Vec<NodeId>,
+    /// How many leaves there are.
+    pub leaves: u32,
+}
+
+/// An operation on earlier nodes.
+#[derive(Clone, Debug)]
+pub struct GraphNode {
+    /// The operation; [`Op::Input`] for a leaf.
+    pub op: Op,
+    /// Positions of its inputs.
+    pub inputs: SmallVec<[NodeId; 3]>,
+    /// Shape and element type.
+    pub ty: Type,
+    /// Of a leaf, its number.
+    pub leaf: Option<u32>,
+    /// Which recorded node it stands for, as an index into the list that [`Graph::of`] returns.
+    pub site: u32,
+}
+
+impl Graph {
+    /// The graph of what `roots` still need computed, the tensors it takes as leaves, and the
+    /// origins its nodes refer to. Evaluated tensors are leaves.
+    pub fn of(roots: &[&Tensor]) -> (Graph, Vec<Tensor>, Vec<Origin>) {
+        let walk = Walk::stopping_at(roots.iter().copied(), |node| node.value().is_some());
+        let mut graph = Graph::default();
+        let mut leaves = Vec::new();
+        let mut origins = Vec::with_capacity(walk.nodes.len());
+        for (site, node) in walk.nodes.iter().enumerate() {
+            origins.push(node.origin().clone());
+            let known = node.value().is_some();
+            let leaf = (known || matches!(node.op(), Op::Input(_))).then(|| {
+                leaves.push(node.clone());
+                leaves.len() as u32 - 1
+            });
+            let (op, inputs) = match leaf {
+                Some(_) => (Op::Input(Input), SmallVec::new()),
+                None => (node.op().clone(), node.inputs().iter().filter_map(|input| walk.find(input)).map(|at| at as NodeId).collect()),
+            };
+            graph.nodes.push(GraphNode { op, inputs, ty: node.ty().clone(), leaf, site: site as u32 });
+        }
+        graph.leaves = leaves.len() as u32;
+        graph.roots = roots.iter().filter_map(|root| walk.find(root)).map(|at| at as NodeId).collect();
+        (graph, leaves, origins)
+    }
+
+    /// The node at a position.
+    pub fn node(&self, id: NodeId) -> &GraphNode {
+        &self.nodes[id as usize]
+    }
+
+    /// A number that equal graphs share: structure, operations and types, not data.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = std::collections::hash_map::DefaultHasher::new();
+        for node in &self.nodes {
+            (&node.op, &node.inputs, &node.ty, node.leaf).hash(&mut hasher);
+        }
+        self.roots.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether two graphs compute the same from the same leaves.
+    pub fn same_structure(&self, other: &Graph) -> bool {
+        let same = |a: &GraphNode, b: &GraphNode| {
+            a.leaf == b.leaf && a.inputs == b.inputs && a.ty == b.ty && (a.op == b.op || matches!((&a.op, &b.op), (Op::Custom(_), Op::Custom(_))))
+        };
+        self.roots == other.roots
+            && self.nodes.len() == other.nodes.len()
+            && self.nodes.iter().zip(&other.nodes).all(|(a, b)| same(a, b))
+    }
+
+    /// How many nodes use each node; roots count as one use more.
+    pub fn uses(&self) -> Vec<u32> {
+        let mut uses = vec![0; self.nodes.len()];
+        self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.roots).for_each(|&id| uses[id as usize] += 1);
+        uses
+    }
+
+    /// The graph as text, one node a line: the form that golden tests compare.
+    pub fn print(&self) -> String {
+        let mut text = String::new();
+        for (id, node) in self.nodes.iter().enumerate() {
+            let _ = write!(text, "%{id} = {}", describe(node));
+            for (i, input) in node.inputs.iter().enumerate() {
+                let _ = write!(text, "{}%{input}", if i == 0 { " " } else { ", " });
+            }
+            let _ = writeln!(text, " : {} {:?}", node.ty.dtype, &node.ty.shape[..]);
+        }
+        let roots: Vec<String> = self.roots.iter().map(|root| format!("%{root}")).collect();
+        let _ = writeln!(text, "return {}", roots.join(", "));
+        text
+    }
+}
+
+/// An operation with its parameters.
+fn describe(node: &GraphNode) -> String {
+    use crate::ops::Operation;
+    match (&node.op, node.leaf) {
+        (_, Some(leaf)) => format!("leaf {leaf}"),
+        (Op::Constant(constant), _) => format!("constant {}", constant.value.to_f64()),
+        (Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::StopGradient(_) | Op::Barrier(_), _) => node.op.name().to_string(),
+        (Op::Einsum(einsum), _) => {
+            let letters = |labels: &[u8]| labels.iter().map(|&l| if l < b'a' { (b'a' + l) as char } else { l as char }).collect::<String>();
+            format!("einsum {},{}->{}", letters(&einsum.a), letters(&einsum.b), letters(&einsum.out))
+        }
+        (Op::Reshape(_), _) => "reshape".to_string(),
+        (Op::Permute(order), _) => format!("permute {:?}", &order.0[..]),
+        (Op::Sum(axes), _) => format!("sum {:?}", &axes.0[..]),
+        (Op::Max(axes), _) => format!("max {:?}", &axes.0[..]),
+        (op, _) => format!("{op:?}"),
+    }
+}

@@ -1,0 +1,344 @@
+//! From groups of operations to kernels over buffers.
+
+use super::emit::Emitter;
+use super::fuse::{Fusion, Kind, fuse, is_inline};
+use super::graph::{Graph, GraphNode, NodeId};
+use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Number, Scatter};
+use super::product::{Product, by_label};
+use super::view::{View, is_dense, views};
+use crate::ops::{Op, Reshape, Scalar};
+use crate::tensor::shape::dense_strides;
+use crate::tensor::{DType, Shape};
+use smallvec::SmallVec;
+
+/// Kernels in an order in which they may run, and the buffers they use.
+#[derive(Clone, Debug, Default)]
+pub struct Kernels {
+    /// In order.
+    pub kernels: Vec<Kernel>,
+    /// What accesses refer to.
+    pub buffers: Vec<Buffer>,
+    /// For each kernel, the site (recorded node) it is for.
+    pub sites: Vec<u32>,
+}
+
+/// A run of elements that kernels read and write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buffer {
+    /// How many elements.
+    pub len: usize,
+    /// Their type.
+    pub dtype: DType,
+    /// Whose they are.
+    pub place: Place,
+}
+
+/// Where a buffer's memory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The data of a leaf.
+    Leaf(u32),
+    /// The value of a root.
+    Root(u32),
+    /// The program's own memory.
+    Temporary,
+}
+
+/// Lowers a simplified graph whose roots are distinct nodes and no leaves (see [`own_roots`]).
+pub fn lower(graph: &Graph) -> Kernels {
+    let views = views(graph);
+    let fusion = fuse(graph, &views);
+    let mut lowering = Lowering::new(graph, &views, &fusion);
+    for group in fusion.order() {
+        lowering.group(group);
+    }
+    lowering.kernels
+}
+
+/// The same graph with a node of its own for every root: a copy where a root is a leaf, a
+/// constant, or asked for twice.
+pub fn own_roots(mut graph: Graph) -> Graph {
+    for i in 0..graph.roots.len() {
+        let root = graph.roots[i];
+        if graph.node(root).leaf.is_some() || is_inline(&graph.node(root).op) || graph.roots[..i].contains(&root) {
+            let ty = graph.node(root).ty.clone();
+            let site = graph.node(root).site;
+            let copy = GraphNode { op: Reshape(ty.shape.clone()).into(), inputs: SmallVec::from_slice(&[root]), ty, leaf: None, site };
+            graph.nodes.push(copy);
+            graph.roots[i] = graph.nodes.len() as NodeId - 1;
+        }
+    }
+    graph
+}
+
+/// The state of lowering: which nodes have buffers by now, and the kernels so far.
+pub struct Lowering<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// Where each node's elements are.
+    pub views: &'a [View],
+    /// The groups.
+    pub fusion: &'a Fusion,
+    /// What is made.
+    pub kernels: Kernels,
+    buffer_of: Vec<Option<BufferId>>,
+    outside: Vec<bool>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(graph: &'a Graph, views: &'a [View], fusion: &'a Fusion) -> Lowering<'a> {
+        let mut outside = vec![false; graph.nodes.len()];
+        graph.roots.iter().for_each(|&root| outside[root as usize] = true);
+        for (id, node) in graph.nodes.iter().enumerate() {
+            let home = fusion.place[id].map(|(group, _)| group);
+            for &input in node.inputs.iter().filter(|_| home.is_some()) {
+                let base = views[input as usize].base as usize;
+                outside[base] |= fusion.place[base].is_some_and(|(group, _)| Some(group) != home);
+            }
+        }
+        let mut lowering = Lowering { graph, views, fusion, kernels: Kernels::default(), buffer_of: vec![None; graph.nodes.len()], outside };
+        for (id, node) in graph.nodes.iter().enumerate() {
+            if let Some(leaf) = node.leaf {
+                lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
+            }
+        }
+        for (i, &root) in graph.roots.iter().enumerate() {
+            let ty = &graph.node(root).ty;
+            lowering.buffer_of[root as usize] = Some(lowering.buffer(ty.len(), ty.dtype, Place::Root(i as u32)));
+        }
+        lowering
+    }
+
+    /// A new buffer.
+    pub fn buffer(&mut self, len: usize, dtype: DType, place: Place) -> BufferId {
+        self.kernels.buffers.push(Buffer { len, dtype, place });
+        self.kernels.buffers.len() as BufferId - 1
+    }
+
+    /// Adds a kernel.
+    pub fn push(&mut self, kernel: Kernel, id: NodeId) {
+        self.kernels.kernels.push(kernel);
+        self.kernels.sites.push(self.graph.node(id).site);
+    }
+
+    /// Whether somebody outside its group reads a node.
+    pub fn is_outside(&self, id: NodeId) -> bool {
+        self.outside[id as usize]
+    }
+
+    /// The buffer that holds, or will hold, a computed node's elements.
+    pub fn own_buffer(&mut self, id: NodeId) -> BufferId {
+        match self.buffer_of[id as usize] {
+            Some(buffer) => buffer,
+            None => {
+                let ty = &self.graph.node(id).ty;
+                let buffer = self.buffer(ty.len(), ty.dtype, Place::Temporary);
+                self.buffer_of[id as usize] = Some(buffer);
+                buffer
+            }
+        }
+    }
+
+    /// How a node's elements are read from memory, with strides over the node's axes. What has no
+    /// memory (a constant, coordinates) is written out first.
+    pub fn access(&mut self, id: NodeId) -> Access {
+        let view = &self.views[id as usize];
+        self.access_view(view, view.base)
+    }
+
+    /// How a view is read from memory.
+    pub fn access_view(&mut self, view: &View, base: NodeId) -> Access {
+        let node = self.graph.node(base);
+        let dtype = node.ty.dtype;
+        match &node.op {
+            Op::Constant(constant) if self.buffer_of[base as usize].is_none() => {
+                let buffer = self.buffer(1, dtype, Place::Temporary);
+                let out = Access { buffer, dtype, offset: 0, strides: Axes::new() };
+                self.push(Kernel::Fill(Fill { out, len: 1, value: number(constant.value) }), base);
+                Access { buffer, dtype, offset: 0, strides: view.strides.iter().map(|_| 0).collect() }
+            }
+            op => {
+                if is_inline(op) && self.buffer_of[base as usize].is_none() {
+                    let buffer = self.own_buffer(base);
+                    let whole = View { base, offset: 0, strides: dense_strides(&node.ty.shape) };
+                    self.copy(base, &whole, &node.ty.shape.clone(), buffer, 0, &dense_strides(&node.ty.shape));
+                }
+                Access { buffer: self.own_buffer(base), dtype, offset: view.offset, strides: view.strides.clone() }
+            }
+        }
+    }
+
+    /// How a node is read as one dense run; copied first if it is not.
+    fn dense(&mut self, id: NodeId) -> Access {
+        let view = &self.views[id as usize];
+        let shape = self.graph.node(id).ty.shape.clone();
+        if view.offset == 0 && is_dense(&shape, &view.strides) && !is_inline(&self.graph.node(view.base).op) {
+            return self.access(id);
+        }
+        let dtype = self.graph.node(id).ty.dtype;
+        let buffer = self.buffer(self.graph.node(id).ty.len(), dtype, Place::Temporary);
+        self.copy(id, view, &shape, buffer, 0, &dense_strides(&shape));
+        Access { buffer, dtype, offset: 0, strides: dense_strides(&shape) }
+    }
+
+    /// A kernel that reads a view of `shape` and writes it at an offset with strides.
+    fn copy(&mut self, site: NodeId, view: &View, shape: &Shape, buffer: BufferId, offset: isize, strides: &[isize]) {
+        if shape.contains(&0) {
+            return;
+        }
+        let region = Emitter::copy(self, view, shape, buffer, offset, strides);
+        self.push(Kernel::Region(region), site);
+    }
+
+    fn group(&mut self, group: u32) {
+        let found = &self.fusion.groups[group as usize];
+        let first = found.members[0];
+        let node = self.graph.node(first);
+        match (found.kind, &node.op) {
+            (Kind::Region, _) => {
+                let last = *found.members.last().unwrap_or(&first);
+                let (region, combines) = Emitter::region(self, group);
+                self.push(Kernel::Region(region), last);
+                combines.into_iter().for_each(|(combine, id)| self.push(Kernel::Region(combine), id));
+            }
+            (Kind::Contract, _) => self.contract(first, Some(group)),
+            (Kind::Single, Op::Einsum(_)) => self.contract(first, None),
+            (Kind::Single, Op::ScatterAdd(scatter)) => {
+                let sizes = scatter.sizes(&self.graph.node(node.inputs[0]).ty.shape, &self.graph.node(node.inputs[1]).ty.shape);
+                let (updates, index) = (self.dense(node.inputs[0]), self.dense(node.inputs[1]));
+                let out = self.whole(first);
+                let kernel = Scatter { batch: sizes.batch, count: sizes.count, limit: scatter.size, rest: sizes.rest, index, updates, out, site: node.site };
+                self.push(Kernel::Scatter(kernel), first);
+            }
+            (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
+            (Kind::Single, Op::Pad(pad)) => {
+                let out = dense_strides(&node.ty.shape);
+                self.fill_zero(first);
+                let offset = pad.low.iter().zip(&out).map(|(&low, &stride)| low as isize * stride).sum();
+                let strides: Axes<isize> = pad.interior.iter().zip(&out).map(|(&gap, &stride)| (gap as isize + 1) * stride).collect();
+                self.place_input(first, node.inputs[0], offset, &strides);
+            }
+            (Kind::Single, Op::Concat(concat)) => {
+                let out = dense_strides(&node.ty.shape);
+                let mut at = 0;
+                for &input in &node.inputs {
+                    self.place_input(first, input, at as isize * out[concat.axis], &out);
+                    at += self.graph.node(input).ty.shape[concat.axis];
+                }
+            }
+            (Kind::Single, _) => (),
+        }
+    }
+
+    /// Copies an input into the memory of `id`.
+    fn place_input(&mut self, id: NodeId, input: NodeId, offset: isize, strides: &[isize]) {
+        let buffer = self.own_buffer(id);
+        let shape = self.graph.node(input).ty.shape.clone();
+        self.copy(id, &self.views[input as usize], &shape, buffer, offset, strides);
+    }
+
+    fn fill_zero(&mut self, id: NodeId) {
+        let out = self.whole(id);
+        let ty = &self.graph.node(id).ty;
+        self.push(Kernel::Fill(Fill { out, len: ty.len(), value: number(Scalar::new(0.0, ty.dtype)) }), id);
+    }
+
+    /// The dense memory of a computed node.
+    fn whole(&mut self, id: NodeId) -> Access {
+        let ty = &self.graph.node(id).ty;
+        Access { buffer: self.own_buffer(id), dtype: ty.dtype, offset: 0, strides: dense_strides(&ty.shape) }
+    }
+
+    fn fold(&mut self, id: NodeId, fold: &crate::ops::Fold) {
+        let node = self.graph.node(id);
+        let (window, rank) = (&fold.window, node.ty.shape.len());
+        let patches = self.graph.node(node.inputs[0]).ty.shape.clone();
+        let (input, out) = (self.access(node.inputs[0]), self.whole(id));
+        let last = *window.axes.last().unwrap_or(&0);
+        let outer: Vec<usize> = (0..last).filter(|axis| !window.axes.contains(axis)).collect();
+        let rest: Vec<usize> = (last + 1..rank).collect();
+        let listed: Vec<usize> = window.axes.to_vec();
+        let pick = |axes: &[usize], values: &[usize]| -> Axes<usize> { axes.iter().map(|&axis| values[axis]).collect() };
+        let windows: Vec<usize> = (0..listed.len()).map(|i| rank + i).collect();
+        let strides_in = outer.iter().chain(&listed).chain(&windows).chain(&rest).map(|&axis| input.strides[axis]).collect();
+        let strides_out = outer.iter().chain(&listed).chain(&rest).map(|&axis| out.strides[axis]).collect();
+        let kernel = Fold {
+            outer: pick(&outer, &node.ty.shape),
+            sizes: pick(&listed, &node.ty.shape),
+            counts: pick(&listed, &patches),
+            windows: window.sizes.iter().copied().collect(),
+            strides: window.strides.iter().copied().collect(),
+            dilations: window.dilations.iter().copied().collect(),
+            rest: pick(&rest, &node.ty.shape),
+            input: Access { strides: strides_in, ..input },
+            out: Access { strides: strides_out, ..out },
+        };
+        self.push(Kernel::Fold(kernel), id);
+    }
+
+    /// A product; with a group, the scalar code of its other members on each tile.
+    fn contract(&mut self, id: NodeId, group: Option<u32>) {
+        let node = self.graph.node(id);
+        let Op::Einsum(einsum) = &node.op else { return };
+        let product = Product::of(self.graph, id, einsum);
+        let sides = if product.swapped { [1, 0] } else { [0, 1] };
+        let own = [&einsum.a, &einsum.b];
+        let (left, right) = (own[sides[0]], own[sides[1]]);
+        let shape = |k: usize| self.graph.node(node.inputs[k]).ty.shape.clone();
+        let (left_shape, right_shape) = (shape(sides[0]), shape(sides[1]));
+        let size = |label: &u8| {
+            let at = left.iter().position(|l| l == label).map(|i| left_shape[i]);
+            at.or_else(|| right.iter().position(|l| l == label).map(|i| right_shape[i])).unwrap_or(1)
+        };
+        // Axes of one element carry nothing.
+        let long = |labels: &[u8]| -> Vec<u8> { labels.iter().copied().filter(|label| size(label) != 1).collect() };
+        let (batch, m, n, k) = (long(&product.batch), long(&product.m), long(&product.n), long(&product.k));
+        let sizes = |labels: &[u8]| -> Axes<usize> { labels.iter().map(size).collect() };
+        let (a, b) = (self.access(node.inputs[sides[0]]), self.access(node.inputs[sides[1]]));
+        let a_strides = by_label(&[&batch[..], &m, &k].concat(), left, &a.strides, 0);
+        let b_strides = by_label(&[&batch[..], &k, &n].concat(), right, &b.strides, 0);
+        let out_strides = by_label(&[&batch[..], &m, &n].concat(), &einsum.out, &dense_strides(&node.ty.shape), 0);
+        let single = group.is_none_or(|group| self.fusion.groups[group as usize].members.len() == 1);
+        let epilogue = match (group, single) {
+            (Some(group), false) => Some(Emitter::region(self, group).0),
+            _ => None,
+        };
+        let len = node.ty.len();
+        let chunked = product.chunks > 1;
+        let buffer = match (chunked, &epilogue) {
+            (true, _) => self.buffer(len * product.chunks, node.ty.dtype, Place::Temporary),
+            // With scalar code the tile is written by its stores only.
+            (false, Some(region)) => region.stores[0].buffer,
+            (false, None) => self.own_buffer(id),
+        };
+        let strides = chunked.then_some(len as isize).into_iter().chain(out_strides).collect();
+        let kernel = Contract {
+            batch: sizes(&batch),
+            m: sizes(&m),
+            n: sizes(&n),
+            k: sizes(&k),
+            a: Access { strides: a_strides, ..a },
+            b: Access { strides: b_strides, ..b },
+            out: Access { buffer, dtype: node.ty.dtype, offset: 0, strides },
+            k_chunks: product.chunks,
+            accumulate: false,
+            epilogue,
+        };
+        self.push(Kernel::Contract(Box::new(kernel)), id);
+        if chunked {
+            let out = self.own_buffer(id);
+            let combine = Emitter::combine(buffer, out, node.ty.dtype, product.chunks, len, super::kernel::Reduction::Sum);
+            self.push(Kernel::Region(combine), id);
+        }
+    }
+}
+
+/// A scalar as a literal of scalar code.
+pub fn number(scalar: Scalar) -> Number {
+    match scalar {
+        Scalar::Float(bits) => Number::Float(f64::from_bits(bits)),
+        Scalar::Integer(value) => Number::Integer(value),
+    }
+}
+
+

@@ -1,0 +1,305 @@
+//! The table of rewrites: each says when it applies and what it puts in a node's place.
+//!
+//! Every rule keeps the value of every element (the sign of a zero excepted); a test evaluates both
+//! sides on random inputs.
+
+use super::graph::NodeId;
+use super::simplify::Builder;
+use crate::ops::movement::{Axes, inverse_order};
+use crate::ops::{Binary, Broadcast, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Sum, Unary};
+use crate::ops::{elementwise, source};
+use crate::tensor::{DType, Shape, Type};
+
+/// A rewrite: the node's replacement, if the rule applies.
+type Rule = fn(&mut Builder, &Op, &[NodeId], &Type) -> Option<NodeId>;
+
+/// A rule and its name.
+pub struct NamedRule {
+    /// What it does.
+    pub name: &'static str,
+    rule: Rule,
+}
+
+/// All rules, tried in this order.
+pub static RULES: &[NamedRule] = &[
+    NamedRule { name: "an alias is its value", rule: alias },
+    NamedRule { name: "a movement that moves nothing is its input", rule: no_movement },
+    NamedRule { name: "a reduction of nothing is zero", rule: empty_reduction },
+    NamedRule { name: "a reduction over axes of one element is a reshape", rule: unit_reduction },
+    NamedRule { name: "coordinates are those of a vector, repeated", rule: vector_iota },
+    NamedRule { name: "reshape of reshape is one reshape", rule: reshape_twice },
+    NamedRule { name: "permute of permute is one permute", rule: permute_twice },
+    NamedRule { name: "a moved constant is a constant", rule: moved_constant },
+    NamedRule { name: "arithmetic of constants is a constant", rule: constant_arithmetic },
+    NamedRule { name: "x * 1, x / 1, x - 0, scale(1, x) are x", rule: neutral },
+    NamedRule { name: "-(-x) and not not x are x", rule: twice },
+    NamedRule { name: "select with equal branches, or of a constant, is a branch", rule: decided },
+    NamedRule { name: "a product that sums nothing is a multiplication", rule: outer_product },
+    NamedRule { name: "a reduction over middle axes is one over last or first axes", rule: sorted_reduction },
+    NamedRule { name: "a long sum is a sum of sums", rule: long_sum },
+    NamedRule { name: "a running sum is over the last axis", rule: last_axis },
+    NamedRule { name: "windows that tile an axis are a reshape", rule: tiling_window },
+];
+
+/// The replacement of a node by the first rule that applies.
+pub fn apply(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    RULES.iter().find_map(|named| (named.rule)(builder, op, inputs, ty))
+}
+
+fn constant_of(builder: &Builder, id: NodeId) -> Option<Scalar> {
+    match &builder.node(id).op {
+        Op::Constant(constant) => Some(constant.value),
+        _ => None,
+    }
+}
+
+fn alias(_: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<NodeId> {
+    matches!(op, Op::StopGradient(_) | Op::Custom(_)).then(|| inputs[0])
+}
+
+fn no_movement(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let same_shape = inputs.len() == 1 && builder.node(inputs[0]).ty == *ty;
+    let nothing = match op {
+        Op::Reshape(_) | Op::Slice(_) | Op::Pad(_) | Op::Concat(_) => same_shape,
+        Op::Cast(_) => same_shape,
+        Op::Permute(order) => order.0.iter().copied().eq(0..order.0.len()),
+        Op::Broadcast(broadcast) => broadcast.axes.is_empty(),
+        Op::Sum(Sum(axes)) | Op::Max(Max(axes)) => axes.is_empty(),
+        Op::Reverse(reverse) => reverse.0.iter().all(|&axis| ty.shape[axis] <= 1),
+        _ => false,
+    };
+    nothing.then(|| inputs[0])
+}
+
+fn empty_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let empty = inputs.iter().any(|&id| builder.node(id).ty.is_empty());
+    if !empty || ty.is_empty() || !matches!(op, Op::Sum(_) | Op::Einsum(_) | Op::ScatterAdd(_) | Op::Pad(_) | Op::Fold(_)) {
+        return None;
+    }
+    let value = Scalar::new(0.0, ty.dtype);
+    Some(builder.add(Constant { value, ty: ty.clone() }, &[], ty.clone()))
+}
+
+fn unit_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let (Op::Sum(Sum(axes)) | Op::Max(Max(axes))) = op else { return None };
+    let shape = builder.node(inputs[0]).ty.shape.clone();
+    let long: Axes = axes.iter().copied().filter(|&axis| shape[axis] != 1).collect();
+    if long.len() == axes.len() {
+        return None;
+    }
+    // Drop the axes of one element first, then reduce the others where they are now.
+    let gone = |axis: &usize| axes.contains(axis) && shape[*axis] == 1;
+    let kept: Shape = (0..shape.len()).filter(|axis| !gone(axis)).map(|axis| shape[axis]).collect();
+    let slim = builder.reshape(inputs[0], &kept);
+    let moved: Axes = long.iter().map(|&axis| axis - (0..axis).filter(gone).count()).collect();
+    let op = if matches!(op, Op::Sum(_)) { Op::Sum(Sum(moved)) } else { Op::Max(Max(moved)) };
+    Some(builder.add(op, &[slim], ty.clone()))
+}
+
+fn vector_iota(builder: &mut Builder, op: &Op, _: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::Iota(iota) = op else { return None };
+    if ty.shape.len() == 1 {
+        return None;
+    }
+    let vector = Type::new(Shape::from_slice(&[ty.shape[iota.axis]]), ty.dtype);
+    let line = builder.add(Iota { axis: 0, ty: vector.clone() }, &[], vector);
+    let axes: Axes = (0..ty.shape.len()).filter(|&axis| axis != iota.axis).collect();
+    let sizes: Axes = axes.iter().map(|&axis| ty.shape[axis]).collect();
+    Some(builder.add(Broadcast { axes, sizes }, &[line], ty.clone()))
+}
+
+fn reshape_twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let (Op::Reshape(_), Op::Reshape(_)) = (op, &builder.node(*inputs.first()?).op) else { return None };
+    let source = builder.node(inputs[0]).inputs[0];
+    Some(builder.reshape(source, &ty.shape))
+}
+
+fn permute_twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let (Op::Permute(outer), Op::Permute(inner)) = (op, &builder.node(*inputs.first()?).op) else { return None };
+    let order: Axes = outer.0.iter().map(|&axis| inner.0[axis]).collect();
+    let source = builder.node(inputs[0]).inputs[0];
+    Some(builder.add(Permute(order), &[source], ty.clone()))
+}
+
+fn moved_constant(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    if !matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Window(_)) {
+        return None;
+    }
+    let value = constant_of(builder, inputs[0])?;
+    Some(builder.add(Constant { value, ty: ty.clone() }, &[], ty.clone()))
+}
+
+/// Only operations that IEEE 754 rounds correctly: the backend would compute the same bits.
+fn constant_arithmetic(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let float = |builder: &Builder, id: NodeId| match constant_of(builder, id)? {
+        Scalar::Float(bits) => Some(f64::from_bits(bits)),
+        Scalar::Integer(_) => None,
+    };
+    let value = match op {
+        Op::Unary(unary @ (Unary::Negate | Unary::Sqrt)) => (elementwise::unary_row(*unary).evaluate)(float(builder, inputs[0])?),
+        Op::Binary(binary @ (Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide)) if ty.dtype == DType::F64 || ty.dtype == DType::F32 => {
+            (elementwise::binary_row(*binary).evaluate)(float(builder, inputs[0])?, float(builder, inputs[1])?)
+        }
+        Op::Cast(_) if ty.dtype.is_float() => constant_of(builder, inputs[0])?.to_f64(),
+        _ => return None,
+    };
+    let value = source::Scalar::new(value, ty.dtype);
+    Some(builder.add(Constant { value, ty: ty.clone() }, &[], ty.clone()))
+}
+
+fn neutral(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<NodeId> {
+    let Op::Binary(binary) = op else { return None };
+    let is = |builder: &Builder, k: usize, value: f64| constant_of(builder, inputs[k]).is_some_and(|c| c.is(value));
+    match binary {
+        Binary::Multiply | Binary::Scale if is(builder, 1, 1.0) => Some(inputs[0]),
+        Binary::Multiply | Binary::Scale if is(builder, 0, 1.0) => Some(inputs[1]),
+        Binary::Divide if is(builder, 1, 1.0) => Some(inputs[0]),
+        Binary::Subtract if is(builder, 1, 0.0) => Some(inputs[0]),
+        _ => None,
+    }
+}
+
+fn twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<NodeId> {
+    let Op::Unary(unary @ (Unary::Negate | Unary::Not)) = op else { return None };
+    let inner = builder.node(inputs[0]);
+    (inner.op == Op::Unary(*unary)).then(|| inner.inputs[0])
+}
+
+fn decided(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<NodeId> {
+    let Op::Select(Select) = op else { return None };
+    if inputs[1] == inputs[2] {
+        return Some(inputs[1]);
+    }
+    constant_of(builder, inputs[0]).map(|c| if c.is(0.0) { inputs[2] } else { inputs[1] })
+}
+
+/// Without a summed label, or with nothing but batch and summed labels, a product is elementwise;
+/// products of integers always are.
+fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::Einsum(Einsum { a, b, out }) = op else { return None };
+    let summed: Vec<u8> = a.iter().copied().filter(|label| !out.contains(label)).collect();
+    let only_batch = out.iter().all(|label| a.contains(label) && b.contains(label));
+    if !summed.is_empty() && !only_batch && ty.dtype.is_float() {
+        return None;
+    }
+    let order: Vec<u8> = out.iter().copied().chain(summed.iter().copied()).collect();
+    let sizes: Vec<(u8, usize)> = [(a, inputs[0]), (b, inputs[1])]
+        .into_iter()
+        .flat_map(|(labels, id)| labels.iter().copied().zip(builder.node(id).ty.shape.iter().copied()).collect::<Vec<_>>())
+        .collect();
+    let shape: Shape = order.iter().filter_map(|label| sizes.iter().find(|(l, _)| l == label).map(|&(_, size)| size)).collect();
+    let (x, y) = (align(builder, inputs[0], a, &order, &shape), align(builder, inputs[1], b, &order, &shape));
+    let product = builder.add(Binary::Multiply, &[x, y], Type::new(shape, ty.dtype));
+    if summed.is_empty() {
+        return Some(product);
+    }
+    let axes: Axes = (out.len()..order.len()).collect();
+    Some(builder.add(Sum(axes), &[product], ty.clone()))
+}
+
+/// An operand with its axes in the order of `labels`, repeated along those it lacks.
+fn align(builder: &mut Builder, id: NodeId, own: &[u8], labels: &[u8], shape: &Shape) -> NodeId {
+    let dtype = builder.node(id).ty.dtype;
+    let order: Axes = labels.iter().filter_map(|label| own.iter().position(|l| l == label)).collect();
+    let sorted: Shape = order.iter().map(|&axis| builder.node(id).ty.shape[axis]).collect();
+    let sorted = builder.add(Permute(order), &[id], Type::new(sorted, dtype));
+    let axes: Axes = (0..labels.len()).filter(|&i| !own.contains(&labels[i])).collect();
+    let sizes: Axes = axes.iter().map(|&i| shape[i]).collect();
+    builder.add(Broadcast { axes, sizes }, &[sorted], Type::new(shape.clone(), dtype))
+}
+
+/// Reductions are over the last axes or over the first; others are split, or permuted first.
+fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let (Op::Sum(Sum(axes)) | Op::Max(Max(axes))) = op else { return None };
+    let input = builder.node(inputs[0]).ty.clone();
+    let rank = input.shape.len();
+    let last = axes.iter().rev().zip((0..rank).rev()).take_while(|(a, b)| **a == *b).count();
+    let first = axes.iter().enumerate().take_while(|(i, axis)| i == *axis).count();
+    if last == axes.len() || first == axes.len() {
+        return None;
+    }
+    let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
+    if last > 0 {
+        let (front, back) = axes.split_at(axes.len() - last);
+        let shape = Shape::from_slice(&input.shape[..rank - last]);
+        let inner = builder.add(remade(back.into()), inputs, Type::new(shape, input.dtype));
+        return Some(builder.add(remade(front.into()), &[inner], ty.clone()));
+    }
+    let order: Axes = (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+    let shape: Shape = order.iter().map(|&axis| input.shape[axis]).collect();
+    let sorted = builder.add(Permute(order), inputs, Type::new(shape, input.dtype));
+    Some(builder.add(remade((rank - axes.len()..rank).collect()), &[sorted], ty.clone()))
+}
+
+/// Rows beyond this many elements are cut, so that a row fits a core's cache and parts run in parallel.
+const LONG_ROW: usize = 8192;
+
+fn long_sum(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let (Op::Sum(Sum(axes)) | Op::Max(Max(axes))) = op else { return None };
+    let input = builder.node(inputs[0]).ty.clone();
+    let kept = input.shape.len() - axes.len();
+    if axes[0] != kept || ty.shape[..] != input.shape[..kept] {
+        return None;
+    }
+    let length: usize = input.shape[kept..].iter().product();
+    if length <= LONG_ROW {
+        return None;
+    }
+    let inner = (64..=4096).rev().find(|part| length % part == 0)?;
+    let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
+    let mut shape: Shape = input.shape[..kept].into();
+    shape.extend([length / inner, inner]);
+    let cut = builder.reshape(inputs[0], &shape);
+    shape.pop();
+    let parts = builder.add(remade([kept + 1].as_slice().into()), &[cut], Type::new(shape, input.dtype));
+    Some(builder.add(remade([kept].as_slice().into()), &[parts], ty.clone()))
+}
+
+fn last_axis(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::CumulativeSum(CumulativeSum { axis, reverse }) = op else { return None };
+    let rank = ty.shape.len();
+    if *axis + 1 == rank {
+        return None;
+    }
+    let order: Axes = (0..rank).filter(|a| a != axis).chain([*axis]).collect();
+    let shape: Shape = order.iter().map(|&a| ty.shape[a]).collect();
+    let wide = Type::new(shape, ty.dtype);
+    let sorted = builder.add(Permute(order.clone()), inputs, wide.clone());
+    let summed = builder.add(CumulativeSum { axis: rank - 1, reverse: *reverse }, &[sorted], wide);
+    Some(builder.add(Permute(inverse_order(&order)), &[summed], ty.clone()))
+}
+
+/// Windows that neither overlap nor leave gaps: `[n] -> [count, size]`, also for their adjoint.
+fn tiling_window(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let (window, whole, patches) = match op {
+        Op::Window(window) => (window, builder.node(inputs[0]).ty.shape.clone(), ty.shape.clone()),
+        Op::Fold(fold) => (&fold.window, ty.shape.clone(), builder.node(inputs[0]).ty.shape.clone()),
+        _ => return None,
+    };
+    let tiles = (0..window.axes.len()).all(|i| {
+        let one = window.sizes[i] == 1 || window.dilations[i] == 1;
+        one && window.strides[i] == window.sizes[i] && whole[window.axes[i]] == patches[window.axes[i]] * window.sizes[i]
+    });
+    if !tiles {
+        return None;
+    }
+    // Cut each windowed axis in two; then move the second halves to the end, or back from there.
+    let rank = whole.len();
+    let mut cut = Shape::new();
+    let (mut own, mut tail) = (Axes::new(), Axes::new());
+    for axis in 0..rank {
+        own.push(cut.len());
+        cut.push(patches[axis]);
+        if let Some(i) = window.axes.iter().position(|&a| a == axis) {
+            tail.push(cut.len());
+            cut.push(window.sizes[i]);
+        }
+    }
+    let order: Axes = own.into_iter().chain(tail).collect();
+    if matches!(op, Op::Window(_)) {
+        let split = builder.reshape(inputs[0], &cut);
+        return Some(builder.add(Permute(order), &[split], ty.clone()));
+    }
+    let together = builder.add(Permute(inverse_order(&order)), inputs, Type::new(cut, ty.dtype));
+    Some(builder.add(Reshape(ty.shape.clone()), &[together], ty.clone()))
+}

@@ -1,0 +1,209 @@
+//! When kernels run and where their buffers lie: waves of independent kernels, one arena.
+//!
+//! Depends on shapes alone, so the peak is known before anything runs.
+
+use super::kernel::{Access, BufferId, Code, Kernel, Region};
+use super::lower::{Kernels, Place};
+use std::ops::Range;
+
+/// Kernels in waves, buffers in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    /// Ranges of kernels that do not depend on each other; each wave after the one before.
+    pub waves: Vec<Range<usize>>,
+    /// Of each temporary buffer, its offset in the arena, in bytes.
+    pub offsets: Vec<usize>,
+    /// Bytes of the arena: the planned peak of intermediate values.
+    pub arena_bytes: usize,
+    /// Of each root, the leaf whose memory it takes over, if that is safe and was asked for.
+    pub in_place: Vec<Option<u32>>,
+}
+
+/// Buffers start at multiples of this many bytes.
+const ALIGNMENT: usize = 64;
+
+/// Orders kernels and places buffers. `updates[root]` is the leaf that root will replace.
+pub fn schedule(kernels: &Kernels, updates: &[Option<u32>]) -> Schedule {
+    let uses: Vec<Uses> = kernels.kernels.iter().map(Uses::of).collect();
+    let waves = waves(&uses);
+    let mut wave_of = vec![0; uses.len()];
+    waves.iter().enumerate().for_each(|(w, range)| range.clone().for_each(|k| wave_of[k] = w));
+    let mut lives = vec![Life::default(); kernels.buffers.len()];
+    for (k, uses) in uses.iter().enumerate() {
+        uses.reads.iter().chain(&uses.writes).for_each(|&buffer| lives[buffer as usize].extend(wave_of[k]));
+        uses.reads.iter().for_each(|&buffer| lives[buffer as usize].last_read = Some(k));
+    }
+    let in_place = updates.iter().enumerate().map(|(root, leaf)| leaf.filter(|&leaf| may_replace(kernels, &uses, &wave_of, root as u32, leaf))).collect();
+    let slots = shared_slots(kernels, &uses, &lives);
+    let (offsets, arena_bytes) = place(kernels, &lives, &slots);
+    Schedule { waves, offsets, arena_bytes, in_place }
+}
+
+/// The buffers a kernel reads and writes.
+struct Uses {
+    reads: Vec<BufferId>,
+    writes: Vec<BufferId>,
+}
+
+impl Uses {
+    fn of(kernel: &Kernel) -> Uses {
+        let region = |region: &Region, skip: usize| Uses {
+            reads: region.loads.iter().skip(skip).map(|access| access.buffer).collect(),
+            writes: region.stores.iter().map(|access| access.buffer).collect(),
+        };
+        match kernel {
+            Kernel::Region(code) => region(code, 0),
+            Kernel::Contract(contract) => {
+                let mut uses = match &contract.epilogue {
+                    Some(code) => region(code, 1),
+                    None => Uses { reads: Vec::new(), writes: vec![contract.out.buffer] },
+                };
+                uses.reads.extend([contract.a.buffer, contract.b.buffer]);
+                uses
+            }
+            Kernel::Scatter(scatter) => Uses { reads: vec![scatter.index.buffer, scatter.updates.buffer], writes: vec![scatter.out.buffer] },
+            Kernel::Fold(fold) => Uses { reads: vec![fold.input.buffer], writes: vec![fold.out.buffer] },
+            Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
+        }
+    }
+}
+
+/// Neighbouring kernels that touch nothing the others write.
+fn waves(uses: &[Uses]) -> Vec<Range<usize>> {
+    let mut waves: Vec<Range<usize>> = Vec::new();
+    let (mut written, mut read): (Vec<BufferId>, Vec<BufferId>) = (Vec::new(), Vec::new());
+    for (k, uses) in uses.iter().enumerate() {
+        let clash = uses.reads.iter().any(|b| written.contains(b)) || uses.writes.iter().any(|b| written.contains(b) || read.contains(b));
+        match waves.last_mut() {
+            Some(wave) if !clash => wave.end = k + 1,
+            _ => {
+                waves.push(k..k + 1);
+                written.clear();
+                read.clear();
+            }
+        }
+        written.extend(&uses.writes);
+        read.extend(&uses.reads);
+    }
+    waves
+}
+
+/// From the first to the last wave that touches a buffer.
+#[derive(Clone, Default)]
+struct Life {
+    waves: Option<(usize, usize)>,
+    last_read: Option<usize>,
+}
+
+impl Life {
+    fn extend(&mut self, wave: usize) {
+        let (first, last) = self.waves.unwrap_or((wave, wave));
+        self.waves = Some((first.min(wave), last.max(wave)));
+    }
+}
+
+/// The scalar code of a kernel and how many of its loads are no memory.
+fn scalar_code(kernel: &Kernel) -> Option<(&Region, usize)> {
+    match kernel {
+        Kernel::Region(region) => Some((region, 0)),
+        Kernel::Contract(contract) => contract.epilogue.as_ref().map(|region| (region, 1)),
+        _ => None,
+    }
+}
+
+/// Whether every access a kernel makes to `buffer` is `same`, so that a store there may come
+/// after the loads of the same tile.
+fn reads_only_as(kernel: &Kernel, buffer: BufferId, same: &Access) -> bool {
+    let Some((region, skip)) = scalar_code(kernel) else { return false };
+    let operands = match kernel {
+        Kernel::Contract(contract) => contract.a.buffer == buffer || contract.b.buffer == buffer,
+        _ => false,
+    };
+    let alike = |access: &Access| access.buffer != buffer || (access.offset == same.offset && access.strides == same.strides && access.dtype == same.dtype);
+    let gathered = region.code.iter().any(|i| matches!(i.code, Code::LoadAt { load, .. } if region.loads[load].buffer == buffer));
+    !operands && !gathered && region.loads.iter().skip(skip).all(alike)
+}
+
+/// The store of scalar code that fills a whole buffer element by element, if it is one.
+fn plain_store(region: &Region, buffer: BufferId) -> Option<&Access> {
+    let accumulated = |i: usize| region.code.iter().any(|instruction| matches!(instruction.code, Code::Accumulate(store, ..) if store == i));
+    let mut stores = region.stores.iter().enumerate().filter(|(_, access)| access.buffer == buffer);
+    let (i, store) = stores.next()?;
+    (stores.next().is_none() && !accumulated(i)).then_some(store)
+}
+
+/// Whether a root can be written over the leaf it replaces: whoever reads the leaf has done so,
+/// or reads each element just before the same element is written.
+fn may_replace(kernels: &Kernels, uses: &[Uses], wave_of: &[usize], root: u32, leaf: u32) -> bool {
+    let find = |place| kernels.buffers.iter().position(|buffer| buffer.place == place).map(|at| at as BufferId);
+    let (Some(from), Some(to)) = (find(Place::Leaf(leaf)), find(Place::Root(root))) else { return false };
+    let mut writers = uses.iter().enumerate().filter(|(_, uses)| uses.writes.contains(&to)).map(|(k, _)| k);
+    let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
+    let Some(store) = scalar_code(&kernels.kernels[writer]).and_then(|(region, _)| plain_store(region, to)) else { return false };
+    uses.iter().enumerate().filter(|(_, uses)| uses.reads.contains(&from)).all(|(k, _)| {
+        wave_of[k] < wave_of[writer] || (k == writer && reads_only_as(&kernels.kernels[k], from, store))
+    })
+}
+
+/// Which buffers share memory because one takes over the other's, element by element, in the last
+/// kernel that reads it: for each buffer, the one it takes its memory from.
+fn shared_slots(kernels: &Kernels, uses: &[Uses], lives: &[Life]) -> Vec<BufferId> {
+    let mut slot: Vec<BufferId> = (0..kernels.buffers.len() as BufferId).collect();
+    let mut taken = vec![false; slot.len()];
+    let temporary = |b: BufferId| kernels.buffers[b as usize].place == Place::Temporary;
+    for (k, kernel) in kernels.kernels.iter().enumerate() {
+        let Some((region, skip)) = scalar_code(kernel) else { continue };
+        for &to in &uses[k].writes {
+            let Some(store) = plain_store(region, to).filter(|_| temporary(to)) else { continue };
+            let size = |b: BufferId| (kernels.buffers[b as usize].len, kernels.buffers[b as usize].dtype);
+            let fits = |access: &&Access| {
+                let from = access.buffer;
+                temporary(from) && !taken[from as usize] && size(from) == size(to) && lives[from as usize].last_read == Some(k) && !uses[k].writes.contains(&from)
+                    && access.offset == store.offset && access.strides == store.strides && reads_only_as(kernel, from, store)
+            };
+            if let Some(access) = region.loads.iter().skip(skip).find(fits) {
+                taken[access.buffer as usize] = true;
+                slot[to as usize] = slot[access.buffer as usize];
+            }
+        }
+    }
+    slot
+}
+
+/// Offsets such that buffers that live at the same time do not overlap: the largest first, each
+/// at the lowest place that is free for as long as it lives.
+fn place(kernels: &Kernels, lives: &[Life], slots: &[BufferId]) -> (Vec<usize>, usize) {
+    let mut spans: Vec<Option<(usize, usize)>> = vec![None; slots.len()];
+    for (b, life) in lives.iter().enumerate() {
+        if let (Place::Temporary, Some((first, last))) = (kernels.buffers[b].place, life.waves) {
+            let span = &mut spans[slots[b] as usize];
+            let (f, l) = span.unwrap_or((first, last));
+            *span = Some((f.min(first), l.max(last)));
+        }
+    }
+    let bytes = |b: usize| (kernels.buffers[b].len * kernels.buffers[b].dtype.bytes()).max(1).next_multiple_of(ALIGNMENT);
+    let mut order: Vec<usize> = (0..slots.len()).filter(|&b| spans[b].is_some()).collect();
+    order.sort_by_key(|&b| (std::cmp::Reverse(bytes(b)), b));
+    let mut offsets = vec![0; slots.len()];
+    let mut placed: Vec<(usize, usize, usize, usize)> = Vec::new();
+    let mut total = 0;
+    for b in order {
+        let Some((first, last)) = spans[b] else { continue };
+        let mut at = 0;
+        // `placed` is sorted by offset: the first gap between neighbours in time is the lowest.
+        for &(offset, end, f, l) in &placed {
+            if f <= last && first <= l {
+                if offset >= at + bytes(b) {
+                    break;
+                }
+                at = at.max(end);
+            }
+        }
+        offsets[b] = at;
+        total = total.max(at + bytes(b));
+        let here = placed.partition_point(|&(offset, ..)| offset <= at);
+        placed.insert(here, (at, at + bytes(b), first, last));
+    }
+    (0..slots.len()).for_each(|b| offsets[b] = offsets[slots[b] as usize]);
+    (offsets, total)
+}

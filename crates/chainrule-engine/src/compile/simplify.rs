@@ -1,0 +1,99 @@
+//! The graph made smaller without changing what it computes: rules, common subexpressions, dead code.
+//!
+//! Refuses every rewrite that could change a float by more than the sign of a zero. Two leaves are
+//! never one, however equal.
+
+use super::graph::{Graph, GraphNode, NodeId};
+use super::rules;
+use crate::ops::{Op, Reshape};
+use crate::tensor::Type;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+/// One sweep: every node is rewritten by the rules, merged with an equal one, or kept.
+pub fn simplify(graph: &Graph) -> Graph {
+    let mut builder = Builder::default();
+    let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let inputs: SmallVec<[NodeId; 3]> = node.inputs.iter().map(|&id| new_of[id as usize]).collect();
+        builder.site = node.site;
+        new_of.push(match node.leaf {
+            Some(_) => builder.push(node.clone()),
+            None => builder.add(node.op.clone(), &inputs, node.ty.clone()),
+        });
+    }
+    builder.graph.roots = graph.roots.iter().map(|&id| new_of[id as usize]).collect();
+    builder.graph.leaves = graph.leaves;
+    without_dead(builder.graph)
+}
+
+/// A graph under construction. Rules use it to record what a node is replaced by.
+#[derive(Default)]
+pub struct Builder {
+    /// So far.
+    pub graph: Graph,
+    site: u32,
+    known: HashMap<u64, SmallVec<[NodeId; 1]>, BuildHasherDefault<crate::transform::walk::IdHasher>>,
+}
+
+impl Builder {
+    /// The node that computes `op`: what a rule makes of it, an equal one that is there, or a new one.
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId], ty: Type) -> NodeId {
+        let op = op.into();
+        if let Some(replacement) = rules::apply(self, &op, inputs, &ty) {
+            return replacement;
+        }
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&op, inputs, &ty));
+        let same = |&id: &NodeId| {
+            let node = self.graph.node(id);
+            node.op == op && node.inputs[..] == *inputs && node.ty == ty
+        };
+        if let Some(&equal) = self.known.get(&hash).and_then(|list| list.iter().find(|id| same(id))) {
+            return equal;
+        }
+        let node = GraphNode { op, inputs: inputs.into(), ty, leaf: None, site: self.site };
+        let id = self.push(node);
+        self.known.entry(hash).or_default().push(id);
+        id
+    }
+
+    fn push(&mut self, node: GraphNode) -> NodeId {
+        let site = self.site;
+        self.graph.nodes.push(GraphNode { site, ..node });
+        self.graph.nodes.len() as NodeId - 1
+    }
+
+    /// The node at a position.
+    pub fn node(&self, id: NodeId) -> &GraphNode {
+        self.graph.node(id)
+    }
+
+    /// The same elements under another shape.
+    pub fn reshape(&mut self, id: NodeId, shape: &[usize]) -> NodeId {
+        let ty = Type::new(crate::tensor::Shape::from_slice(shape), self.node(id).ty.dtype);
+        self.add(Reshape(ty.shape.clone()), &[id], ty)
+    }
+}
+
+/// The graph without what no root needs.
+fn without_dead(graph: Graph) -> Graph {
+    let mut live = vec![false; graph.nodes.len()];
+    graph.roots.iter().for_each(|&id| live[id as usize] = true);
+    for id in (0..graph.nodes.len()).rev() {
+        if live[id] {
+            graph.nodes[id].inputs.iter().for_each(|&input| live[input as usize] = true);
+        }
+    }
+    let mut new_of = vec![0; graph.nodes.len()];
+    let mut kept = Vec::new();
+    for (id, mut node) in graph.nodes.into_iter().enumerate() {
+        if live[id] {
+            node.inputs.iter_mut().for_each(|input| *input = new_of[*input as usize]);
+            new_of[id] = kept.len() as NodeId;
+            kept.push(node);
+        }
+    }
+    let roots = graph.roots.iter().map(|&id| new_of[id as usize]).collect();
+    Graph { nodes: kept, roots, leaves: graph.leaves }
+}

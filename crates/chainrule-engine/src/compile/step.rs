@@ -1,0 +1,244 @@
+//! A captured step: compiled once, then run without recording, looking up or allocating anything.
+
+use super::graph::Graph;
+use super::lower::Place;
+use super::program::Program;
+use crate::backend::Runtime;
+use crate::backend::cpu::executor::Workspace;
+use crate::tensor::{Data, Error, ErrorKind, Origin, Result, Tensor, Type};
+use std::sync::Arc;
+
+/// A program with its own state: parameters, say, that each run replaces by new ones, in place
+/// where nobody else needs the old.
+///
+/// ```
+/// use chainrule_engine::{DType, Step, Tensor};
+/// let (w, x) = (Tensor::from_slice(&[1.0f32], [1]), Tensor::placeholder([1].as_slice(), DType::F32));
+/// let loss = (&w * &x - 3.0).square().sum();
+/// let new_w = &w - &loss.grad(&[&w])?[0] * 0.1;
+/// let mut step = Step::capture(&[&x], &[&loss], &[(&w, &new_w)])?;
+/// for _ in 0..100 {
+///     step.run(&[&Tensor::from_slice(&[2.0f32], [1])])?;
+/// }
+/// assert!((step.state(0).to_vec::<f32>()?[0] - 1.5).abs() < 1e-3);
+/// # Ok::<(), chainrule_engine::Error>(())
+/// ```
+pub struct Step {
+    runtime: Runtime,
+    program: Arc<Program>,
+    origins: Vec<Origin>,
+    /// Types of the inputs, and of each the leaf it feeds.
+    inputs: Vec<(Type, Option<u32>)>,
+    /// Data of leaves that never change.
+    constants: Vec<(u32, Arc<Data>)>,
+    states: Vec<State>,
+    outputs: Vec<(Type, Data)>,
+    workspace: Option<Workspace>,
+    /// The memory of every buffer, kept up to date.
+    buffers: Vec<*mut u8>,
+    /// For each leaf and each root, the buffer it is.
+    leaf_buffer: Vec<Option<u32>>,
+    root_buffer: Vec<Option<u32>>,
+}
+
+/// One tensor that a step replaces.
+struct State {
+    ty: Type,
+    leaf: Option<u32>,
+    root: u32,
+    current: Data,
+    /// Where the new value goes if it cannot be written over the old one.
+    next: Option<Data>,
+}
+
+// SAFETY: the pointers lead into data that the step owns or shares by `Arc`, and are used only
+// while it is borrowed mutably.
+unsafe impl Send for Step {}
+
+impl Step {
+    /// Compiles a step on the shared runtime: `inputs` are placeholders that each run gives values
+    /// to, `outputs` are computed on each run, and each pair of `updates` is a leaf that holds a
+    /// state and the value that replaces it.
+    ///
+    /// # Errors
+    /// The first mistake in the graph; an update whose type differs from its leaf's.
+    #[track_caller]
+    pub fn capture(inputs: &[&Tensor], outputs: &[&Tensor], updates: &[(&Tensor, &Tensor)]) -> Result<Step> {
+        Step::capture_on(Runtime::shared(), inputs, outputs, updates)
+    }
+
+    /// As [`Step::capture`], on a runtime of the caller's.
+    #[track_caller]
+    pub fn capture_on(runtime: &Runtime, inputs: &[&Tensor], outputs: &[&Tensor], updates: &[(&Tensor, &Tensor)]) -> Result<Step> {
+        let mistake = |kind, message: String, at: &Tensor| Err(Error::new(kind, "capture", message).at(at.origin()));
+        let roots: Vec<&Tensor> = updates.iter().map(|(_, new)| *new).chain(outputs.iter().copied()).collect();
+        roots.iter().chain(inputs).try_for_each(|tensor| tensor.check())?;
+        for (old, new) in updates {
+            if old.ty() != new.ty() {
+                return mistake(ErrorKind::Shape, format!("a state of {:?} {} cannot become {:?} {}", old.shape(), old.dtype(), new.shape(), new.dtype()), new);
+            }
+            if old.value().is_none() {
+                return mistake(ErrorKind::Unbound, "a state must be a leaf with a value; evaluate it, or use `to_leaf`".into(), old);
+            }
+        }
+        let (graph, leaves, origins) = Graph::of(&roots);
+        let leaf_of = |tensor: &Tensor| leaves.iter().position(|leaf| leaf.is(tensor)).map(|at| at as u32);
+        let fed = |leaf: &Tensor| inputs.iter().any(|input| input.is(leaf)) || updates.iter().any(|(old, _)| old.is(leaf));
+        if let Some(unbound) = leaves.iter().find(|leaf| leaf.value().is_none() && !fed(leaf)) {
+            return mistake(ErrorKind::Unbound, format!("a placeholder of shape {:?} is not among the inputs", unbound.shape()), unbound);
+        }
+        let replaced: Vec<Option<u32>> = updates.iter().map(|(old, _)| leaf_of(old)).chain(outputs.iter().map(|_| None)).collect();
+        let program = Program::of(graph, &replaced);
+        let states = updates.iter().enumerate().map(|(root, (old, _))| {
+            let current = old.value().map_or_else(|| Data::zeros(old.dtype(), old.len()), |data| Data::clone(data));
+            let next = program.schedule.in_place[root].is_none().then(|| Data::zeros(old.dtype(), old.len()));
+            State { ty: old.ty().clone(), leaf: leaf_of(old), root: root as u32, current, next }
+        });
+        let constants = leaves.iter().enumerate().filter(|(_, leaf)| !fed(leaf)).filter_map(|(at, leaf)| Some((at as u32, leaf.value()?.clone())));
+        let buffer_of = |place: Place| program.kernels.buffers.iter().position(|buffer| buffer.place == place).map(|at| at as u32);
+        let leaf_buffer = (0..leaves.len()).map(|leaf| buffer_of(Place::Leaf(leaf as u32))).collect();
+        let root_buffer = (0..roots.len()).map(|root| buffer_of(Place::Root(root as u32))).collect();
+        let mut step = Step {
+            runtime: runtime.clone(),
+            origins,
+            inputs: inputs.iter().map(|input| (input.ty().clone(), leaf_of(input))).collect(),
+            constants: constants.collect(),
+            states: states.collect(),
+            outputs: outputs.iter().map(|output| (output.ty().clone(), Data::zeros(output.dtype(), output.len()))).collect(),
+            workspace: Some(program.executor.workspace(runtime.threads())),
+            buffers: vec![std::ptr::null_mut(); program.kernels.buffers.len()],
+            leaf_buffer,
+            root_buffer,
+            program,
+        };
+        step.connect();
+        Ok(step)
+    }
+
+    /// Points every buffer at its memory, but for the inputs.
+    fn connect(&mut self) {
+        let arena = self.workspace.as_mut().map_or(std::ptr::null_mut(), Workspace::arena);
+        for (at, buffer) in self.program.kernels.buffers.iter().enumerate() {
+            if buffer.place == Place::Temporary {
+                // SAFETY: the schedule placed the buffer inside the arena.
+                self.buffers[at] = unsafe { arena.add(self.program.schedule.offsets[at]) };
+            }
+        }
+        for (leaf, data) in &self.constants {
+            set(&mut self.buffers, self.leaf_buffer[*leaf as usize], data.bytes().as_ptr().cast_mut());
+        }
+        let first_output = self.states.len();
+        for (i, (_, data)) in self.outputs.iter_mut().enumerate() {
+            set(&mut self.buffers, self.root_buffer[first_output + i], data.bytes_mut().as_mut_ptr());
+        }
+        for state in &mut self.states {
+            let old = state.current.bytes_mut().as_mut_ptr();
+            let new = state.next.as_mut().map_or(old, |next| next.bytes_mut().as_mut_ptr());
+            set(&mut self.buffers, state.leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), old);
+            set(&mut self.buffers, self.root_buffer[state.root as usize], new);
+        }
+    }
+
+    /// Runs the step once.
+    ///
+    /// # Errors
+    /// If an input is not of its placeholder's type or has no value, or an index points outside;
+    /// after an error found while running, the state is not to be relied on.
+    pub fn run(&mut self, inputs: &[&Tensor]) -> Result<()> {
+        if inputs.len() != self.inputs.len() {
+            let message = format!("{} inputs for the {} of the step", inputs.len(), self.inputs.len());
+            return Err(Error::new(ErrorKind::Argument, "run", message));
+        }
+        for (i, (input, (ty, leaf))) in inputs.iter().zip(&self.inputs).enumerate() {
+            if input.ty() != ty {
+                let message = format!("input {i} is {:?} {}, the step takes {:?} {}", input.shape(), input.dtype(), ty.shape, ty.dtype);
+                return Err(Error::new(ErrorKind::Shape, "run", message).at(input.origin()));
+            }
+            input.eval()?;
+            let data = input.value().map_or(std::ptr::null_mut(), |data| data.bytes().as_ptr().cast_mut());
+            set(&mut self.buffers, leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), data);
+        }
+        let Some(workspace) = &self.workspace else { return Ok(()) };
+        // SAFETY: inputs are borrowed and constants shared, and neither is written; states, outputs
+        // and the arena belong to this step, which is borrowed mutably.
+        let outcome = unsafe { self.program.executor.run(self.runtime.team(), &self.buffers, workspace) };
+        outcome.map_err(|fail| fail.into_error(&self.origins))?;
+        for state in &mut self.states {
+            let Some(next) = &mut state.next else { continue };
+            std::mem::swap(&mut state.current, next);
+            let (old, new) = (state.current.bytes_mut().as_mut_ptr(), next.bytes_mut().as_mut_ptr());
+            set(&mut self.buffers, state.leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), old);
+            set(&mut self.buffers, self.root_buffer[state.root as usize], new);
+        }
+        Ok(())
+    }
+
+    /// A copy of an output of the last run.
+    ///
+    /// # Panics
+    /// If there is no output `i`.
+    pub fn output(&self, i: usize) -> Tensor {
+        let (ty, data) = &self.outputs[i];
+        Tensor::leaf(ty.shape.clone(), Arc::new(data.clone()))
+    }
+
+    /// The first element of an output of the last run; nothing is allocated. NaN if it is empty.
+    ///
+    /// # Panics
+    /// If there is no output `i`.
+    pub fn item(&self, i: usize) -> f64 {
+        use crate::tensor::DType;
+        let bytes = self.outputs[i].1.bytes();
+        match (self.outputs[i].0.dtype, bytes) {
+            (DType::F32, [a, b, c, d, ..]) => f32::from_le_bytes([*a, *b, *c, *d]) as f64,
+            (DType::F64, [a, b, c, d, e, f, g, h, ..]) => f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+            _ => self.outputs[i].1.to_f64().first().copied().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// A copy of the current value of a state, in the order of the updates.
+    ///
+    /// # Panics
+    /// If there is no state `i`.
+    pub fn state(&self, i: usize) -> Tensor {
+        let state = &self.states[i];
+        Tensor::leaf(state.ty.shape.clone(), Arc::new(state.current.clone()))
+    }
+
+    /// Replaces the value of a state.
+    ///
+    /// # Errors
+    /// If the value is of another type, or cannot be computed.
+    pub fn set_state(&mut self, i: usize, value: &Tensor) -> Result<()> {
+        let data = value.to_data()?;
+        let state = self.states.get_mut(i).filter(|state| state.ty == *value.ty());
+        let state = state.ok_or_else(|| Error::new(ErrorKind::Shape, "set_state", format!("{:?} {} is not the type of state {i}", value.shape(), value.dtype())))?;
+        state.current.bytes_mut().copy_from_slice(data.bytes());
+        Ok(())
+    }
+
+    /// Bytes of intermediate values at the planned peak, without inputs and states.
+    pub fn arena_bytes(&self) -> usize {
+        self.program.arena_bytes()
+    }
+
+    /// The program that runs.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(workspace) = self.workspace.take() {
+            self.program.executor.put_back(workspace);
+        }
+    }
+}
+
+/// Points a buffer, if the program has it, at memory.
+fn set(buffers: &mut [*mut u8], buffer: Option<u32>, memory: *mut u8) {
+    if let Some(buffer) = buffer {
+        buffers[buffer as usize] = memory;
+    }
+}

@@ -1,0 +1,285 @@
+//! Functions of single elements: activations, rounding, and what is left of elementary functions.
+//!
+//! Conventions where a derivative does not exist: relu'(0) = 0, abs'(0) = 0; a clamped value lets
+//! the gradient pass at the bound itself; sign, round, ceil and trunc have derivative zero, by
+//! declaration. NaN stays NaN.
+
+use super::{disallowed, first_mistake, of_floats, recorded};
+use crate::tensor::Tensor;
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10};
+
+/// The slope and scale of the self-normalising linear unit: the fixed point of Klambauer et al.,
+/// "Self-Normalizing Neural Networks" (2017), equation 14.
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+impl Tensor {
+    /// `max(x, 0)`, with derivative 0 at 0.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let x = Tensor::from_slice(&[-2.0f32, 0.0, 3.0], [3]);
+    /// let y = x.relu();
+    /// assert_eq!(y.to_vec::<f32>()?, [0.0, 0.0, 3.0]);
+    /// assert_eq!(y.sum().grad(&[&x])?[0].to_vec::<f32>()?, [0.0, 0.0, 1.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn relu(&self) -> Tensor {
+        // Not `0 < x` the other way round: that would turn NaN into 0.
+        let zero = self.zeros_like();
+        self.less_equal(&zero).select(&zero, self)
+    }
+
+    /// [`Tensor::relu`] cut off above 6.
+    #[track_caller]
+    pub fn relu6(&self) -> Tensor {
+        self.relu().clamp_max(6.0)
+    }
+
+    /// `x` where positive, `slope * x` elsewhere.
+    #[track_caller]
+    pub fn leaky_relu(&self, slope: f64) -> Tensor {
+        of_floats("leaky_relu", self, |x| x.zeros_like().less(x).select(x, &(x * slope)))
+    }
+
+    /// `x` where positive, `slope * x` elsewhere, with a tensor of slopes that broadcasts to `x`.
+    #[track_caller]
+    pub fn prelu(&self, slope: &Tensor) -> Tensor {
+        of_floats("prelu", self, |x| x.zeros_like().less(x).select(x, &(x * slope)))
+    }
+
+    /// `x` where positive, `alpha * (e^x - 1)` elsewhere.
+    #[track_caller]
+    pub fn elu(&self, alpha: f64) -> Tensor {
+        of_floats("elu", self, |x| {
+            // The exponential of a large x is never taken: infinite times zero would be NaN in a
+            // second derivative.
+            let zero = x.zeros_like();
+            let positive = zero.less(x);
+            positive.select(x, &(positive.select(&zero, x).expm1() * alpha))
+        })
+    }
+
+    /// The self-normalising exponential linear unit.
+    #[track_caller]
+    pub fn selu(&self) -> Tensor {
+        of_floats("selu", self, |x| x.elu(SELU_ALPHA) * SELU_SCALE)
+    }
+
+    /// `x` times the normal distribution function of `x`, by the error function.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let y = Tensor::from_slice(&[1.0f64], [1]).gelu();
+    /// assert!((y.item()? - 0.8413447460685429).abs() < 1e-15);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn gelu(&self) -> Tensor {
+        of_floats("gelu", self, |x| x * (((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5))
+    }
+
+    /// The approximation `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` of [`Tensor::gelu`].
+    #[track_caller]
+    pub fn gelu_tanh(&self) -> Tensor {
+        of_floats("gelu_tanh", self, |x| {
+            // (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh is near -1.
+            let slope = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
+            x * (x * (x.square() * (0.044715 * slope) + slope)).sigmoid()
+        })
+    }
+
+    /// `x * sigmoid(x)`, also known as swish.
+    #[track_caller]
+    pub fn silu(&self) -> Tensor {
+        of_floats("silu", self, |x| x * x.sigmoid())
+    }
+
+    /// `x * tanh(softplus(x))`.
+    #[track_caller]
+    pub fn mish(&self) -> Tensor {
+        of_floats("mish", self, |x| x * x.softplus().tanh())
+    }
+
+    /// `log(sigmoid(x))`, without underflow.
+    #[track_caller]
+    pub fn log_sigmoid(&self) -> Tensor {
+        of_floats("log_sigmoid", self, |x| -((-x).softplus()))
+    }
+
+    /// `x/6 + 1/2`, between 0 and 1.
+    #[track_caller]
+    pub fn hard_sigmoid(&self) -> Tensor {
+        of_floats("hard_sigmoid", self, |x| (x / 6.0 + 0.5).clamp(0.0, 1.0))
+    }
+
+    /// `x * hard_sigmoid(x)`.
+    #[track_caller]
+    pub fn hard_swish(&self) -> Tensor {
+        of_floats("hard_swish", self, |x| x * x.hard_sigmoid())
+    }
+
+    /// `x` between -1 and 1.
+    #[track_caller]
+    pub fn hard_tanh(&self) -> Tensor {
+        of_floats("hard_tanh", self, |x| x.clamp(-1.0, 1.0))
+    }
+
+    /// `x / (1 + |x|)`.
+    #[track_caller]
+    pub fn softsign(&self) -> Tensor {
+        of_floats("softsign", self, |x| x / (x.abs() + 1.0))
+    }
+
+    /// The first half of an axis times the sigmoid of the second half.
+    #[track_caller]
+    pub fn glu(&self, axis: isize) -> Tensor {
+        of_floats("glu", self, |x| match super::resolve_axes("glu", x, &[axis]) {
+            Err(mistake) => mistake,
+            Ok(axes) if x.shape()[axes[0]] % 2 == 1 => {
+                super::misfit("glu", format!("axis {axis} of {:?} has no two halves", x.shape()))
+            }
+            Ok(axes) => {
+                let half = x.shape()[axes[0]] / 2;
+                super::part(x, axes[0], 0, half) * super::part(x, axes[0], half, 2 * half).sigmoid()
+            }
+        })
+    }
+
+    /// The absolute value, with derivative 0 at 0.
+    #[track_caller]
+    pub fn abs(&self) -> Tensor {
+        // At 0 both are the maximum and share the derivative: 1/2 - 1/2.
+        self.maximum(&-self)
+    }
+
+    /// -1, 0 or 1; its derivative is declared zero.
+    #[track_caller]
+    pub fn sign(&self) -> Tensor {
+        if let Some(mistake) = first_mistake(&[self]) {
+            return mistake;
+        }
+        recorded(|| {
+            let zero = self.zeros_like();
+            // What is left is 0 or NaN, and is its own sign. The floor of it changes nothing but
+            // the derivative.
+            let rest = if self.dtype().is_float() { self.floor() } else { zero.clone() };
+            let minus_one = -self.ones_like();
+            zero.less(self).select(&self.ones_like(), &self.less(&zero).select(&minus_one, &rest))
+        })
+    }
+
+    /// The value between `low` and `high`; a bound itself lets the gradient pass.
+    #[track_caller]
+    pub fn clamp(&self, low: f64, high: f64) -> Tensor {
+        // Also refuses NaN.
+        let ordered = low <= high;
+        if self.error().is_none() && !ordered {
+            return disallowed("clamp", format!("the bounds {low} and {high} are not in order"));
+        }
+        self.clamp_min(low).clamp_max(high)
+    }
+
+    /// The larger of the value and `low`; the gradient passes where they are equal.
+    #[track_caller]
+    pub fn clamp_min(&self, low: f64) -> Tensor {
+        self.clamped("clamp_min", low, f64::NEG_INFINITY, |x, bound| x.less(bound))
+    }
+
+    /// The smaller of the value and `high`; the gradient passes where they are equal.
+    #[track_caller]
+    pub fn clamp_max(&self, high: f64) -> Tensor {
+        self.clamped("clamp_max", high, f64::INFINITY, |x, bound| bound.less(x))
+    }
+
+    #[track_caller]
+    fn clamped(&self, name: &str, bound: f64, none: f64, beyond: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
+        if self.error().is_some() || bound == none {
+            return self.clone();
+        }
+        if bound.is_nan() {
+            return disallowed(name, "the bound is NaN".into());
+        }
+        recorded(|| {
+            let bound = Tensor::full(self.shape(), bound, self.dtype());
+            beyond(self, &bound).select(&bound, self)
+        })
+    }
+
+    /// The integer at or above; its derivative is declared zero.
+    #[track_caller]
+    pub fn ceil(&self) -> Tensor {
+        of_floats("ceil", self, |x| -((-x).floor()))
+    }
+
+    /// The integer next toward zero; its derivative is declared zero.
+    #[track_caller]
+    pub fn trunc(&self) -> Tensor {
+        of_floats("trunc", self, |x| x.less(&x.zeros_like()).select(&x.ceil(), &x.floor()))
+    }
+
+    /// The nearest integer, halves to the even one; its derivative is declared zero.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let x = Tensor::from_slice(&[0.5f32, 1.5, 2.5, -0.5, -1.2], [5]);
+    /// assert_eq!(x.round().to_vec::<f32>()?, [0.0, 2.0, 2.0, 0.0, -1.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn round(&self) -> Tensor {
+        of_floats("round", self, |x| {
+            // `floor(x + 1/2)` would be wrong just below 1/2 and above 2^52, where the sum rounds.
+            let below = x.floor();
+            let rest = x - &below;
+            let half = Tensor::full(x.shape(), 0.5, x.dtype());
+            let halved = &below * 0.5;
+            let odd = halved.floor().less(&halved);
+            let up = half.less(&rest) | (rest.equal(&half) & odd);
+            up.select(&(&below + 1.0), &below)
+        })
+    }
+
+    /// Tangent of radians.
+    #[track_caller]
+    pub fn tan(&self) -> Tensor {
+        of_floats("tan", self, |x| x.sin() / x.cos())
+    }
+
+    /// Hyperbolic sine, accurate near 0.
+    #[track_caller]
+    pub fn sinh(&self) -> Tensor {
+        of_floats("sinh", self, |x| (x.expm1() - (-x).expm1()) * 0.5)
+    }
+
+    /// Hyperbolic cosine.
+    #[track_caller]
+    pub fn cosh(&self) -> Tensor {
+        of_floats("cosh", self, |x| (x.exp() + (-x).exp()) * 0.5)
+    }
+
+    /// Logarithm to base 2.
+    #[track_caller]
+    pub fn log2(&self) -> Tensor {
+        of_floats("log2", self, |x| x.log() / LN_2)
+    }
+
+    /// Logarithm to base 10.
+    #[track_caller]
+    pub fn log10(&self) -> Tensor {
+        of_floats("log10", self, |x| x.log() / LN_10)
+    }
+
+    /// `1 / sqrt(x)`.
+    #[track_caller]
+    pub fn rsqrt(&self) -> Tensor {
+        of_floats("rsqrt", self, |x| x.sqrt().recip())
+    }
+
+    /// Whether elements are NaN, bool.
+    #[track_caller]
+    pub fn is_nan(&self) -> Tensor {
+        self.not_equal(self)
+    }
+}

@@ -1,0 +1,218 @@
+//! Reductions along axes: means, variances, norms, products, counts.
+//!
+//! Each comes three times: over all elements, `_over` some axes (which are removed), and `_keep`,
+//! which leaves those axes with size 1.
+
+use super::softmax::logsumexp;
+use super::{count, kept_shape, max, mean, misfit, part, recorded, refuse_unless_float, resolve_axes, safe_sqrt, spread, sum, wide};
+use crate::ops::dtype_error;
+use crate::ops::movement::Axes;
+use crate::tensor::{DType, Tensor};
+
+/// Which element types a reduction takes.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    /// Floats; f16 and bf16 are computed in f32.
+    Floats,
+    /// All but bool.
+    Numbers,
+    /// Anything.
+    Any,
+}
+
+#[track_caller]
+fn reduce(name: &str, x: &Tensor, axes: Option<&[isize]>, keep: bool, of: Of, body: impl FnOnce(&Tensor, &Axes) -> Tensor) -> Tensor {
+    let resolved = match axes {
+        Some(axes) => resolve_axes(name, x, axes),
+        None => Ok((0..x.rank()).collect()),
+    };
+    let axes = match resolved {
+        Ok(axes) => axes,
+        Err(mistake) => return mistake,
+    };
+    if let Some(mistake) = if of == Of::Floats { refuse_unless_float(name, x) } else { super::first_mistake(&[x]) } {
+        return mistake;
+    }
+    if of == Of::Numbers && x.dtype() == DType::Bool {
+        return Tensor::poison(dtype_error(name, "takes numbers, not bool; convert with `cast`".into()));
+    }
+    recorded(|| {
+        let reduced = if of == Of::Floats { body(&wide(x), &axes).cast(x.dtype()) } else { body(x, &axes) };
+        if keep && reduced.error().is_none() { reduced.reshape(kept_shape(x.shape(), &axes)) } else { reduced }
+    })
+}
+
+macro_rules! reductions {
+    ($($what:literal $of:ident $all:ident $over:ident $keep:ident => $body:expr;)*) => {
+        impl Tensor {$(
+            #[doc = concat!($what, " of all elements, a scalar.")]
+            #[track_caller]
+            pub fn $all(&self) -> Tensor {
+                reduce(stringify!($all), self, None, false, Of::$of, $body)
+            }
+            #[doc = concat!($what, " along the axes, which are removed.")]
+            #[track_caller]
+            pub fn $over(&self, axes: &[isize]) -> Tensor {
+                reduce(stringify!($all), self, Some(axes), false, Of::$of, $body)
+            }
+            #[doc = concat!($what, " along the axes, which are kept with size 1.")]
+            #[track_caller]
+            pub fn $keep(&self, axes: &[isize]) -> Tensor {
+                reduce(stringify!($all), self, Some(axes), true, Of::$of, $body)
+            }
+        )*}
+    };
+}
+
+reductions! {
+    "The mean (NaN of no elements)" Floats mean mean_over mean_keep => mean;
+    "The smallest (NaN if there is one; ties share the derivative)" Numbers min min_over min_keep => minimum;
+    "The product, with exact derivatives also at zeros," Numbers prod prod_over prod_keep => product;
+    "The Euclidean norm, with derivative 0 at the zero vector," Floats norm norm_over norm_keep => |x, axes| safe_sqrt(&sum(&x.square(), axes));
+    "The sum of absolute values" Floats l1_norm l1_norm_over l1_norm_keep => |x, axes| sum(&x.abs(), axes);
+    "The largest absolute value (ties share the derivative)" Floats max_norm max_norm_over max_norm_keep => |x, axes| max(&x.abs(), axes);
+    "`log(sum(exp(x)))`, without overflow and exact near 0 (of -inf alone: -inf, with derivative 0)," Floats logsumexp logsumexp_over logsumexp_keep => logsumexp;
+    "Whether any is true (or not 0)" Any any any_over any_keep => |x, axes| some(&nonzero(x), axes);
+    "Whether every one is true (or not 0)" Any all all_over all_keep => |x, axes| !some(&!nonzero(x), axes);
+    "How many are true (or not 0), as i64," Any count_nonzero count_nonzero_over count_nonzero_keep => |x, axes| sum(&nonzero(x).cast(DType::I64), axes);
+}
+
+impl Tensor {
+    /// Sums over the axes, which are kept with size 1.
+    #[track_caller]
+    pub fn sum_keep(&self, axes: &[isize]) -> Tensor {
+        reduce("sum", self, Some(axes), true, Of::Numbers, sum)
+    }
+
+    /// The largest elements along the axes, which are kept with size 1. Ties share the derivative.
+    #[track_caller]
+    pub fn max_keep(&self, axes: &[isize]) -> Tensor {
+        reduce("max", self, Some(axes), true, Of::Numbers, max)
+    }
+
+    /// The variance of all elements: squared distances from the mean, summed and divided by
+    /// `n - correction`. 0 gives the variance of these numbers, 1 the unbiased estimate of the
+    /// variance of what they were drawn from. NaN if `n` is no more than `correction`.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let x = Tensor::from_slice(&[1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0], [3]);
+    /// assert_eq!(x.var(0).item()?, 2.0 / 3.0);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn var(&self, correction: usize) -> Tensor {
+        reduce("var", self, None, false, Of::Floats, |x, axes| variance(x, axes, correction))
+    }
+
+    /// As [`Tensor::var`], along the axes, which are removed.
+    #[track_caller]
+    pub fn var_over(&self, axes: &[isize], correction: usize) -> Tensor {
+        reduce("var", self, Some(axes), false, Of::Floats, |x, axes| variance(x, axes, correction))
+    }
+
+    /// As [`Tensor::var`], along the axes, which are kept with size 1.
+    #[track_caller]
+    pub fn var_keep(&self, axes: &[isize], correction: usize) -> Tensor {
+        reduce("var", self, Some(axes), true, Of::Floats, |x, axes| variance(x, axes, correction))
+    }
+
+    /// The square root of [`Tensor::var`]. Its derivative where all elements are equal is 0.
+    #[track_caller]
+    pub fn std(&self, correction: usize) -> Tensor {
+        reduce("std", self, None, false, Of::Floats, |x, axes| safe_sqrt(&variance(x, axes, correction)))
+    }
+
+    /// As [`Tensor::std`], along the axes, which are removed.
+    #[track_caller]
+    pub fn std_over(&self, axes: &[isize], correction: usize) -> Tensor {
+        reduce("std", self, Some(axes), false, Of::Floats, |x, axes| safe_sqrt(&variance(x, axes, correction)))
+    }
+
+    /// As [`Tensor::std`], along the axes, which are kept with size 1.
+    #[track_caller]
+    pub fn std_keep(&self, axes: &[isize], correction: usize) -> Tensor {
+        reduce("std", self, Some(axes), true, Of::Floats, |x, axes| safe_sqrt(&variance(x, axes, correction)))
+    }
+
+    /// Running product along an axis, with exact derivatives also at zeros.
+    #[track_caller]
+    pub fn cumprod(&self, axis: isize) -> Tensor {
+        let axis = match resolve_axes("cumprod", self, &[axis]) {
+            Ok(axes) => axes[0],
+            Err(mistake) => return mistake,
+        };
+        recorded(|| {
+            // Each round doubles how many factors have been taken in.
+            let n = self.shape()[axis];
+            let mut product = self.clone();
+            let mut taken = 1;
+            while taken < n {
+                let mut shape = product.ty().shape.clone();
+                shape[axis] = taken;
+                let ones = Tensor::full(shape, 1.0, self.dtype());
+                let before = Tensor::concat(&[&ones, &part(&product, axis, 0, n - taken)], axis as isize);
+                product = product * before;
+                taken *= 2;
+            }
+            product
+        })
+    }
+}
+
+/// Distances from the mean first, then squares: squares alone would lose a small variance beside
+/// a large mean.
+pub(super) fn variance(x: &Tensor, axes: &Axes, correction: usize) -> Tensor {
+    let n = count(x, axes);
+    let distance = x - spread(&mean(x, axes), axes, x.shape());
+    sum(&distance.square(), axes) / n.saturating_sub(correction) as f64
+}
+
+/// A maximum of what is turned round, which integers do without overflow by `-1 - x`.
+fn minimum(x: &Tensor, axes: &Axes) -> Tensor {
+    if count(x, axes) == 0 {
+        return misfit("min", format!("the minimum of no elements: axes {axes:?} of {:?}", x.shape()));
+    }
+    let turned = |x: &Tensor| match x.dtype() {
+        DType::U8 => 255 - x,
+        DType::I64 | DType::I32 => -1 - x,
+        _ => -x,
+    };
+    turned(&max(&turned(x), axes))
+}
+
+/// Halves are multiplied with each other until one element is left: `2 log2(n)` products, none of
+/// which divides, so that the derivative by a factor beside a zero is the product of the others.
+fn product(x: &Tensor, axes: &Axes) -> Tensor {
+    let kept: Axes = (0..x.rank()).filter(|axis| !axes.contains(axis)).collect();
+    let mut shape: Axes = kept.iter().map(|&axis| x.shape()[axis]).collect();
+    let last = shape.len();
+    let mut n = count(x, axes);
+    if n == 0 {
+        return Tensor::full(shape, 1.0, x.dtype());
+    }
+    let order: Axes = kept.iter().chain(axes).copied().collect();
+    shape.push(n);
+    let mut factors = x.permute(order).reshape(&shape);
+    let mut odd: Vec<Tensor> = Vec::new();
+    while n > 1 {
+        if n % 2 == 1 {
+            odd.push(part(&factors, last, n - 1, n));
+        }
+        factors = part(&factors, last, 0, n / 2) * part(&factors, last, n / 2, n / 2 * 2);
+        n /= 2;
+    }
+    let product = odd.iter().fold(factors, |product, factor| product * factor);
+    shape.pop();
+    product.reshape(shape)
+}
+
+fn nonzero(x: &Tensor) -> Tensor {
+    if x.dtype() == DType::Bool { x.clone() } else { x.not_equal(&x.zeros_like()) }
+}
+
+/// Whether any of bools is true. A sum, as there is no maximum of no elements.
+fn some(x: &Tensor, axes: &Axes) -> Tensor {
+    let number = sum(&x.cast(DType::I64), axes);
+    number.zeros_like().less(&number)
+}

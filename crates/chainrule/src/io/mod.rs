@@ -1,0 +1,11 @@
+//! Files: safetensors, and models in them.
+//!
+//! Everything is written beside its place, brought to the disk and renamed, so that no reader ever
+//! sees a part; nothing in a file is trusted when it is read.
+
+pub mod atomic;
+pub mod error;
+pub mod safetensors;
+pub mod weights;
+
+pub use error::{FileError, FileProblem};

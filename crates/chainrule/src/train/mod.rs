@@ -1,0 +1,6 @@
+//! Training: model, loss and optimizer joined in one captured step.
+
+mod resume;
+mod trainer;
+
+pub use trainer::Trainer;

@@ -1,0 +1,349 @@
+//! The trainer: records forward pass, backward pass and update once, then only runs them.
+//!
+//! It knows no data set, prints nothing and decides nothing about when to stop.
+
+use crate::nn::module::replace;
+use crate::nn::{Mode, Module};
+use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
+use crate::shim::{Runtime, Step};
+use chainrule_engine::ops::Op;
+use chainrule_engine::tensor::Type;
+use chainrule_engine::{DType, Error, ErrorKind, Result, Rng, Tensor};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// What is minimised, then what else is to be told of each step.
+type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
+
+/// Trains a model: one call of [`Trainer::step`] is a forward pass, a backward pass and an update
+/// of all parameters, compiled into one program the first time a batch of these shapes comes by.
+///
+/// ```
+/// use chainrule::prelude::*;
+/// let mut rng = Rng::new(0);
+/// let x = Tensor::randn([32, 3], &mut rng);
+/// let y = x.matmul(&Tensor::from([[1.0], [-2.0], [0.5]]));
+/// let model = Linear::new(3, 1, &mut rng);
+/// let mut trainer = Trainer::new(model, Sgd::new(0.2), |model, batch, _mode| {
+///     loss::mse(&model.forward(&batch[0]), &batch[1])
+/// })?;
+/// let batch = [x, y];
+/// let first = trainer.step(&batch)?;
+/// for _ in 0..60 {
+///     trainer.step(&batch)?;
+/// }
+/// assert!(trainer.step(&batch)? < 1e-4 * first);
+/// assert!((trainer.model()?.weight.to_vec::<f32>()?[1] + 2.0).abs() < 0.01);
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+///
+/// A parameter on which the loss does not depend is an error that names it, not a parameter that
+/// silently stays:
+///
+/// ```
+/// use chainrule::prelude::*;
+/// let mut rng = Rng::new(0);
+/// let model = (Linear::new(3, 1, &mut rng), Linear::new(3, 1, &mut rng));
+/// let mut trainer = Trainer::new(model, Sgd::new(0.2), |model, batch, _| {
+///     model.0.forward(&batch[0]).square().sum()
+/// })?;
+/// let error = trainer.step(&[Tensor::ones([4, 3])]).unwrap_err().to_string();
+/// assert!(error.contains("parameters `1.weight`, `1.bias`"), "{error}");
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+pub struct Trainer<M> {
+    model: M,
+    objective: Box<Objective<M>>,
+    pub(super) optimizer: Box<dyn Optimizer>,
+    /// For each distinct parameter, what the optimizer keeps.
+    pub(super) states: Vec<Vec<Tensor>>,
+    pub(super) steps: u64,
+    pub(super) seed: u64,
+    rate: f64,
+    schedule: Schedule,
+    longest_gradient: Option<f64>,
+    zeros_where_disconnected: bool,
+    runtime: Option<Arc<Runtime>>,
+    captured: Option<Captured>,
+}
+
+/// A step for batches of certain types. While it is there, it owns the parameters' values.
+struct Captured {
+    types: Vec<Type>,
+    step: Step,
+    outputs: usize,
+    /// The leaves it was captured with, in the order of its states: parameters, each followed by
+    /// what the optimizer keeps for it.
+    parameters: Vec<Tensor>,
+    /// Whether the model's own tensors are those of the last step.
+    in_step: bool,
+}
+
+impl<M: Module> Trainer<M> {
+    /// A trainer of `model`, whose parameters get their first values now. `loss` is given the model,
+    /// a batch, and the mode for layers such as dropout, and records a scalar.
+    ///
+    /// # Errors
+    /// The first mistake in the recording of the parameters.
+    pub fn new(
+        model: M,
+        optimizer: impl Optimizer + 'static,
+        loss: impl Fn(&M, &[Tensor], &mut Mode<'_>) -> Tensor + Send + 'static,
+    ) -> Result<Trainer<M>> {
+        Trainer::with_metrics(model, optimizer, move |model, batch, mode| vec![loss(model, batch, mode)])
+    }
+
+    /// As [`Trainer::new`], with further scalars to be computed in each step: `objective` gives the
+    /// loss first, then what [`Trainer::metric`] tells, such as how many answers were right.
+    ///
+    /// ```
+    /// use chainrule::prelude::*;
+    /// let model = Linear::new(2, 1, &mut Rng::new(0));
+    /// let mut trainer = Trainer::with_metrics(model, Sgd::new(0.1), |model, batch, _| {
+    ///     let y = model.forward(&batch[0]);
+    ///     vec![y.square().sum(), y.max()]
+    /// })?;
+    /// let loss = trainer.step(&[Tensor::ones([1, 2])])?;
+    /// assert!((trainer.metric(0).unwrap().powi(2) - loss).abs() < 1e-6);
+    /// # Ok::<(), chainrule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn with_metrics(
+        mut model: M,
+        optimizer: impl Optimizer + 'static,
+        objective: impl Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send + 'static,
+    ) -> Result<Trainer<M>> {
+        model.initialize()?;
+        let states = distinct(&model).iter().map(|(_, p)| optimizer.first_state(p)).collect();
+        Ok(Trainer {
+            model,
+            objective: Box::new(objective),
+            rate: optimizer.learning_rate(),
+            optimizer: Box::new(optimizer),
+            states,
+            steps: 0,
+            seed: 0,
+            schedule: Schedule::Constant,
+            longest_gradient: None,
+            zeros_where_disconnected: false,
+            runtime: None,
+            captured: None,
+        })
+    }
+
+    /// Draws the random numbers of all steps from this seed, 0 unless told otherwise.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Lets the learning rate follow a schedule.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Shortens gradients that are together longer than `longest`; see [`clip_by_global_norm`].
+    pub fn clip(mut self, longest: f64) -> Self {
+        self.longest_gradient = Some(longest);
+        self
+    }
+
+    /// Takes the gradient of a parameter on which the loss does not depend as zero, instead of
+    /// refusing it.
+    pub fn allow_disconnected(mut self) -> Self {
+        self.zeros_where_disconnected = true;
+        self
+    }
+
+    /// Runs the steps on these threads.
+    pub fn on(mut self, runtime: Arc<Runtime>) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// One step on a batch; gives the loss before the update.
+    ///
+    /// A batch of other shapes or element types than the last is compiled for anew, so keep them
+    /// constant. A loss that is not finite is given as it is: the parameters are spoilt then.
+    ///
+    /// # Errors
+    /// The first mistake in the recording of the loss; a parameter on which it does not depend; an
+    /// index that points outside.
+    pub fn step(&mut self, batch: &[Tensor]) -> Result<f64> {
+        let leaves = batch.iter().map(as_leaf).collect::<Result<Vec<Tensor>>>()?;
+        let fits = |captured: &Captured| captured.types.iter().eq(batch.iter().map(Tensor::ty));
+        if !self.captured.as_ref().is_some_and(fits) {
+            self.take_back()?;
+            self.captured = Some(self.capture(batch)?);
+        }
+        let Some(captured) = &mut self.captured else {
+            return Err(Error::new(ErrorKind::Machine, "step", "the captured step is gone"));
+        };
+        let key = Rng::resume(self.seed, self.steps).next_u64() as i64;
+        let rate = self.rate * self.schedule.factor(self.steps);
+        let scalars = [
+            Tensor::from_slice(&[key], ()),
+            Tensor::from_slice(&[rate], ()),
+            Tensor::from_slice(&[(self.steps + 1) as f64], ()),
+        ];
+        captured.step.run(&leaves.iter().chain(&scalars).collect::<Vec<_>>())?;
+        captured.in_step = false;
+        self.steps += 1;
+        Ok(captured.step.item(0))
+    }
+
+    /// A scalar of the last step that the objective of [`Trainer::with_metrics`] gave after the
+    /// loss, counted from 0; after those, with [`Trainer::clip`], the gradients' length. `None`
+    /// before the first step and past the last scalar.
+    pub fn metric(&self, at: usize) -> Option<f64> {
+        let captured = self.captured.as_ref().filter(|captured| at + 1 < captured.outputs)?;
+        Some(captured.step.item(at + 1))
+    }
+
+    /// The model with its parameters as they are now, as leaves.
+    ///
+    /// # Errors
+    /// None that is the caller's: reading the step's memory.
+    pub fn model(&mut self) -> Result<&M> {
+        self.take_values()?;
+        Ok(&self.model)
+    }
+
+    /// Ends the training and gives the model.
+    ///
+    /// # Errors
+    /// As [`Trainer::model`].
+    pub fn into_model(mut self) -> Result<M> {
+        self.take_back()?;
+        Ok(self.model)
+    }
+
+    /// Steps done so far, also before a resumed training was saved.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The learning rate that the next step takes.
+    pub fn rate(&self) -> f64 {
+        self.rate * self.schedule.factor(self.steps)
+    }
+
+    /// Sets the learning rate that the schedule scales. Nothing is compiled anew.
+    pub fn set_rate(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    /// Records and compiles a step for batches like this one.
+    fn capture(&self, batch: &[Tensor]) -> Result<Captured> {
+        let types: Vec<Type> = batch.iter().map(|t| t.ty().clone()).collect();
+        let inputs: Vec<Tensor> =
+            types.iter().map(|ty| Tensor::placeholder(ty.shape.clone(), ty.dtype)).collect();
+        let [key, rate, count] = [DType::I64, DType::F64, DType::F64].map(|dtype| Tensor::placeholder([0; 0], dtype));
+        let mut outputs = (self.objective)(&self.model, &inputs, &mut Mode::Train(&mut Rng::from_key(&key)));
+        outputs.iter().try_for_each(Tensor::check)?;
+        let Some(loss) = outputs.first().cloned() else {
+            return Err(Error::new(ErrorKind::Argument, "train", "the objective gave no loss"));
+        };
+        if let Some(output) = outputs.iter().find(|output| output.rank() > 0) {
+            let message = format!("a metric of shape {:?} is no scalar; reduce it with `sum` or `mean`", output.shape());
+            if !output.is(&loss) {
+                return Err(Error::new(ErrorKind::Shape, "train", message).at(output.origin()));
+            }
+        }
+        let named = distinct(&self.model);
+        let parameters: Vec<Tensor> = named.iter().map(|(_, tensor)| tensor.clone()).collect();
+        let mut gradients = self.gradients(&loss, &named)?;
+        if let Some(longest) = self.longest_gradient {
+            let (short, length) = clip_by_global_norm(&gradients, longest);
+            gradients = short;
+            outputs.push(length);
+        }
+        let shared = self.optimizer.shared(&rate, &count);
+        let mut updates: Vec<(&Tensor, Tensor)> = Vec::new();
+        for ((parameter, gradient), state) in parameters.iter().zip(&gradients).zip(&self.states) {
+            let updated = self.optimizer.update(parameter, gradient, state, &shared);
+            updates.push((parameter, updated.parameter));
+            updates.extend(state.iter().zip(updated.state));
+        }
+        let inputs: Vec<&Tensor> = inputs.iter().chain([&key, &rate, &count]).collect();
+        let results: Vec<&Tensor> = outputs.iter().collect();
+        let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
+        let step = match &self.runtime {
+            Some(runtime) => Step::capture_on(runtime, &inputs, &results, &updates)?,
+            None => Step::capture(&inputs, &results, &updates)?,
+        };
+        Ok(Captured { types, step, outputs: outputs.len(), parameters, in_step: true })
+    }
+
+    /// The gradient by each parameter, or which parameters have none and why.
+    fn gradients(&self, loss: &Tensor, named: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
+        let parameters: Vec<&Tensor> = named.iter().map(|(_, tensor)| tensor).collect();
+        if self.zeros_where_disconnected {
+            return loss.grad_or_zeros(&parameters);
+        }
+        let error = match loss.grad(&parameters) {
+            Err(error) if error.kind() == ErrorKind::Disconnected => error,
+            other => return other,
+        };
+        let disconnected = named.iter().filter(|(_, tensor)| loss.grad(&[tensor]).is_err());
+        let names: Vec<String> = disconnected.map(|(name, _)| format!("`{name}`")).collect();
+        let (what, it) = if names.len() == 1 { ("parameter", "it") } else { ("parameters", "they") };
+        let message = format!(
+            "the loss does not depend on the {what} {}, so {it} would not be trained; use {}, remove {} from the \
+             model, or call `allow_disconnected` ({error})",
+            names.join(", "),
+            if names.len() == 1 { "it" } else { "them" },
+            if names.len() == 1 { "it" } else { "them" },
+        );
+        Err(Error::new(ErrorKind::Disconnected, "train", message).at(loss.origin()))
+    }
+
+    /// Brings the parameters' values from the captured step to the model.
+    pub(super) fn take_values(&mut self) -> Result<()> {
+        let Some(captured) = self.captured.as_mut().filter(|captured| !captured.in_step) else {
+            return Ok(());
+        };
+        let mut at = 0;
+        let mut new = HashMap::with_capacity(captured.parameters.len());
+        for (parameter, state) in distinct(&self.model).iter().zip(&mut self.states) {
+            new.insert(parameter.1.id(), captured.step.state(at));
+            for (i, state) in state.iter_mut().enumerate() {
+                *state = captured.step.state(at + 1 + i);
+            }
+            at += 1 + state.len();
+        }
+        replace(&mut self.model, &new);
+        captured.in_step = true;
+        Ok(())
+    }
+
+    /// As [`Trainer::take_values`], and lets the captured step go.
+    pub(super) fn take_back(&mut self) -> Result<()> {
+        self.take_values()?;
+        self.captured = None;
+        Ok(())
+    }
+
+    pub(super) fn model_mut(&mut self) -> &mut M {
+        &mut self.model
+    }
+}
+
+/// The parameters, each once under its first name.
+pub(super) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
+    let mut seen = HashSet::new();
+    let mut all = model.parameters();
+    all.retain(|(_, tensor)| seen.insert(tensor.id()));
+    all
+}
+
+/// A batch's tensor with its value and without its history.
+fn as_leaf(tensor: &Tensor) -> Result<Tensor> {
+    match tensor.op() {
+        Op::Input(_) => Ok(tensor.clone()),
+        _ => tensor.to_leaf(),
+    }
+}
