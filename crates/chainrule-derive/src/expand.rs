@@ -51,12 +51,14 @@ pub fn module(input: &DeriveInput) -> Result<TokenStream> {
     let generics = with_bounds(input)?;
     let (of, arguments, bounds) = generics.split_for_impl();
     // An enum without variants has no value to match by reference.
-    let (body, body_mut) = if walk.is_empty() {
-        (quote!(match *self {}), quote!(match *self {}))
-    } else {
-        (quote!(match self { #walk }), quote!(match self { #walk_mut }))
-    };
     let span = Span::mixed_site();
+    let (body, body_mut) = if walk.is_empty() {
+        let never = quote_spanned!(span=> match *self {});
+        (never.clone(), never)
+    } else {
+        let matched = |arms| quote_spanned!(span=> match self { #arms });
+        (matched(walk), matched(walk_mut))
+    };
     Ok(quote_spanned! {span=>
         #[automatically_derived]
         impl #of ::chainrule::nn::Module for #name #arguments #bounds {

@@ -13,5 +13,6 @@ pub mod transform;
 
 
 pub use backend::Runtime;
+pub use compile::pipeline::Options;
 pub use compile::step::Step;
 pub use tensor::{DType, Data, Element, Error, ErrorKind, Origin, Result, Rng, Tensor, scope};

@@ -34,7 +34,6 @@ pub mod io;
 pub mod loss;
 pub mod nn;
 pub mod optim;
-mod shim;
 pub mod spelling;
 pub mod train;
 
@@ -43,7 +42,7 @@ pub mod prelude {
     pub use crate::data::batches::{Batches, LastBatch};
     pub use crate::loss;
     pub use crate::nn::{
-        Activation, Dropout, Embedding, Gpt, LayerNorm, Linear, Mlp, Mode, Module,
+        Activation, Conv2d, Dropout, Embedding, Gpt, LayerNorm, Linear, Mlp, Mode, Module,
         MultiHeadAttention, TransformerBlock,
     };
     pub use crate::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};

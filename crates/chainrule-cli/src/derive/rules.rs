@@ -55,8 +55,8 @@ pub static RULES: &[Rule] = &[
     rule("abs", "abs(u)", "[sign of u]", ""),
     rule("erf", "erf(u)", "2/sqrt(pi)*exp(-u^2)", ""),
     rule("square", "square(u)", "2*u", ""),
-    rule("max", "max(u, v)", "[1 if u > v, else 0]", "[1 if v > u, else 0]"),
-    rule("min", "min(u, v)", "[1 if u < v, else 0]", "[1 if v < u, else 0]"),
+    rule("max", "max(u, v)", "[1 if u > v, 1/2 if equal]", "[1 if v > u, 1/2 if equal]"),
+    rule("min", "min(u, v)", "[1 if u < v, 1/2 if equal]", "[1 if v < u, 1/2 if equal]"),
 ];
 
 /// The name of the operation of a node; empty for numbers and variables.

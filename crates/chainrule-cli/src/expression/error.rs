@@ -108,8 +108,17 @@ impl ExpressionError {
     /// `source` is the text that was being read: the expression or the list beside it. Only the
     /// line of the place is shown, and of a long line only the part around it.
     pub fn render(&self, source: &str) -> String {
-        let start = character_start(source, self.span.start);
-        let end = character_start(source, self.span.end).max(start);
+        point_at(source, self.span.clone(), &self.to_string(), &self.problem.advice())
+    }
+}
+
+/// A message, the part of `source` that it is about marked under it, and what to do.
+///
+/// As [`ExpressionError::render`], for what is found only when a readable expression is used.
+pub fn point_at(source: &str, span: Range<usize>, message: &str, advice: &str) -> String {
+    let (line, indent, marks, column) = {
+        let start = character_start(source, span.start);
+        let end = character_start(source, span.end).max(start);
         let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = source[start..]
             .find('\n')
@@ -127,13 +136,11 @@ impl ExpressionError {
         line.push_str(if shown_after < after.len() { "..." } else { "" });
 
         let marks = "^".repeat(marked.clamp(1, SHOWN_AROUND));
-        let column = before.len() + 1;
-        format!(
-            "error: {self} (character {column})\n  |\n  | {line}\n  | {}{marks}\n  = {}\n",
-            " ".repeat(indent),
-            self.problem.advice(),
-        )
-    }
+        (line, " ".repeat(indent), marks, before.len() + 1)
+    };
+    format!(
+        "error: {message} (character {column})\n  |\n  | {line}\n  | {indent}{marks}\n  = {advice}\n"
+    )
 }
 
 /// The start of the character that the byte `at` lies in, or the end of a shorter text.

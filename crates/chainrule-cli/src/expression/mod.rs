@@ -16,7 +16,7 @@ mod tests;
 use std::ops::Range;
 
 pub use bindings::{parse_bindings, parse_names};
-pub use error::{ExpressionError, ExpressionProblem};
+pub use error::{ExpressionError, ExpressionProblem, point_at};
 pub use functions::{CONSTANTS, Constant, FUNCTIONS, Function, help};
 pub use parser::parse;
 

@@ -3,6 +3,7 @@
 use super::cpu::team::Team;
 use crate::compile::graph::Graph;
 use crate::compile::lower::{Buffer, Place};
+use crate::compile::pipeline::Options;
 use crate::compile::program::Program;
 use crate::tensor::{Data, Error, ErrorKind, Result, Tensor};
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,10 @@ use std::sync::{Arc, OnceLock};
 /// # Ok::<(), chainrule_engine::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Runtime(Arc<Team>);
+pub struct Runtime {
+    team: Arc<Team>,
+    options: Options,
+}
 
 impl Runtime {
     /// A runtime with this many threads, the calling one included.
@@ -26,7 +30,7 @@ impl Runtime {
     /// For zero threads, absurdly many, or if the system refuses one.
     pub fn new(threads: usize) -> Result<Runtime> {
         let team = Team::new(threads).map_err(|error| Error::new(ErrorKind::Argument, "threads", error.to_string()))?;
-        Ok(Runtime(Arc::new(team)))
+        Ok(Runtime { team: Arc::new(team), options: Options::default() })
     }
 
     /// The runtime of whoever names none: one thread for each processor.
@@ -41,11 +45,21 @@ impl Runtime {
 
     /// How many threads there are.
     pub fn threads(&self) -> usize {
-        self.0.count()
+        self.team.count()
+    }
+
+    /// The same team, compiling with other options: to compare a fused program with a plain one, say.
+    pub fn with_options(&self, options: Options) -> Runtime {
+        Runtime { team: self.team.clone(), options }
+    }
+
+    /// How programs are compiled.
+    pub fn options(&self) -> Options {
+        self.options
     }
 
     pub(crate) fn team(&self) -> &Team {
-        &self.0
+        &self.team
     }
 
     /// The values of tensors, as one program.
@@ -54,7 +68,7 @@ impl Runtime {
         if let Some(unbound) = leaves.iter().find(|leaf| leaf.value().is_none()) {
             return Err(super::reference::unbound(unbound));
         }
-        let program = Program::of(graph, &vec![None; roots.len()]);
+        let program = Program::of(graph, &vec![None; roots.len()], self.options);
         let mut results: Vec<Data> = roots.iter().map(|root| Data::zeros(root.dtype(), root.len())).collect();
         let mut workspace = program.executor.workspace(self.threads());
         let arena = workspace.arena();

@@ -47,6 +47,7 @@ pub struct Group {
 }
 
 /// The groups of a graph, and where each node is.
+#[derive(Clone, Debug, Default)]
 pub struct Fusion {
     /// In the order of creation.
     pub groups: Vec<Group>,
@@ -54,6 +55,8 @@ pub struct Fusion {
     pub place: Vec<Option<(u32, Cover)>>,
     /// `before[g]`: a set of the groups that `g` needs, directly or not.
     before: Vec<Vec<u64>>,
+    /// Members a group may have.
+    most: usize,
 }
 
 /// Beyond this many members a group is left alone: scratch grows with what is alive at once.
@@ -61,7 +64,16 @@ const MOST_MEMBERS: usize = 4096;
 
 /// Groups the nodes of a simplified graph.
 pub fn fuse(graph: &Graph, views: &[View]) -> Fusion {
-    let mut fusion = Fusion { groups: Vec::new(), place: vec![None; graph.nodes.len()], before: Vec::new() };
+    grouped(graph, views, MOST_MEMBERS)
+}
+
+/// Every node in a group of its own.
+pub fn separate(graph: &Graph, views: &[View]) -> Fusion {
+    grouped(graph, views, 1)
+}
+
+fn grouped(graph: &Graph, views: &[View], most: usize) -> Fusion {
+    let mut fusion = Fusion { place: vec![None; graph.nodes.len()], most, ..Fusion::default() };
     for id in 0..graph.nodes.len() as NodeId {
         if is_computed(graph, views, id) {
             fusion.put(graph, views, id);
@@ -164,7 +176,7 @@ impl Fusion {
     fn fits(&self, graph: &Graph, views: &[View], id: NodeId, group: u32, needed: &[u32]) -> Option<(Cover, Option<usize>, Vec<usize>)> {
         let found = &self.groups[group as usize];
         let later = needed.iter().any(|&other| other != group && self.needs(other, group));
-        if later || found.kind == Kind::Single || found.members.len() >= MOST_MEMBERS {
+        if later || found.kind == Kind::Single || found.members.len() >= self.most {
             return None;
         }
         let node = graph.node(id);

@@ -1,11 +1,11 @@
 //! From groups of operations to kernels over buffers.
 
 use super::emit::Emitter;
-use super::fuse::{Fusion, Kind, fuse, is_inline};
+use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Number, Scatter};
 use super::product::{Product, by_label};
-use super::view::{View, is_dense, views};
+use super::view::{View, is_dense};
 use crate::ops::{Op, Reshape, Scalar};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Shape};
@@ -45,10 +45,8 @@ pub enum Place {
 }
 
 /// Lowers a simplified graph whose roots are distinct nodes and no leaves (see [`own_roots`]).
-pub fn lower(graph: &Graph) -> Kernels {
-    let views = views(graph);
-    let fusion = fuse(graph, &views);
-    let mut lowering = Lowering::new(graph, &views, &fusion);
+pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion) -> Kernels {
+    let mut lowering = Lowering::new(graph, views, fusion);
     for group in fusion.order() {
         lowering.group(group);
     }

@@ -2,13 +2,14 @@
 //!
 //! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `view` turns
 //! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `schedule` orders them
-//! in waves and places buffers in memory.
+//! in waves and places buffers in memory. `pipeline` is the list of all of them.
 
 pub mod emit;
 pub mod fuse;
 pub mod graph;
 pub mod kernel;
 pub mod lower;
+pub mod pipeline;
 pub mod product;
 pub mod program;
 pub mod rules;

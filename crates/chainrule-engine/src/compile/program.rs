@@ -1,9 +1,9 @@
 //! The last form: compiled kernels, waves and memory, cached by the structure of the graph.
 
 use super::graph::Graph;
-use super::lower::{Kernels, lower, own_roots};
-use super::schedule::{Schedule, schedule};
-use super::simplify::simplify;
+use super::lower::Kernels;
+use super::pipeline::{Options, compile};
+use super::schedule::Schedule;
 use crate::backend::cpu::executor::Executor;
 use crate::tensor::{Error, Origin, Result};
 use std::collections::HashMap;
@@ -14,6 +14,7 @@ pub struct Program {
     /// What was asked for, to tell programs with equal fingerprints apart.
     graph: Graph,
     updates: Vec<Option<u32>>,
+    options: Options,
     /// The kernels as text and numbers: for printing, planning and tests.
     pub kernels: Kernels,
     /// Waves and memory.
@@ -31,14 +32,14 @@ static PROGRAMS: LazyLock<Mutex<HashMap<u64, Vec<Arc<Program>>>>> = LazyLock::ne
 impl Program {
     /// The program that computes the roots of a graph; compiled once for each structure.
     /// `updates[root]` is the leaf whose memory the root may take over.
-    pub fn of(graph: Graph, updates: &[Option<u32>]) -> Arc<Program> {
+    pub fn of(graph: Graph, updates: &[Option<u32>], options: Options) -> Arc<Program> {
         let fingerprint = graph.fingerprint();
-        let same = |program: &&Arc<Program>| program.graph.same_structure(&graph) && program.updates == updates;
+        let same = |program: &&Arc<Program>| program.options == options && program.updates == updates && program.graph.same_structure(&graph);
         let found = |programs: &HashMap<u64, Vec<Arc<Program>>>| programs.get(&fingerprint).and_then(|list| list.iter().find(same).cloned());
         if let Some(program) = found(&PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner)) {
             return program;
         }
-        let program = Arc::new(Program::compile(graph, updates));
+        let program = Arc::new(Program::compile(graph, updates, options));
         let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
         if programs.len() >= MOST_PROGRAMS {
             programs.clear();
@@ -47,12 +48,11 @@ impl Program {
         program
     }
 
-    fn compile(graph: Graph, updates: &[Option<u32>]) -> Program {
-        let small = own_roots(simplify(&graph));
-        let kernels = lower(&small);
-        let schedule = schedule(&kernels, updates);
-        let executor = Executor::new(&kernels, &schedule);
-        Program { graph, updates: updates.to_vec(), kernels, schedule, executor }
+    fn compile(graph: Graph, updates: &[Option<u32>], options: Options) -> Program {
+        let compilation = compile(graph.clone(), updates, options, |_, _, _| ());
+        let executor = Executor::new(&compilation.kernels, &compilation.schedule);
+        let (kernels, schedule) = (compilation.kernels, compilation.schedule);
+        Program { graph, updates: updates.to_vec(), options, kernels, schedule, executor }
     }
 
     /// An index that pointed outside, as an error that names the line.

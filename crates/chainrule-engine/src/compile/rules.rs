@@ -17,33 +17,35 @@ type Rule = fn(&mut Builder, &Op, &[NodeId], &Type) -> Option<NodeId>;
 pub struct NamedRule {
     /// What it does.
     pub name: &'static str,
+    /// Whether later passes rely on it.
+    pub needed: bool,
     rule: Rule,
 }
 
 /// All rules, tried in this order.
 pub static RULES: &[NamedRule] = &[
-    NamedRule { name: "an alias is its value", rule: alias },
-    NamedRule { name: "a movement that moves nothing is its input", rule: no_movement },
-    NamedRule { name: "a reduction of nothing is zero", rule: empty_reduction },
-    NamedRule { name: "a reduction over axes of one element is a reshape", rule: unit_reduction },
-    NamedRule { name: "coordinates are those of a vector, repeated", rule: vector_iota },
-    NamedRule { name: "reshape of reshape is one reshape", rule: reshape_twice },
-    NamedRule { name: "permute of permute is one permute", rule: permute_twice },
-    NamedRule { name: "a moved constant is a constant", rule: moved_constant },
-    NamedRule { name: "arithmetic of constants is a constant", rule: constant_arithmetic },
-    NamedRule { name: "x * 1, x / 1, x - 0, scale(1, x) are x", rule: neutral },
-    NamedRule { name: "-(-x) and not not x are x", rule: twice },
-    NamedRule { name: "select with equal branches, or of a constant, is a branch", rule: decided },
-    NamedRule { name: "a product that sums nothing is a multiplication", rule: outer_product },
-    NamedRule { name: "a reduction over middle axes is one over last or first axes", rule: sorted_reduction },
-    NamedRule { name: "a long sum is a sum of sums", rule: long_sum },
-    NamedRule { name: "a running sum is over the last axis", rule: last_axis },
-    NamedRule { name: "windows that tile an axis are a reshape", rule: tiling_window },
+    NamedRule { name: "an alias is its value", needed: true, rule: alias },
+    NamedRule { name: "a movement that moves nothing is its input", needed: false, rule: no_movement },
+    NamedRule { name: "a reduction of nothing is zero", needed: true, rule: empty_reduction },
+    NamedRule { name: "a reduction over axes of one element is a reshape", needed: true, rule: unit_reduction },
+    NamedRule { name: "coordinates are those of a vector, repeated", needed: true, rule: vector_iota },
+    NamedRule { name: "reshape of reshape is one reshape", needed: false, rule: reshape_twice },
+    NamedRule { name: "permute of permute is one permute", needed: false, rule: permute_twice },
+    NamedRule { name: "a moved constant is a constant", needed: false, rule: moved_constant },
+    NamedRule { name: "arithmetic of constants is a constant", needed: false, rule: constant_arithmetic },
+    NamedRule { name: "x * 1, x / 1, x - 0, scale(1, x) are x", needed: false, rule: neutral },
+    NamedRule { name: "-(-x) and not not x are x", needed: false, rule: twice },
+    NamedRule { name: "select with equal branches, or of a constant, is a branch", needed: false, rule: decided },
+    NamedRule { name: "a product that sums nothing is a multiplication", needed: true, rule: outer_product },
+    NamedRule { name: "a reduction over middle axes is one over last or first axes", needed: true, rule: sorted_reduction },
+    NamedRule { name: "a long sum is a sum of sums", needed: true, rule: long_sum },
+    NamedRule { name: "a running sum is over the last axis", needed: true, rule: last_axis },
+    NamedRule { name: "windows that tile an axis are a reshape", needed: false, rule: tiling_window },
 ];
 
 /// The replacement of a node by the first rule that applies.
-pub fn apply(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
-    RULES.iter().find_map(|named| (named.rule)(builder, op, inputs, ty))
+pub fn apply(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type, all: bool) -> Option<NodeId> {
+    RULES.iter().filter(|named| all || named.needed).find_map(|named| (named.rule)(builder, op, inputs, ty))
 }
 
 fn constant_of(builder: &Builder, id: NodeId) -> Option<Scalar> {

@@ -22,8 +22,9 @@ pub struct Schedule {
 /// Buffers start at multiples of this many bytes.
 const ALIGNMENT: usize = 64;
 
-/// Orders kernels and places buffers. `updates[root]` is the leaf that root will replace.
-pub fn schedule(kernels: &Kernels, updates: &[Option<u32>]) -> Schedule {
+/// Orders kernels and places buffers. `updates[root]` is the leaf that root will replace. Without
+/// `reuse`, every buffer keeps memory of its own.
+pub fn schedule(kernels: &Kernels, updates: &[Option<u32>], reuse: bool) -> Schedule {
     let uses: Vec<Uses> = kernels.kernels.iter().map(Uses::of).collect();
     let waves = waves(&uses);
     let mut wave_of = vec![0; uses.len()];
@@ -33,8 +34,12 @@ pub fn schedule(kernels: &Kernels, updates: &[Option<u32>]) -> Schedule {
         uses.reads.iter().chain(&uses.writes).for_each(|&buffer| lives[buffer as usize].extend(wave_of[k]));
         uses.reads.iter().for_each(|&buffer| lives[buffer as usize].last_read = Some(k));
     }
-    let in_place = updates.iter().enumerate().map(|(root, leaf)| leaf.filter(|&leaf| may_replace(kernels, &uses, &wave_of, root as u32, leaf))).collect();
-    let slots = shared_slots(kernels, &uses, &lives);
+    let in_place = updates.iter().enumerate().map(|(root, leaf)| leaf.filter(|&leaf| reuse && may_replace(kernels, &uses, &wave_of, root as u32, leaf))).collect();
+    if !reuse {
+        lives.iter_mut().for_each(|life| life.waves = life.waves.map(|_| (0, waves.len())));
+    }
+    let alone = || (0..kernels.buffers.len() as BufferId).collect();
+    let slots = if reuse { shared_slots(kernels, &uses, &lives) } else { alone() };
     let (offsets, arena_bytes) = place(kernels, &lives, &slots);
     Schedule { waves, offsets, arena_bytes, in_place }
 }

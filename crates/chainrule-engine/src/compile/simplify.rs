@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 /// One sweep: every node is rewritten by the rules, merged with an equal one, or kept.
-pub fn simplify(graph: &Graph) -> Graph {
-    let mut builder = Builder::default();
+/// Without `all`, only the rewrites that later passes rely on are applied.
+pub fn simplify(graph: &Graph, all: bool) -> Graph {
+    let mut builder = Builder { all, ..Builder::default() };
     let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs: SmallVec<[NodeId; 3]> = node.inputs.iter().map(|&id| new_of[id as usize]).collect();
@@ -33,6 +34,7 @@ pub fn simplify(graph: &Graph) -> Graph {
 pub struct Builder {
     /// So far.
     pub graph: Graph,
+    all: bool,
     site: u32,
     known: HashMap<u64, SmallVec<[NodeId; 1]>, BuildHasherDefault<crate::transform::walk::IdHasher>>,
 }
@@ -41,11 +43,11 @@ impl Builder {
     /// The node that computes `op`: what a rule makes of it, an equal one that is there, or a new one.
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId], ty: Type) -> NodeId {
         let op = op.into();
-        if let Some(replacement) = rules::apply(self, &op, inputs, &ty) {
+        if let Some(replacement) = rules::apply(self, &op, inputs, &ty, self.all) {
             return replacement;
         }
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&op, inputs, &ty));
-        let same = |&id: &NodeId| {
+        let same = |&id: &NodeId| self.all && {
             let node = self.graph.node(id);
             node.op == op && node.inputs[..] == *inputs && node.ty == ty
         };

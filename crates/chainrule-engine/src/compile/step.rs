@@ -88,7 +88,7 @@ impl Step {
             return mistake(ErrorKind::Unbound, format!("a placeholder of shape {:?} is not among the inputs", unbound.shape()), unbound);
         }
         let replaced: Vec<Option<u32>> = updates.iter().map(|(old, _)| leaf_of(old)).chain(outputs.iter().map(|_| None)).collect();
-        let program = Program::of(graph, &replaced);
+        let program = Program::of(graph, &replaced, runtime.options());
         let states = updates.iter().enumerate().map(|(root, (old, _))| {
             let current = old.value().map_or_else(|| Data::zeros(old.dtype(), old.len()), |data| Data::clone(data));
             let next = program.schedule.in_place[root].is_none().then(|| Data::zeros(old.dtype(), old.len()));

@@ -177,12 +177,10 @@ pub fn cross_entropy_with(logits: &Tensor, target: &Tensor, options: &CrossEntro
     })
 }
 
+/// Which targets are to be ignored. The number comes as data: a constant is made from a float,
+/// which cannot name every i64.
 fn ignored(target: &Tensor, number: i64) -> Tensor {
-    // A constant is made from a float, which cannot name every i64: compare the difference of halves.
-    let (high, low) = (number >> 32, number & 0xffff_ffff);
-    let of = |value: i64| Tensor::full(target.shape(), value as f64, DType::I64);
-    let number = of(high) * of(1 << 32) + of(low);
-    target.cast(DType::I64).equal(&number)
+    target.cast(DType::I64).equal(&Tensor::from_slice(&[number], ()))
 }
 
 fn entropy_of_class(x: &Tensor, target: &Tensor, smoothing: f64) -> Tensor {

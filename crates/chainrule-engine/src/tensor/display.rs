@@ -145,7 +145,7 @@ impl Layout {
             text.push_str(&line_end);
             if outer[next].cut() && items[next] + 1 == EDGE {
                 let indent = if self.width.is_some() { next + 1 } else { 0 };
-                text.push_str(&format!("{:indent$}...{line_end}", ""));
+                text.extend([&" ".repeat(indent), "...", &line_end]);
             }
         });
         text

@@ -1,6 +1,5 @@
 //! Activation functions as a value, for models whose shape is data.
 
-use crate::shim::Extra;
 use crate::spelling::nearest;
 use chainrule_engine::Tensor;
 use std::fmt;

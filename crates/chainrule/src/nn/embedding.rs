@@ -1,6 +1,7 @@
 //! A table of vectors, one for each of a number of things.
 
 use super::Module;
+use chainrule_engine::functions::embedding;
 use chainrule_engine::{Rng, Tensor};
 
 /// Row `i` of a table for index `i`: `[..]` of i64 or i32 to `[.., width]`.
@@ -27,6 +28,6 @@ impl Embedding {
     /// The rows that `index` names. One outside the table is an error when it is evaluated.
     #[track_caller]
     pub fn forward(&self, index: &Tensor) -> Tensor {
-        self.weight.gather(index)
+        embedding(&self.weight, index)
     }
 }

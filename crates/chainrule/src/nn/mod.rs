@@ -5,6 +5,7 @@
 //! engine: any of them could stand in a program of yours.
 
 mod activation;
+mod conv;
 mod dropout;
 mod embedding;
 mod linear;
@@ -15,6 +16,7 @@ mod state;
 pub mod transformer;
 
 pub use activation::Activation;
+pub use conv::Conv2d;
 pub use dropout::{Dropout, Mode};
 pub use embedding::Embedding;
 pub use linear::Linear;
@@ -24,7 +26,7 @@ pub use norm::LayerNorm;
 pub use state::{Difference, StateError};
 pub use transformer::{Gpt, MultiHeadAttention, TransformerBlock};
 
-use chainrule_engine::ops::PoisonedBy;
+use chainrule_engine::ops::{Op, PoisonedBy};
 use chainrule_engine::tensor::creation::IntoShape;
 use chainrule_engine::{Error, ErrorKind, Rng, Tensor};
 use std::sync::Arc;
@@ -43,5 +45,6 @@ pub(crate) fn bound(inputs: usize) -> f64 {
 /// A tensor that stands for a mistake found by a layer.
 #[track_caller]
 pub(crate) fn mistake(kind: ErrorKind, layer: &str, message: String) -> Tensor {
-    Tensor::record(PoisonedBy(Arc::new(Error::new(kind, layer, message))), [])
+    let error = Arc::new(Error::new(kind, layer, message));
+    Tensor::record(Op::Poison(PoisonedBy(error)), [])
 }

@@ -1,8 +1,8 @@
 //! Normalisation over the last axis.
 
 use super::Module;
-use crate::shim::Extra;
 use chainrule_engine::Tensor;
+use chainrule_engine::functions::layer_norm;
 
 /// Brings the last axis to mean 0 and variance 1, then scales and shifts it (Ba, Kiros and
 /// Hinton, 2016): `[.., width]` to the same shape.
@@ -34,6 +34,6 @@ impl LayerNorm {
     /// `x`, whose last axis is `width`, normalised.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(&self.weight, &self.bias, self.epsilon)
+        layer_norm(x, 1, Some(&self.weight), Some(&self.bias), self.epsilon)
     }
 }

@@ -1,7 +1,7 @@
 //! A transformer that predicts the next token: pre-norm blocks as in GPT-2 (Radford et al., 2019).
 
 use super::{Dropout, Embedding, LayerNorm, Linear, Mode, Module, mistake};
-use crate::shim::Extra;
+use chainrule_engine::functions::{AttentionOptions, attention};
 use chainrule_engine::{DType, ErrorKind, Rng, Tensor, scope};
 
 /// Self-attention of several heads (Vaswani et al., 2017): `[batch, time, width]` to the same shape.
@@ -43,8 +43,9 @@ impl MultiHeadAttention {
         let split = qkv.reshape([batch, time, 3, self.heads, width / self.heads]);
         // [3, batch, heads, time, width of a head]: each of the three lies in one piece.
         let split = split.permute([2, 0, 3, 1, 4]);
-        let [q, k, v] = [0, 1, 2].map(|part| split.select_index(0, part));
-        let y = q.attention(&k, &v, self.causal);
+        let [q, k, v] = [0, 1, 2].map(|part| split.at(part));
+        let options = AttentionOptions { causal: self.causal, ..Default::default() };
+        let y = attention(&q, &k, &v, &options);
         let y = y.permute([0, 2, 1, 3]).reshape([batch, time, width]);
         scope("projection", || self.projection.forward(&y))
     }

@@ -5,12 +5,9 @@
 use crate::nn::module::replace;
 use crate::nn::{Mode, Module};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
-use crate::shim::{Runtime, Step};
-use chainrule_engine::ops::Op;
-use chainrule_engine::tensor::Type;
-use chainrule_engine::{DType, Error, ErrorKind, Result, Rng, Tensor};
+use chainrule_engine::tensor::{Shape, Type};
+use chainrule_engine::{DType, Error, ErrorKind, Result, Rng, Runtime, Step, Tensor};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// What is minimised, then what else is to be told of each step.
 type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
@@ -63,7 +60,7 @@ pub struct Trainer<M> {
     schedule: Schedule,
     longest_gradient: Option<f64>,
     zeros_where_disconnected: bool,
-    runtime: Option<Arc<Runtime>>,
+    runtime: Option<Runtime>,
     captured: Option<Captured>,
 }
 
@@ -159,8 +156,8 @@ impl<M: Module> Trainer<M> {
     }
 
     /// Runs the steps on these threads.
-    pub fn on(mut self, runtime: Arc<Runtime>) -> Self {
-        self.runtime = Some(runtime);
+    pub fn on(mut self, runtime: &Runtime) -> Self {
+        self.runtime = Some(runtime.clone());
         self
     }
 
@@ -173,7 +170,7 @@ impl<M: Module> Trainer<M> {
     /// The first mistake in the recording of the loss; a parameter on which it does not depend; an
     /// index that points outside.
     pub fn step(&mut self, batch: &[Tensor]) -> Result<f64> {
-        let leaves = batch.iter().map(as_leaf).collect::<Result<Vec<Tensor>>>()?;
+        batch.iter().try_for_each(Tensor::check)?;
         let fits = |captured: &Captured| captured.types.iter().eq(batch.iter().map(Tensor::ty));
         if !self.captured.as_ref().is_some_and(fits) {
             self.take_back()?;
@@ -189,7 +186,7 @@ impl<M: Module> Trainer<M> {
             Tensor::from_slice(&[rate], ()),
             Tensor::from_slice(&[(self.steps + 1) as f64], ()),
         ];
-        captured.step.run(&leaves.iter().chain(&scalars).collect::<Vec<_>>())?;
+        captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
         captured.in_step = false;
         self.steps += 1;
         Ok(captured.step.item(0))
@@ -241,7 +238,7 @@ impl<M: Module> Trainer<M> {
         let types: Vec<Type> = batch.iter().map(|t| t.ty().clone()).collect();
         let inputs: Vec<Tensor> =
             types.iter().map(|ty| Tensor::placeholder(ty.shape.clone(), ty.dtype)).collect();
-        let [key, rate, count] = [DType::I64, DType::F64, DType::F64].map(|dtype| Tensor::placeholder([0; 0], dtype));
+        let [key, rate, count] = [DType::I64, DType::F64, DType::F64].map(|dtype| Tensor::placeholder(Shape::new(), dtype));
         let mut outputs = (self.objective)(&self.model, &inputs, &mut Mode::Train(&mut Rng::from_key(&key)));
         outputs.iter().try_for_each(Tensor::check)?;
         let Some(loss) = outputs.first().cloned() else {
@@ -338,12 +335,4 @@ pub(super) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
     let mut all = model.parameters();
     all.retain(|(_, tensor)| seen.insert(tensor.id()));
     all
-}
-
-/// A batch's tensor with its value and without its history.
-fn as_leaf(tensor: &Tensor) -> Result<Tensor> {
-    match tensor.op() {
-        Op::Input(_) => Ok(tensor.clone()),
-        _ => tensor.to_leaf(),
-    }
 }

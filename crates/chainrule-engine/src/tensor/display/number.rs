@@ -38,19 +38,18 @@ impl Number {
     /// As a scalar is shown: `2.5`, `1.0`, `1e-05`, with the flags of the format, such as `{:8.3}`.
     pub fn fmt_alone(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (value, dtype) = match self {
-            Number::Integer(value) => return value.fmt(f),
+            Number::Integer(value) => return fmt::Display::fmt(&value, f),
             Number::Bool(value) => return write!(f, "{value:>width$}", width = f.width().unwrap_or(0)),
             Number::Float(value, dtype) => (value, dtype),
         };
         if value.is_finite() && f.precision().is_some() {
-            return value.fmt(f);
+            return fmt::Display::fmt(&value, f);
         }
         let digits = Digits::of(value, dtype);
         let text = match &digits {
             None => not_finite(value),
             Some(digits) if value != 0.0 && !(-4..16).contains(&digits.exponent) => {
-                let mantissa = digits.mantissa(value, usize::MAX);
-                format!("{}{}", mantissa.trim_end_matches('.'), digits.power(2))
+                format!("{}{}", digits.mantissa(value).trim_end_matches('.'), digits.power(2))
             }
             Some(digits) => {
                 let text = digits.positional(value, usize::MAX);
@@ -78,13 +77,13 @@ pub fn column(numbers: &[Number], decimals: Option<usize>, least: usize) -> Vec<
         }
     };
     let width = texts.iter().map(String::len).max().unwrap_or(0).max(least);
-    texts.iter_mut().for_each(|text| *text = format!("{text:>width$}"));
+    texts.iter_mut().for_each(|text| *text = " ".repeat(width - text.len()) + text);
     texts
 }
 
 /// Whether floats are so far apart, or so extreme, that positions mislead.
 fn scientific(numbers: &[Number]) -> bool {
-    let (mut largest, mut smallest, mut limit) = (0.0f64, f64::INFINITY, f64::INFINITY);
+    let (mut largest, mut smallest, mut element) = (0.0f64, f64::INFINITY, DType::F64);
     for number in numbers {
         if let Number::Float(value, dtype) = *number
             && value.is_finite()
@@ -92,30 +91,33 @@ fn scientific(numbers: &[Number]) -> bool {
         {
             largest = largest.max(value.abs());
             smallest = smallest.min(value.abs());
-            limit = match dtype {
-                DType::F64 => 1e8,
-                DType::F32 => 1e6,
-                _ => 1e3,
-            };
+            element = dtype;
         }
     }
-    largest != 0.0 && (largest >= limit || smallest < 1e-4 || largest / smallest > 1000.0)
+    let limit = match element {
+        DType::F64 => 1e8,
+        DType::F32 => 1e6,
+        _ => 1e3,
+    };
+    // Compared as elements, so that an f32 written as 0.0001 is not below 0.0001.
+    let apart = || smallest < element.round(1e-4) || element.round(largest / smallest) > 1000.0;
+    largest != 0.0 && (largest >= limit || apart())
 }
 
 /// Floats in scientific notation with equally many decimals and digits of the exponent.
 fn aligned_powers(numbers: &[Number]) -> Vec<String> {
-    let (mut decimals, mut power) = (0, 2);
+    let (mut longest, mut power) = (0, 2);
     for number in numbers {
         number.with(|value, digits| {
-            decimals = decimals.max(digits.mantissa(value, DECIMALS).trim_start_matches('-').len() - 2);
+            let digits = digits.rounded(value);
+            longest = longest.max(digits.digits.len());
             power = power.max(digits.power(2).len() - 2);
             String::new()
         });
     }
     let text = |value: f64, digits: &Digits| {
-        let mantissa = digits.mantissa(value, DECIMALS);
-        let width = decimals + 2 + mantissa.starts_with('-') as usize;
-        format!("{mantissa:0<width$}{}", digits.power(power))
+        let digits = digits.rounded(value);
+        format!("{}{}{}", digits.mantissa(value), "0".repeat(longest - digits.digits.len()), digits.power(power))
     };
     numbers.iter().map(|number| number.with(text)).collect()
 }
@@ -139,7 +141,7 @@ fn not_finite(value: f64) -> String {
     }
 }
 
-/// The fewest decimal digits that name a float among all floats of its type: `0.d1d2d3 * 10^(exponent+1)`.
+/// The fewest decimal digits that name a float among all floats of its type: `d.ddd * 10^exponent`.
 struct Digits {
     digits: String,
     exponent: i32,
@@ -192,12 +194,14 @@ impl Digits {
         if text.contains('.') { text } else { text + "." }
     }
 
-    /// One digit, a point, and at most `most` decimals: `1.25`, `3.`.
-    fn mantissa(&self, value: f64, most: usize) -> String {
-        if self.digits.len() - 1 > most {
-            let rounded = format!("{value:.most$e}");
-            return rounded.split('e').next().unwrap_or_default().trim_end_matches('0').to_string();
-        }
+    /// Those with at most [`DECIMALS`] after the first, rounded from the value itself.
+    fn rounded(&self, value: f64) -> Digits {
+        let rounded = if self.digits.len() > DECIMALS + 1 { Digits::read(&format!("{value:.DECIMALS$e}")) } else { None };
+        rounded.unwrap_or_else(|| Digits { digits: self.digits.clone(), exponent: self.exponent })
+    }
+
+    /// One digit, a point, and the others: `1.25`, `-3.`.
+    fn mantissa(&self, value: f64) -> String {
         let sign = if value.is_sign_negative() { "-" } else { "" };
         format!("{sign}{}.{}", &self.digits[..1], &self.digits[1..])
     }

@@ -20,6 +20,12 @@ pub trait Isa {
     /// `source` is valid for reading `n` elements, and zero bits are a value of `T`.
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL];
 
+    /// Reads `n <= 16` elements; the others are `fill`.
+    ///
+    /// # Safety
+    /// `source` is valid for reading `n` elements.
+    unsafe fn read_part_or<T: Copy>(source: *const T, n: usize, fill: T) -> [T; SMALL];
+
     /// Writes the first `n <= 16` elements.
     ///
     /// # Safety
@@ -71,6 +77,14 @@ macro_rules! by_halves {
             }
 
             #[inline(always)]
+            unsafe fn read_part_or<T: Copy>(source: *const T, n: usize, fill: T) -> [T; SMALL] {
+                let mut block = [fill; SMALL];
+                // SAFETY: the caller's; `n` is at most the block's length.
+                unsafe { copy_part(source, block.as_mut_ptr(), n) };
+                block
+            }
+
+            #[inline(always)]
             unsafe fn write_part<T: Copy>(target: *mut T, n: usize, block: &[T; SMALL]) {
                 // SAFETY: the caller's; `n` is at most the block's length.
                 unsafe { copy_part(block.as_ptr(), target, n) }
@@ -88,28 +102,46 @@ impl Isa for Avx512 {
 
     #[inline(always)]
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
+        // SAFETY: the caller's: zero bits are a value of `T`.
+        unsafe { Self::read_part_or(source, n, std::mem::MaybeUninit::<T>::zeroed().assume_init()) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_part_or<T: Copy>(source: *const T, n: usize, fill: T) -> [T; SMALL] {
         use std::arch::x86_64::*;
-        let bytes = n * size_of::<T>();
-        let mut block = std::mem::MaybeUninit::<[T; SMALL]>::zeroed();
+        let mut block = [fill; SMALL];
         let to = block.as_mut_ptr().cast::<u8>();
         // SAFETY: only the bytes of the first `n` elements are touched by the masked reads, and
-        // the instructions exist where this level is chosen. The writes stay in the block.
+        // the instructions exist where this level is chosen. The others stay in the block.
         unsafe {
             match size_of::<T>() {
-                1 => _mm_storeu_si128(to.cast(), _mm_maskz_loadu_epi8(mask(bytes) as u16, source.cast())),
-                2 => _mm256_storeu_si256(to.cast(), _mm256_maskz_loadu_epi8(mask(bytes) as u32, source.cast())),
-                4 => _mm512_storeu_si512(to.cast(), _mm512_maskz_loadu_epi32(mask(n) as u16, source.cast())),
+                1 => {
+                    let old = _mm_loadu_si128(to.cast());
+                    let new = _mm_mask_loadu_epi8(old, mask(n) as u16, source.cast());
+                    _mm_storeu_si128(to.cast(), new);
+                }
+                2 => {
+                    let old = _mm256_loadu_si256(to.cast());
+                    let new = _mm256_mask_loadu_epi8(old, mask(2 * n) as u32, source.cast());
+                    _mm256_storeu_si256(to.cast(), new);
+                }
+                4 => {
+                    let old = _mm512_loadu_si512(to.cast());
+                    let new = _mm512_mask_loadu_epi32(old, mask(n) as u16, source.cast());
+                    _mm512_storeu_si512(to.cast(), new);
+                }
                 _ => {
                     let low = n.min(8);
-                    let first = _mm512_maskz_loadu_epi64(mask(low) as u8, source.cast());
-                    let second =
-                        _mm512_maskz_loadu_epi64(mask(n - low) as u8, source.wrapping_add(8).cast());
-                    _mm512_storeu_si512(to.cast(), first);
-                    _mm512_storeu_si512(to.add(64).cast(), second);
+                    let (first, second) = (_mm512_loadu_si512(to.cast()), _mm512_loadu_si512(to.add(64).cast()));
+                    let new = _mm512_mask_loadu_epi64(first, mask(low) as u8, source.cast());
+                    _mm512_storeu_si512(to.cast(), new);
+                    let beyond = source.wrapping_add(8).cast();
+                    let new = _mm512_mask_loadu_epi64(second, mask(n - low) as u8, beyond);
+                    _mm512_storeu_si512(to.add(64).cast(), new);
                 }
             }
-            block.assume_init()
         }
+        block
     }
 
     #[inline(always)]

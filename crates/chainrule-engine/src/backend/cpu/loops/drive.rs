@@ -314,10 +314,9 @@ unsafe fn reduce_block<I: Isa, T: Number, const SUM: bool>(a: *const T, n: usize
         }
         while i < n {
             let part = (n - i).min(SMALL);
-            let next = I::read_part(a.add(i), part);
+            let next = I::read_part_or(a.add(i), part, start);
             for j in 0..SMALL {
-                let value = if j < part { next[j] } else { start };
-                small[j] = join(small[j], value);
+                small[j] = join(small[j], next[j]);
             }
             i += part;
         }

@@ -50,14 +50,16 @@ pub trait Number: Copy + Default + PartialOrd + 'static {
     #[inline(always)]
     #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
     fn maximum(a: Self, b: Self) -> Self {
-        if a > b || a != a { a } else { b }
+        let greater = if a > b { a } else { b };
+        if a != a { a } else { greater }
     }
 
     /// The smaller, or NaN if either is NaN.
     #[inline(always)]
     #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
     fn minimum(a: Self, b: Self) -> Self {
-        if a < b || a != a { a } else { b }
+        let smaller = if a < b { a } else { b };
+        if a != a { a } else { smaller }
     }
 }
 

@@ -11,6 +11,8 @@ pub mod blocks;
 pub mod drive;
 pub mod elements;
 pub mod sequence;
+#[cfg(test)]
+mod tests;
 
 use super::level::Level;
 use crate::compile::kernel::{Binary, Lane, Reduction, Unary};

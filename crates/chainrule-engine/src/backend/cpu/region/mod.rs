@@ -18,7 +18,9 @@
 //!
 //! Refuses to know operations by name, threads, or where buffers come from.
 
+mod build;
 mod gather;
+mod memory;
 #[cfg(test)]
 mod oracle;
 mod path;
@@ -114,13 +116,13 @@ impl CompiledRegion {
 
     /// As [`CompiledRegion::new`], for a given level of vector instructions.
     pub fn at(region: &Region, level: Level) -> CompiledRegion {
-        CompiledRegion { plan: Plan::new(region, level, false) }
+        CompiledRegion { plan: build::plan(region, level, false) }
     }
 
     /// For code that follows a contraction: load 0 is the product, given to
     /// [`CompiledRegion::run_tile`] as elements of its instruction's lane type.
     pub fn epilogue(region: &Region) -> CompiledRegion {
-        CompiledRegion { plan: Plan::new(region, Level::detect(), true) }
+        CompiledRegion { plan: build::plan(region, Level::detect(), true) }
     }
 
     /// How many units of work there are; depends on the region alone. 0 if an axis is empty.

@@ -22,6 +22,9 @@ impl Isa for Fused {
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; 16] {
         unsafe { Portable::read_part(source, n) }
     }
+    unsafe fn read_part_or<T: Copy>(source: *const T, n: usize, fill: T) -> [T; 16] {
+        unsafe { Portable::read_part_or(source, n, fill) }
+    }
     unsafe fn write_part<T: Copy>(target: *mut T, n: usize, block: &[T; 16]) {
         unsafe { Portable::write_part(target, n, block) }
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 /// Elements of a tile where the shape leaves a choice.
 const TILE: usize = 1024;
 /// Instructions times elements of one unit.
-const UNIT: usize = 32 * 1024;
+const UNIT: usize = 64 * 1024;
 
 /// How the space of a region is walked.
 #[derive(Clone, Debug, Default)]

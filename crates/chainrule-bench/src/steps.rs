@@ -1,0 +1,120 @@
+//! Times full training steps.
+
+use crate::models::{self, Gpt, Workload};
+use chainrule::{DType, Runtime, Step, Tensor};
+use std::time::Instant;
+
+/// A workload by name, with the number of timed steps.
+struct Row {
+    name: &'static str,
+    build: fn() -> chainrule::Result<Workload>,
+    steps: usize,
+    /// Whether AdamW follows the gradient.
+    optimise: bool,
+}
+
+static ROWS: &[Row] = &[
+    Row { name: "mlp_digits", build: || Ok(models::mlp(&[64, 32, 10], 32)), steps: 300, optimise: true },
+    Row { name: "mlp_mnist", build: || Ok(models::mlp(&[784, 512, 256, 10], 128)), steps: 60, optimise: true },
+    Row { name: "cnn_mnist", build: || Ok(models::cnn()), steps: 20, optimise: true },
+    Row {
+        name: "gpt_nano",
+        build: || Ok(models::gpt(&Gpt { vocabulary: 65, layers: 4, heads: 4, width: 128, length: 64, batch: 12 })),
+        steps: 20,
+        optimise: true,
+    },
+    Row {
+        name: "gpt_mid",
+        build: || Ok(models::gpt(&Gpt { vocabulary: 65, layers: 6, heads: 6, width: 384, length: 256, batch: 8 })),
+        steps: 4,
+        optimise: true,
+    },
+    Row { name: "lstm", build: || Ok(models::lstm()), steps: 10, optimise: true },
+    Row { name: "pinn", build: models::pinn, steps: 30, optimise: false },
+];
+
+/// The names of the workloads.
+pub fn names() -> Vec<&'static str> {
+    ROWS.iter().map(|row| row.name).collect()
+}
+
+/// Times the workloads named, or all.
+pub fn run(which: &[String]) -> Result<(), String> {
+    if let Some(unknown) = which.iter().find(|name| !names().contains(&name.as_str())) {
+        return Err(format!("no workload '{unknown}'; there are {}", names().join(", ")));
+    }
+    let threads = std::env::var("THREADS").ok().map_or(Ok(2), |text| text.parse()).map_err(|_| "THREADS is a whole number".to_string())?;
+    let runtime = Runtime::new(threads).map_err(|error| error.to_string())?;
+    for row in ROWS.iter().filter(|row| which.is_empty() || which.iter().any(|name| name == row.name)) {
+        time(row, &runtime).map_err(|error| format!("{}: {error}", row.name))?;
+    }
+    Ok(())
+}
+
+fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
+    // Parameters and data are there before the first step, as in the peers' scripts.
+    drop((row.build)()?);
+    let start = Instant::now();
+    let workload = (row.build)()?;
+    let setup = start.elapsed();
+    let (mut step, count) = capture(row, runtime, &workload)?;
+    let mut batch: Vec<Tensor> = workload.batch.clone();
+    if row.optimise {
+        batch.push(number(1.0));
+    }
+    step.run(&batch.iter().collect::<Vec<_>>())?;
+    let first = start.elapsed();
+    let mut times = Vec::with_capacity(row.steps);
+    for i in 0..row.steps + 3 {
+        if row.optimise {
+            *batch.last_mut().unwrap_or(&mut number(0.0)) = number(i as f64 + 2.0);
+        }
+        let inputs: Vec<&Tensor> = batch.iter().collect();
+        let start = Instant::now();
+        step.run(&inputs)?;
+        if i >= 3 {
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    let _ = (setup, count);
+    println!("{:12} chainrule      {:9.3} ms  first {:9.1} ms  loss {:.4}", row.name, times[times.len() / 2], first.as_secs_f64() * 1e3, step.item(0));
+    if std::env::var_os("VERBOSE").is_some() {
+        println!("  min {:.3} ms, {} kernels, {} waves, arena {} KB, build {:.1} ms", times[0], step.program().kernels.kernels.len(), step.program().schedule.waves.len(), step.arena_bytes() / 1024, setup.as_secs_f64() * 1e3);
+    }
+    Ok(())
+}
+
+fn number(value: f64) -> Tensor {
+    Tensor::from_slice(&[value as f32], ())
+}
+
+/// The whole step as one program: loss, gradients, AdamW (rate 1e-3, decay 0.01), states in place.
+fn capture(row: &Row, runtime: &Runtime, workload: &Workload) -> chainrule::Result<(Step, usize)> {
+    let parameters: Vec<&Tensor> = workload.parameters.iter().collect();
+    let gradients = workload.loss.grad(&parameters)?;
+    let mut inputs: Vec<&Tensor> = workload.inputs.iter().collect();
+    if !row.optimise {
+        let outputs: Vec<&Tensor> = std::iter::once(&workload.loss).chain(&gradients).collect();
+        return Ok((Step::capture_on(runtime, &inputs, &outputs, &[])?, 0));
+    }
+    let t = Tensor::placeholder([0usize; 0].as_slice(), DType::F32);
+    let correction = |beta: f64| 1.0 - (&t * beta.ln()).exp();
+    let (first, second) = (correction(0.9), correction(0.999));
+    let mut moments = Vec::new();
+    let mut new = Vec::new();
+    for (p, g) in workload.parameters.iter().zip(&gradients) {
+        let (m, v) = (p.zeros_like().to_leaf()?, p.zeros_like().to_leaf()?);
+        let new_m = &m * 0.9 + g * 0.1;
+        let new_v = &v * 0.999 + g * g * 0.001;
+        let step = &new_m / &first / ((&new_v / &second).sqrt() + 1e-8) * 1e-3;
+        new.push([p * (1.0 - 1e-5) - step, new_m, new_v]);
+        moments.push([m, v]);
+    }
+    let mut updates: Vec<(&Tensor, &Tensor)> = Vec::new();
+    for ((p, [m, v]), [new_p, new_m, new_v]) in workload.parameters.iter().zip(&moments).zip(&new) {
+        updates.extend([(p, new_p), (m, new_m), (v, new_v)]);
+    }
+    inputs.push(&t);
+    Ok((Step::capture_on(runtime, &inputs, &[&workload.loss], &updates)?, updates.len()))
+}

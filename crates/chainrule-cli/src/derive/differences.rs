@@ -1,0 +1,204 @@
+//! Derivatives from values alone, to hold those of reverse mode against.
+//!
+//! Central differences at a falling row of distances, extrapolated to distance zero: the scheme of
+//! C. Ridders, "Accurate computation of F'(x) and F'(x) F''(x)" (Advances in Engineering Software,
+//! 1982). This file knows neither expressions nor tensors: it says where values are needed and
+//! judges a derivative by them.
+
+/// How many distances are tried.
+const DISTANCES: usize = 24;
+/// Each distance is the one before it, divided by this.
+const SHRINKING: f64 = 1.6;
+/// Agreement to this relative difference is agreement.
+const TOLERANCE: f64 = 1e-6;
+
+/// How many values one derivative takes.
+pub const PLACES: usize = 2 * DISTANCES + 1;
+
+/// A derivative beside the differences of values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Check {
+    /// The derivative that is checked.
+    pub derivative: f64,
+    /// The one from differences; NaN where the values give none.
+    pub differences: f64,
+    /// How far they are apart, relative to the larger.
+    pub relative: f64,
+    /// The judgement.
+    pub verdict: Verdict,
+}
+
+/// What a check has found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// The two agree.
+    Agrees,
+    /// The function bends sharply here; the derivative lies between the slopes on both sides.
+    Kink {
+        /// The slope on the left.
+        left: f64,
+        /// The slope on the right.
+        right: f64,
+    },
+    /// The two do not agree.
+    Differs,
+    /// The derivative is infinite or not a number.
+    NotFinite,
+    /// The values around the place give no derivative.
+    NoDifferences,
+}
+
+impl Verdict {
+    /// Whether nothing speaks against the derivative.
+    pub fn is_good(self) -> bool {
+        matches!(self, Verdict::Agrees | Verdict::Kink { .. })
+    }
+}
+
+/// The size of changes of `x` that matter.
+fn scale(x: f64) -> f64 {
+    x.abs().max(0.1)
+}
+
+/// Where the values are needed for a derivative at `x`: below and above it at each distance, from
+/// the largest, and last `x` itself.
+pub fn places(x: f64) -> Vec<f64> {
+    let mut places = Vec::with_capacity(PLACES);
+    let mut distance = 0.5 * scale(x);
+    for _ in 0..DISTANCES {
+        places.extend([x - distance, x + distance]);
+        distance /= SHRINKING;
+    }
+    places.push(x);
+    places
+}
+
+/// Judges a derivative at `x` by the values at [`places`] of `x`.
+///
+/// `magnitude` is the largest number met on the way to the values: its rounding is seen in them.
+pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
+    let differences = extrapolated(x, values).unwrap_or(f64::NAN);
+    let size = derivative.abs().max(differences.abs()).max(1e-3 * magnitude / scale(x));
+    let gap = (derivative - differences).abs();
+    let relative = if gap == 0.0 { 0.0 } else { gap / size };
+    let verdict = if !derivative.is_finite() {
+        Verdict::NotFinite
+    } else if differences.is_nan() {
+        Verdict::NoDifferences
+    } else if relative <= TOLERANCE {
+        Verdict::Agrees
+    } else {
+        kink(derivative, x, values).unwrap_or(Verdict::Differs)
+    };
+    Check { derivative, differences, relative, verdict }
+}
+
+/// The central differences, extrapolated; of all estimates the one that changed least on the way.
+fn extrapolated(x: f64, values: &[f64]) -> Option<f64> {
+    let places = places(x);
+    let mut best: Option<(f64, f64)> = None;
+    let mut above: Vec<f64> = Vec::new();
+    for (pair, at) in values.chunks_exact(2).zip(places.chunks_exact(2)) {
+        let slope = (pair[1] - pair[0]) / (at[1] - at[0]);
+        if !slope.is_finite() {
+            // The place lies outside what the function is defined for, or the distance is lost.
+            above.clear();
+            continue;
+        }
+        let mut row = vec![slope];
+        let mut factor = SHRINKING * SHRINKING;
+        for k in 0..above.len() {
+            let better = row[k] + (row[k] - above[k]) / (factor - 1.0);
+            let change = (better - row[k]).abs().max((better - above[k]).abs());
+            if best.is_none_or(|(least, _)| change < least) {
+                best = Some((change, better));
+            }
+            row.push(better);
+            factor *= SHRINKING * SHRINKING;
+        }
+        above = row;
+    }
+    best.map(|(_, estimate)| estimate)
+}
+
+/// The slopes on both sides, if they stay apart as the distance falls and enclose the derivative.
+fn kink(derivative: f64, x: f64, values: &[f64]) -> Option<Verdict> {
+    let places = places(x);
+    let middle = *values.get(PLACES - 1)?;
+    let slopes = |k: usize| {
+        let left = (middle - values[2 * k]) / (x - places[2 * k]);
+        let right = (values[2 * k + 1] - middle) / (places[2 * k + 1] - x);
+        (left, right)
+    };
+    let (wide, (left, right)) = (slopes(DISTANCES - 8), slopes(DISTANCES - 4));
+    let gap = (right - left).abs();
+    let stays = gap > 0.5 * (wide.1 - wide.0).abs();
+    let size = left.abs().max(right.abs());
+    let slack = 1e-3 * size;
+    let enclosed = (left.min(right) - slack..=left.max(right) + slack).contains(&derivative);
+    (stays && gap > 1e-2 * size && enclosed).then_some(Verdict::Kink { left, right })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(function: impl Fn(f64) -> f64, x: f64, derivative: f64) -> Check {
+        let values: Vec<f64> = places(x).into_iter().map(&function).collect();
+        check(derivative, x, &values, function(x).abs())
+    }
+
+    type Case = (fn(f64) -> f64, fn(f64) -> f64);
+
+    #[test]
+    fn true_derivatives_pass_and_false_ones_do_not() {
+        let cases: &[Case] = &[
+            (f64::exp, f64::exp),
+            (f64::sin, f64::cos),
+            (f64::ln, f64::recip),
+            (f64::sqrt, |x| 0.5 / x.sqrt()),
+            (|x| x.powi(5), |x| 5.0 * x.powi(4)),
+            (|x| (50.0 * x).sin(), |x| 50.0 * (50.0 * x).cos()),
+            (|x| (20.0 * x).tanh(), |x| 20.0 / (20.0 * x).cosh().powi(2)),
+            (|x| 1e6 + x, |_| 1.0),
+            (|_| 3.0, |_| 0.0),
+        ];
+        for (number, (function, derivative)) in cases.iter().enumerate() {
+            for x in [1e-3, 0.02, 0.3, 1.0, 1.7, 12.0] {
+                let right = derivative(x);
+                let good = judge(function, x, right);
+                assert_eq!(good.verdict, Verdict::Agrees, "case {number} at {x}: {good:?}");
+                let size = right.abs().max(1e-2 * function(x).abs() / x.max(0.1)).max(1e-9);
+                for wrong in [right + 1e-3 * size, right - 1e-3 * size, -right - size] {
+                    let bad = judge(function, x, wrong);
+                    assert_eq!(bad.verdict, Verdict::Differs, "case {number} at {x}: {bad:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn kinks_are_told_from_mistakes() {
+        let relu = |x: f64| x.max(0.0);
+        for share in [0.0, 0.3, 0.5, 1.0] {
+            assert!(judge(relu, 0.0, share).verdict.is_good(), "{share}");
+        }
+        for wrong in [-0.1, 1.1, 2.0] {
+            assert_eq!(judge(relu, 0.0, wrong).verdict, Verdict::Differs);
+        }
+        let verdict = judge(|x| (x - 1.0).abs() + 2.0 * x, 1.0, 1.5).verdict;
+        match verdict {
+            Verdict::Kink { left, right } => {
+                assert!((left - 1.0).abs() < 1e-6 && (right - 3.0).abs() < 1e-6);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_has_no_derivative_is_said() {
+        assert_eq!(judge(f64::sqrt, 0.0, f64::INFINITY).verdict, Verdict::NotFinite);
+        assert_eq!(judge(|_| f64::NAN, 1.0, 1.0).verdict, Verdict::NoDifferences);
+        assert_eq!(judge(f64::ln, 1.0, f64::NAN).verdict, Verdict::NotFinite);
+    }
+}

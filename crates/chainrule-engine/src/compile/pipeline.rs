@@ -1,0 +1,76 @@
+//! The passes, in order, as a list; one observer sees what each of them made.
+
+use super::fuse::{Fusion, fuse, separate};
+use super::graph::Graph;
+use super::lower::{Kernels, lower, own_roots};
+use super::schedule::{Schedule, schedule};
+use super::simplify::simplify;
+use super::view::{View, views};
+use std::time::{Duration, Instant};
+
+/// Which passes may improve a program. All do by default; the values are the same without, but for
+/// rewrites that change the order of a sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// Apply the table of rewrites, merge equal nodes, drop dead ones. Without, only the rewrites
+    /// that later passes rely on.
+    pub simplify: bool,
+    /// Run operations together in one kernel.
+    pub fuse: bool,
+    /// Let buffers that do not live at the same time share memory.
+    pub reuse_memory: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { simplify: true, fuse: true, reuse_memory: true }
+    }
+}
+
+/// Everything the passes make of a graph, in the order in which they make it.
+#[derive(Default)]
+pub struct Compilation {
+    /// What may be done.
+    pub options: Options,
+    /// Of each root, the leaf that it will replace.
+    pub updates: Vec<Option<u32>>,
+    /// The graph, as the last pass left it.
+    pub graph: Graph,
+    /// Where each node's elements lie.
+    pub views: Vec<View>,
+    /// Which nodes run together.
+    pub fusion: Fusion,
+    /// The kernels.
+    pub kernels: Kernels,
+    /// Waves and memory.
+    pub schedule: Schedule,
+}
+
+/// A step of compilation.
+pub struct Pass {
+    /// Its name in dumps and timings.
+    pub name: &'static str,
+    run: fn(&mut Compilation),
+}
+
+/// All passes, in order.
+pub static PASSES: &[Pass] = &[
+    Pass { name: "simplify", run: |c| c.graph = simplify(&c.graph, c.options.simplify) },
+    Pass { name: "own roots", run: |c| c.graph = own_roots(std::mem::take(&mut c.graph)) },
+    Pass { name: "view", run: |c| c.views = views(&c.graph) },
+    Pass { name: "fuse", run: |c| c.fusion = if c.options.fuse { fuse(&c.graph, &c.views) } else { separate(&c.graph, &c.views) } },
+    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion) },
+    Pass { name: "schedule", run: |c| c.schedule = schedule(&c.kernels, &c.updates, c.options.reuse_memory) },
+];
+
+/// Runs all passes. `observe` is called after each with its name, what there is by then, and how
+/// long the pass took.
+pub fn compile(graph: Graph, updates: &[Option<u32>], options: Options, mut observe: impl FnMut(&'static str, &Compilation, Duration)) -> Compilation {
+    let mut compilation = Compilation { options, updates: updates.to_vec(), graph, ..Compilation::default() };
+    for pass in PASSES {
+        let start = Instant::now();
+        (pass.run)(&mut compilation);
+        observe(pass.name, &compilation, start.elapsed());
+    }
+    compilation
+}

@@ -1,0 +1,159 @@
+//! Functions of single elements.
+
+use crate::check::{check_gradients, close, numbers, slope, values, vector};
+use chainrule_engine::{DType, Tensor};
+
+type Function = (&'static str, fn(&Tensor) -> Tensor, fn(f64) -> f64);
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+const SMOOTH_OR_AWAY_FROM_KINKS: &[Function] = &[
+    ("relu", Tensor::relu, |x| x.max(0.0)),
+    ("relu6", |x| (x * 5.0).relu6(), |x| (x * 5.0).clamp(0.0, 6.0)),
+    ("leaky_relu", |x| x.leaky_relu(0.1), |x| if x > 0.0 { x } else { 0.1 * x }),
+    ("elu", |x| x.elu(1.5), |x| if x > 0.0 { x } else { 1.5 * (x.exp() - 1.0) }),
+    ("selu", Tensor::selu, |x| 1.0507009873554805 * if x > 0.0 { x } else { 1.6732632423543772 * (x.exp() - 1.0) }),
+    ("gelu", Tensor::gelu, |x| 0.5 * x * libm::erfc(-x / 2f64.sqrt())),
+    ("gelu_tanh", Tensor::gelu_tanh, |x| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())),
+    ("silu", Tensor::silu, |x| x * sigmoid(x)),
+    ("mish", Tensor::mish, |x| x * (1.0 + x.exp()).ln().tanh()),
+    ("log_sigmoid", Tensor::log_sigmoid, |x| sigmoid(x).ln()),
+    ("hard_sigmoid", |x| (x * 2.2).hard_sigmoid(), |x| (2.2 * x / 6.0 + 0.5).clamp(0.0, 1.0)),
+    ("hard_swish", |x| (x * 2.2).hard_swish(), |x| 2.2 * x * (2.2 * x / 6.0 + 0.5).clamp(0.0, 1.0)),
+    ("hard_tanh", Tensor::hard_tanh, |x| x.clamp(-1.0, 1.0)),
+    ("softsign", Tensor::softsign, |x| x / (1.0 + x.abs())),
+    ("abs", Tensor::abs, f64::abs),
+    ("clamp", |x| x.clamp(-0.7, 0.9), |x| x.clamp(-0.7, 0.9)),
+    ("clamp_min", |x| x.clamp_min(0.3), |x| x.max(0.3)),
+    ("clamp_max", |x| x.clamp_max(0.3), |x| x.min(0.3)),
+    ("tan", |x| (x * 0.6).tan(), |x| (x * 0.6).tan()),
+    ("sinh", Tensor::sinh, f64::sinh),
+    ("cosh", Tensor::cosh, f64::cosh),
+    ("log2", |x| (x + 3.0).log2(), |x| (x + 3.0).log2()),
+    ("log10", |x| (x + 3.0).log10(), |x| (x + 3.0).log10()),
+    ("rsqrt", |x| (x + 3.0).rsqrt(), |x| 1.0 / (x + 3.0).sqrt()),
+    ("sigmoid", Tensor::sigmoid, sigmoid),
+    ("softplus", Tensor::softplus, |x| (1.0 + x.exp()).ln()),
+];
+
+#[test]
+fn functions_of_one_element_equal_their_formulas() {
+    for (name, function, formula) in SMOOTH_OR_AWAY_FROM_KINKS {
+        let x = numbers(40, 5);
+        let expected: Vec<f64> = x.iter().map(|&x| formula(x)).collect();
+        close(name, &values(&function(&vector(&x))), &expected, 2e-15);
+    }
+}
+
+#[test]
+fn functions_of_one_element_have_their_derivatives() {
+    for (name, function, _) in SMOOTH_OR_AWAY_FROM_KINKS {
+        check_gradients(name, |x| function(&x[0]), &[vector(&numbers(7, 6))]);
+    }
+}
+
+#[test]
+fn prelu_and_glu() {
+    check_gradients("prelu", |x| x[0].prelu(&x[1]), &[crate::check::random(&[3, 2], 1), crate::check::random(&[2], 2)]);
+    check_gradients("glu", |x| x[0].glu(-1), &[crate::check::random(&[3, 4], 1)]);
+    let y = Tensor::from_slice(&[3.0f64, 4.0, 0.0, 0.0], [2, 2]).glu(0);
+    assert_eq!((values(&y), y.shape()), (vec![1.5, 2.0], &[1, 2][..]));
+}
+
+/// abs, relu at 0: no NaN, no 1, but 0. Clamped values pass the gradient at the bound.
+#[test]
+fn abs_relu_and_clamp_at_their_kinks() {
+    let x = vector(&[-0.0, 0.0]);
+    for (name, function, derivative) in [
+        ("relu", Tensor::relu as fn(&Tensor) -> Tensor, 0.0),
+        ("relu6", Tensor::relu6, 0.0),
+        ("abs", Tensor::abs, 0.0),
+        ("silu", Tensor::silu, 0.5),
+        ("softsign", Tensor::softsign, 1.0),
+        ("leaky_relu", |x| x.leaky_relu(0.25), 0.25),
+        ("elu", |x| x.elu(1.0), 1.0),
+        ("clamp", |x| x.clamp(0.0, 1.0), 1.0),
+        ("clamp_max", |x| x.clamp_max(0.0), 1.0),
+        ("hard_tanh", |x| (x + 1.0).hard_tanh(), 1.0),
+    ] {
+        assert_eq!(slope(&function(&x), &x), [derivative; 2], "{name}");
+    }
+}
+
+#[test]
+fn steps_have_values_and_a_declared_zero_derivative() {
+    let x = [-2.5, -1.5, -0.5, -0.2, -0.0, 0.0, 0.3, 0.49999999999999994, 0.5, 1.5, 2.5, 3.7, 4503599627370497.0, f64::INFINITY, f64::NEG_INFINITY];
+    type Step = (&'static str, fn(&Tensor) -> Tensor, fn(f64) -> f64);
+    let steps: [Step; 4] = [
+        ("round", Tensor::round, f64::round_ties_even),
+        ("ceil", Tensor::ceil, f64::ceil),
+        ("trunc", Tensor::trunc, f64::trunc),
+        ("sign", Tensor::sign, |x| if x == 0.0 { 0.0 } else { x.signum() }),
+    ];
+    for (name, step, expected) in steps {
+        let tensor = vector(&x);
+        assert_eq!(values(&step(&tensor)), x.map(expected), "{name}");
+        assert_eq!(slope(&step(&tensor), &tensor), [0.0; 15], "{name}");
+        let forward = chainrule_engine::transform::jvp(&[&step(&tensor)], &[&tensor], &[&tensor.ones_like()]).unwrap();
+        assert_eq!(values(&forward[0]), [0.0; 15], "{name}");
+    }
+}
+
+#[test]
+fn nan_stays_nan() {
+    let x = vector(&[f64::NAN]);
+    let steps: [Function; 4] = [
+        ("round", Tensor::round, f64::round),
+        ("ceil", Tensor::ceil, f64::ceil),
+        ("trunc", Tensor::trunc, f64::trunc),
+        ("sign", Tensor::sign, f64::signum),
+    ];
+    for (name, function, _) in SMOOTH_OR_AWAY_FROM_KINKS.iter().chain(&steps) {
+        assert!(function(&x).sum().item().unwrap().is_nan(), "{name}");
+    }
+    assert_eq!(vector(&[f64::NAN, 1.0]).is_nan().to_vec::<bool>().unwrap(), [true, false]);
+}
+
+#[test]
+fn far_arguments_stay_finite_to_second_order() {
+    // elu, softplus and their like must not meet infinity times zero.
+    for (name, function) in [
+        ("elu", (|x| x.elu(1.0)) as fn(&Tensor) -> Tensor),
+        ("selu", Tensor::selu),
+        ("mish", Tensor::mish),
+        ("silu", Tensor::silu),
+        ("gelu", Tensor::gelu),
+        ("gelu_tanh", Tensor::gelu_tanh),
+        ("log_sigmoid", Tensor::log_sigmoid),
+    ] {
+        let x = vector(&[-1000.0, 1000.0]);
+        let first = function(&x).sum().grad(&[&x]).unwrap().remove(0);
+        let second = chainrule_engine::transform::jvp(&[&first], &[&x], &[&x.ones_like()]).unwrap().remove(0);
+        assert!(values(&first).iter().chain(&values(&second)).all(|v| v.is_finite()), "{name}: {:?} {:?}", values(&first), values(&second));
+    }
+}
+
+#[test]
+fn integers_have_relu_abs_sign_and_clamp() {
+    let x = Tensor::from_slice(&[-3i64, 0, 5], [3]);
+    assert_eq!(x.relu().to_vec::<i64>().unwrap(), [0, 0, 5]);
+    assert_eq!(x.abs().to_vec::<i64>().unwrap(), [3, 0, 5]);
+    assert_eq!(x.sign().to_vec::<i64>().unwrap(), [-1, 0, 1]);
+    assert_eq!(x.clamp(-1.0, 4.0).to_vec::<i64>().unwrap(), [-1, 0, 4]);
+    assert_eq!(x.clamp(f64::NEG_INFINITY, 4.0).to_vec::<i64>().unwrap(), [-3, 0, 4]);
+}
+
+#[test]
+fn every_float_type_is_taken() {
+    for dtype in [DType::F32, DType::BF16, DType::F16] {
+        for (name, function, formula) in SMOOTH_OR_AWAY_FROM_KINKS {
+            let x = vector(&[-1.5, -0.25, 0.5, 1.25]);
+            let y = function(&x.cast(dtype));
+            assert_eq!(y.dtype(), dtype, "{name}");
+            let tolerance = if dtype == DType::BF16 { 0.04 } else { 0.005 };
+            close(name, &values(&y), &values(&x).into_iter().map(formula).collect::<Vec<_>>(), tolerance);
+        }
+    }
+}
