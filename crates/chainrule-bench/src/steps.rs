@@ -57,7 +57,9 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     let start = Instant::now();
     let workload = (row.build)()?;
     let setup = start.elapsed();
-    let (mut step, count) = capture(row, runtime, &workload)?;
+    let mut step = capture(row, runtime, &workload)?;
+    let captured = start.elapsed();
+    if std::env::var_os("CAPTURE").is_some() { println!("{} {} kernels captured {:.1} ms (setup {:.1})", row.name, step.program().kernels.kernels.len(), (captured-setup).as_secs_f64()*1e3, setup.as_secs_f64()*1e3); return Ok(()); }
     let mut batch: Vec<Tensor> = workload.batch.clone();
     if row.optimise {
         batch.push(number(1.0));
@@ -77,10 +79,11 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
         }
     }
     times.sort_by(f64::total_cmp);
-    let _ = (setup, count);
     println!("{:12} chainrule      {:9.3} ms  first {:9.1} ms  loss {:.4}", row.name, times[times.len() / 2], first.as_secs_f64() * 1e3, step.item(0));
     if std::env::var_os("VERBOSE").is_some() {
-        println!("  min {:.3} ms, {} kernels, {} waves, arena {} KB, build {:.1} ms", times[0], step.program().kernels.kernels.len(), step.program().schedule.waves.len(), step.arena_bytes() / 1024, setup.as_secs_f64() * 1e3);
+        let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
+        let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+        println!("  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; built in {:.1} ms, captured in {:.1} ms", times[0], step.arena_bytes() / 1024, ms(setup), ms(captured - setup));
     }
     Ok(())
 }
@@ -90,13 +93,13 @@ fn number(value: f64) -> Tensor {
 }
 
 /// The whole step as one program: loss, gradients, AdamW (rate 1e-3, decay 0.01), states in place.
-fn capture(row: &Row, runtime: &Runtime, workload: &Workload) -> chainrule::Result<(Step, usize)> {
+fn capture(row: &Row, runtime: &Runtime, workload: &Workload) -> chainrule::Result<Step> {
     let parameters: Vec<&Tensor> = workload.parameters.iter().collect();
     let gradients = workload.loss.grad(&parameters)?;
     let mut inputs: Vec<&Tensor> = workload.inputs.iter().collect();
     if !row.optimise {
         let outputs: Vec<&Tensor> = std::iter::once(&workload.loss).chain(&gradients).collect();
-        return Ok((Step::capture_on(runtime, &inputs, &outputs, &[])?, 0));
+        return Step::capture_on(runtime, &inputs, &outputs, &[]);
     }
     let t = Tensor::placeholder([0usize; 0].as_slice(), DType::F32);
     let correction = |beta: f64| 1.0 - (&t * beta.ln()).exp();
@@ -116,5 +119,5 @@ fn capture(row: &Row, runtime: &Runtime, workload: &Workload) -> chainrule::Resu
         updates.extend([(p, new_p), (m, new_m), (v, new_v)]);
     }
     inputs.push(&t);
-    Ok((Step::capture_on(runtime, &inputs, &[&workload.loss], &updates)?, updates.len()))
+    Step::capture_on(runtime, &inputs, &[&workload.loss], &updates)
 }

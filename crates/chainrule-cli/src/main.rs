@@ -8,13 +8,14 @@ mod expression;
 mod failure;
 mod output;
 mod terminal;
+mod train;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use failure::{Failure, Outcome};
-use output::Output;
+use output::{Output, complain};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +38,8 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Train a network on handwritten digits, toy data or a CSV file
+    Train(train::TrainArgs),
     /// Differentiate an expression, every step shown and checked
     Derive(derive::DeriveArgs),
 }
@@ -46,7 +49,7 @@ fn main() -> ExitCode {
     match run(cli, &mut Output::new()) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
-            eprint!("{}", failure.text);
+            complain(&failure.text);
             ExitCode::from(failure.code)
         }
     }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, out: &mut Output) -> Result<Outcome, Failure> {
     match cli.command {
         Some(Command::Derive(args)) => derive::run(&args, out),
-        None => Ok(Outcome::Done),
+        Some(Command::Train(args)) => train::run(args, out),
+        None => train::run(train::TrainArgs::default(), out),
     }
 }

@@ -48,3 +48,8 @@ impl Output {
         self.write(&format!("{text}\n"))
     }
 }
+
+/// Writes to standard error; a reader that has gone away is no reason to stop.
+pub fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

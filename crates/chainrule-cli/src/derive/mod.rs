@@ -9,13 +9,11 @@ mod report;
 mod rules;
 mod table;
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use crate::expression::{self, Expression, parse, parse_bindings, parse_names};
 use crate::failure::{Failure, Outcome};
-use crate::output::Output;
+use crate::output::{Output, complain};
 use graph::Graph;
 use passes::Passes;
 
@@ -39,8 +37,8 @@ pub struct DeriveArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
     order: u8,
     /// Write the graph for Graphviz: to FILE beside the tables, or without FILE in their place
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    dot: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    dot: Option<String>,
 }
 
 fn help() -> String {
@@ -78,7 +76,7 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
         )));
     }
     let values = Passes::forward(&graph, &at)?;
-    let only_dot = args.dot.as_ref().is_some_and(|file| file.as_os_str().is_empty());
+    let only_dot = args.dot.as_deref() == Some("-");
     if !only_dot {
         out.write(&report::title(&graph, &at))?;
         out.write(&report::forward(&graph, &values))?;
@@ -92,15 +90,15 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
         out.write(&report::backward(&graph, &passes))?;
         out.write(&report::results(&graph, &wrt, &orders))?;
     }
-    if let Some(file) = args.dot.as_ref().filter(|_| !only_dot) {
+    if let Some(file) = args.dot.as_deref().filter(|_| !only_dot) {
         let text = dot::draw(&graph, &passes);
         chainrule::io::atomic::atomic_write(file, |to| to.write_all(text.as_bytes()))?;
-        out.line(&format!("graph written to {}; draw it with: dot -Tsvg -O {0}", file.display()))?;
+        out.line(&format!("graph written to {}; draw it with: dot -Tsvg -O {0}", file))?;
     }
     match orders.iter().flatten().all(|partial| partial.check.verdict.is_good()) {
         true => Ok(Outcome::Done),
         false => {
-            eprintln!("some derivatives did not stand their check: see the lines marked NOT OK");
+            complain("some derivatives did not stand their check: see the lines marked NOT OK\n");
             Ok(Outcome::CheckFailed)
         }
     }

@@ -17,7 +17,9 @@ use std::ops::Range;
 
 pub use bindings::{parse_bindings, parse_names};
 pub use error::{ExpressionError, ExpressionProblem, point_at};
-pub use functions::{CONSTANTS, Constant, FUNCTIONS, Function, help};
+#[cfg(test)]
+pub use functions::{CONSTANTS, FUNCTIONS};
+pub use functions::{Constant, Function, help};
 pub use parser::parse;
 
 /// The longest text that is read, in bytes.

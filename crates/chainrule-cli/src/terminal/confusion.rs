@@ -109,6 +109,7 @@ impl Confusion {
     }
 
     /// The share of all that were predicted rightly, 0 to 1; nothing where there are none.
+    #[cfg(test)]
     pub fn accuracy(&self) -> Option<f64> {
         let right = (0..self.names.len())
             .filter_map(|class| self.get(class, class))

@@ -7,9 +7,9 @@ mod confusion;
 mod curve;
 mod progress;
 
-pub use confusion::{Confusion, ConfusionError};
+pub use confusion::Confusion;
 pub use curve::{Curve, Scale, Style};
-pub use progress::{Progress, ProgressDisplay, format_duration, progress_line, time_left};
+pub use progress::{Progress, ProgressDisplay, time_left};
 
 /// A number in at most four significant digits, as short as that allows: `0.1234`, `12.5`, `3e-7`.
 pub fn format_number(value: f64) -> String {

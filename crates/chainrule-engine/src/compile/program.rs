@@ -49,9 +49,9 @@ impl Program {
     }
 
     fn compile(graph: Graph, updates: &[Option<u32>], options: Options) -> Program {
-        let compilation = compile(graph.clone(), updates, options, |_, _, _| ());
+        let compilation = compile(graph.clone(), updates, options, |n, c, t| if std::env::var_os("PASSES").is_some() { eprintln!("{n}: {t:?} nodes {} groups {} kernels {}", c.graph.nodes.len(), c.fusion.groups.len(), c.kernels.kernels.len()) });let st=std::time::Instant::now();
         let executor = Executor::new(&compilation.kernels, &compilation.schedule);
-        let (kernels, schedule) = (compilation.kernels, compilation.schedule);
+        if std::env::var_os("PASSES").is_some() { eprintln!("executor {:?} arena {}", st.elapsed(), compilation.schedule.arena_bytes) } let (kernels, schedule) = (compilation.kernels, compilation.schedule);
         Program { graph, updates: updates.to_vec(), options, kernels, schedule, executor }
     }
 

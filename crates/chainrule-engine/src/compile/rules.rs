@@ -6,7 +6,7 @@
 use super::graph::NodeId;
 use super::simplify::Builder;
 use crate::ops::movement::{Axes, inverse_order};
-use crate::ops::{Binary, Broadcast, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Sum, Unary};
+use crate::ops::{Binary, Broadcast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Sum, Unary};
 use crate::ops::{elementwise, source};
 use crate::tensor::{DType, Shape, Type};
 
@@ -40,6 +40,7 @@ pub static RULES: &[NamedRule] = &[
     NamedRule { name: "a reduction over middle axes is one over last or first axes", needed: true, rule: sorted_reduction },
     NamedRule { name: "a long sum is a sum of sums", needed: true, rule: long_sum },
     NamedRule { name: "a running sum is over the last axis", needed: true, rule: last_axis },
+    NamedRule { name: "a sum of parts laid side by side is one concat", needed: false, rule: side_by_side },
     NamedRule { name: "windows that tile an axis are a reshape", needed: false, rule: tiling_window },
 ];
 
@@ -269,6 +270,80 @@ fn last_axis(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Op
     let sorted = builder.add(Permute(order.clone()), inputs, wide.clone());
     let summed = builder.add(CumulativeSum { axis: rank - 1, reverse: *reverse }, &[sorted], wide);
     Some(builder.add(Permute(inverse_order(&order)), &[summed], ty.clone()))
+}
+
+/// A tensor made of pieces along one axis: of each its length and, unless it is zeros, its node.
+type Pieces = Vec<(usize, Option<NodeId>)>;
+
+/// The pieces of a padded tensor (zeros on both sides along one axis) or of a concatenation.
+fn pieces(builder: &Builder, id: NodeId) -> Option<(usize, Pieces)> {
+    let node = builder.node(id);
+    match &node.op {
+        Op::Pad(pad) => {
+            let mut axes = (0..node.ty.shape.len()).filter(|&axis| pad.low[axis] + pad.high[axis] > 0);
+            let (axis, None) = (axes.next()?, axes.next()) else { return None };
+            if pad.interior.iter().any(|&gap| gap > 0) {
+                return None;
+            }
+            let own = builder.node(node.inputs[0]).ty.shape[axis];
+            Some((axis, vec![(pad.low[axis], None), (own, Some(node.inputs[0])), (pad.high[axis], None)]))
+        }
+        Op::Concat(concat) => {
+            let piece = |&input: &NodeId| {
+                let zeros = constant_of(builder, input).is_some_and(|c| c.is(0.0));
+                (builder.node(input).ty.shape[concat.axis], (!zeros).then_some(input))
+            };
+            Some((concat.axis, node.inputs.iter().map(piece).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// Parts that were sliced from one tensor each give back a gradient with zeros around it: their sum
+/// is the gradients side by side.
+fn side_by_side(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::Binary(Binary::Add) = op else { return None };
+    let ((axis, a), (other, b)) = (pieces(builder, inputs[0])?, pieces(builder, inputs[1])?);
+    if axis != other {
+        return None;
+    }
+    let merged = merge(a, b)?;
+    let parts: Vec<NodeId> = merged
+        .into_iter()
+        .map(|(length, part)| {
+            part.unwrap_or_else(|| {
+                let mut zeros = ty.clone();
+                zeros.shape[axis] = length;
+                builder.add(Constant { value: Scalar::new(0.0, ty.dtype), ty: zeros.clone() }, &[], zeros)
+            })
+        })
+        .collect();
+    Some(builder.add(Concat { axis }, &parts, ty.clone()))
+}
+
+/// The pieces of a sum, if nowhere both operands have something.
+fn merge(a: Pieces, b: Pieces) -> Option<Pieces> {
+    let mut merged: Pieces = Vec::new();
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    let (mut x, mut y) = (a.next(), b.next());
+    while let (Some((m, p)), Some((n, q))) = (x, y) {
+        if m == 0 || n == 0 {
+            (x, y) = (if m == 0 { a.next() } else { x }, if n == 0 { b.next() } else { y });
+            continue;
+        }
+        let (length, part) = match (p, q) {
+            (None, None) => (m.min(n), None),
+            (Some(_), None) if m <= n => (m, p),
+            (None, Some(_)) if n <= m => (n, q),
+            _ => return None,
+        };
+        match merged.last_mut() {
+            Some((before, None)) if part.is_none() => *before += length,
+            _ => merged.push((length, part)),
+        }
+        (x, y) = (Some((m - length, p)), Some((n - length, q)));
+    }
+    Some(merged)
 }
 
 /// Windows that neither overlap nor leave gaps: `[n] -> [count, size]`, also for their adjoint.

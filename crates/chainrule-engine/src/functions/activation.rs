@@ -175,8 +175,8 @@ impl Tensor {
     pub fn clamp(&self, low: f64, high: f64) -> Tensor {
         // Also refuses NaN.
         let ordered = low <= high;
-        if self.error().is_none() && !ordered {
-            return disallowed("clamp", format!("the bounds {low} and {high} are not in order"));
+        if !ordered {
+            return disallowed("clamp", &[self], format!("the bounds {low} and {high} are not in order"));
         }
         self.clamp_min(low).clamp_max(high)
     }
@@ -199,7 +199,7 @@ impl Tensor {
             return self.clone();
         }
         if bound.is_nan() {
-            return disallowed(name, "the bound is NaN".into());
+            return disallowed(name, &[self], "the bound is NaN".into());
         }
         recorded(|| {
             let bound = Tensor::full(self.shape(), bound, self.dtype());

@@ -1,6 +1,6 @@
 //! Scaled dot-product attention. Splitting into heads and dropout are a layer's business.
 
-use super::{first_mistake, misfit, recorded, refuse_mixed, refuse_unless_float};
+use super::{first_mistake, misfit, recorded, refuse_mixed};
 use crate::ops::{Iota, dtype_error};
 use crate::tensor::shape::broadcast_shapes;
 use crate::tensor::{DType, Shape, Tensor, Type};
@@ -106,9 +106,8 @@ fn score_shape(name: &str, q: &Tensor, k: &Tensor, mask: Option<&Tensor>) -> Res
         return Err(mistake);
     }
     if mask.dtype() != DType::Bool && mask.dtype() != q.dtype() {
-        let mistake = refuse_unless_float(name, mask);
         let message = format!("the mask is {}, neither bool nor {}; convert with `cast`", mask.dtype(), q.dtype());
-        return Err(mistake.unwrap_or_else(|| Tensor::poison(dtype_error(name, message))));
+        return Err(Tensor::poison(dtype_error(name, message)));
     }
     match broadcast_shapes(mask.shape(), &shape) {
         Ok(joint) if joint == shape => Ok(shape),

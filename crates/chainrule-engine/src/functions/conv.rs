@@ -157,7 +157,7 @@ fn conv_transpose<const D: usize>(name: &str, x: &Tensor, w: &Tensor, options: &
     for d in 0..D {
         let extra = options.output_padding[d];
         if extra >= options.stride[d] {
-            return disallowed(name, format!("an output padding of {extra} is not less than the stride, {}", options.stride[d]));
+            return disallowed(name, &[x, w], format!("an output padding of {extra} is not less than the stride, {}", options.stride[d]));
         }
         if sizes.length[d] == 0 {
             return misfit(name, format!("{:?} has no element to spread", x.shape()));
@@ -206,7 +206,7 @@ impl<const D: usize> Sizes<D> {
         let length = std::array::from_fn(|d| a[first_length + d]);
         let kernel: [usize; D] = std::array::from_fn(|d| b[first_kernel + d]);
         if stride.contains(&0) || dilation.contains(&0) || groups == 0 {
-            return Err(disallowed(name, format!("stride {stride:?}, dilation {dilation:?} and groups {groups} must be at least 1")));
+            return Err(disallowed(name, &[x, w], format!("stride {stride:?}, dilation {dilation:?} and groups {groups} must be at least 1")));
         }
         if kernel.contains(&0) {
             return Err(misfit(name, format!("the kernel {b:?} has no elements")));

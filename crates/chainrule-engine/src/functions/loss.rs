@@ -87,7 +87,7 @@ pub fn l1_each(prediction: &Tensor, target: &Tensor) -> Tensor {
 pub fn huber_each(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
     let positive = delta > 0.0;
     if !positive {
-        return first_mistake(&[prediction, target]).unwrap_or_else(|| disallowed("huber", format!("delta is {delta}, and must be positive")));
+        return disallowed("huber", &[prediction, target], format!("delta is {delta}, and must be positive"));
     }
     pairwise("huber", prediction, target, |a, b| near_square(&(a - b), delta))
 }
@@ -97,7 +97,7 @@ pub fn huber_each(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
 pub fn smooth_l1_each(prediction: &Tensor, target: &Tensor, beta: f64) -> Tensor {
     let allowed = beta >= 0.0;
     if !allowed {
-        return first_mistake(&[prediction, target]).unwrap_or_else(|| disallowed("smooth_l1", format!("beta is {beta}, and must not be negative")));
+        return disallowed("smooth_l1", &[prediction, target], format!("beta is {beta}, and must not be negative"));
     }
     pairwise("smooth_l1", prediction, target, |a, b| if beta == 0.0 { (a - b).abs() } else { near_square(&(a - b), beta) / beta })
 }
@@ -154,7 +154,7 @@ pub fn cross_entropy_each(logits: &Tensor, target: &Tensor) -> Tensor {
 pub fn cross_entropy_with_each(logits: &Tensor, target: &Tensor, options: &CrossEntropyOptions) -> Tensor {
     let smoothing = options.label_smoothing;
     if !(0.0..=1.0).contains(&smoothing) {
-        return first_mistake(&[logits, target]).unwrap_or_else(|| disallowed("cross_entropy", format!("a label smoothing of {smoothing} is not from 0 to 1")));
+        return disallowed("cross_entropy", &[logits, target], format!("a label smoothing of {smoothing} is not from 0 to 1"));
     }
     classified("cross_entropy", logits, target, |x| {
         let Some(ignore) = options.ignore else { return entropy_of_class(x, target, smoothing) };
@@ -253,7 +253,10 @@ fn rowwise(name: &str, a: &Tensor, b: &Tensor, body: impl FnOnce(&Tensor, &Tenso
 
 #[track_caller]
 fn classified(name: &str, x: &Tensor, target: &Tensor, body: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-    if let Some(mistake) = first_mistake(&[x, target]).or_else(|| refuse_unless_float(name, x)) {
+    if let Some(mistake) = first_mistake(&[x, target]) {
+        return mistake;
+    }
+    if let Some(mistake) = refuse_unless_float(name, x) {
         return mistake;
     }
     if !matches!(target.dtype(), DType::I64 | DType::I32) {

@@ -60,13 +60,16 @@ fn wide(x: &Tensor) -> Tensor {
 }
 
 /// The poisoned tensor to return instead of a function of something that is not float.
+// Here and below, no closure makes a mistake: its line would be the closure's, not the user's.
 #[track_caller]
 fn refuse_unless_float(name: &str, x: &Tensor) -> Option<Tensor> {
     if x.error().is_some() {
         return Some(x.clone());
     }
-    let message = || format!("takes floats, not {}; convert with `cast`", x.dtype());
-    (!x.dtype().is_float()).then(|| Tensor::poison(dtype_error(name, message())))
+    if x.dtype().is_float() {
+        return None;
+    }
+    Some(Tensor::poison(dtype_error(name, format!("takes floats, not {}; convert with `cast`", x.dtype()))))
 }
 
 /// The first mistake among the inputs.
@@ -77,11 +80,16 @@ fn first_mistake(inputs: &[&Tensor]) -> Option<Tensor> {
 /// The poisoned tensor to return instead of a function of inputs that are not floats of one type.
 #[track_caller]
 fn refuse_mixed(name: &str, inputs: &[&Tensor]) -> Option<Tensor> {
-    first_mistake(inputs).or_else(|| inputs.first().and_then(|first| refuse_unless_float(name, first))).or_else(|| {
-        let other = inputs.iter().find(|t| t.dtype() != inputs[0].dtype())?;
-        let message = format!("{} with {}; convert one of them with `cast`", inputs[0].dtype(), other.dtype());
-        Some(Tensor::poison(dtype_error(name, message)))
-    })
+    if let Some(mistake) = first_mistake(inputs) {
+        return Some(mistake);
+    }
+    let first = inputs.first()?;
+    if let Some(mistake) = refuse_unless_float(name, first) {
+        return Some(mistake);
+    }
+    let other = inputs.iter().find(|t| t.dtype() != first.dtype())?;
+    let message = format!("{} with {}; convert one of them with `cast`", first.dtype(), other.dtype());
+    Some(Tensor::poison(dtype_error(name, message)))
 }
 
 /// A tensor that stands for shapes that do not fit.
@@ -90,10 +98,13 @@ fn misfit(name: &str, message: String) -> Tensor {
     Tensor::poison(shape_error(name, message))
 }
 
-/// A tensor that stands for an argument outside what is allowed.
+/// A tensor that stands for an argument outside what is allowed, unless an input is a mistake already.
 #[track_caller]
-fn disallowed(name: &str, message: String) -> Tensor {
-    Tensor::poison(Error::new(ErrorKind::Argument, name, message))
+fn disallowed(name: &str, inputs: &[&Tensor], message: String) -> Tensor {
+    match first_mistake(inputs) {
+        Some(mistake) => mistake,
+        None => Tensor::poison(Error::new(ErrorKind::Argument, name, message)),
+    }
 }
 
 /// Axes as people write them, resolved and ascending, or the poisoned tensor to return.

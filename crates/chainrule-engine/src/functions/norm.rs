@@ -1,7 +1,7 @@
 //! Normalisation: rows, groups or channels brought to mean 0 and variance 1.
 //!
-//! Keeps no running statistics: that is a layer's business. A constant row gives zeros, with
-//! finite derivatives, as long as `eps` is positive. f16 and bf16 are computed in f32.
+//! Keeps no running statistics: that is a layer's business. A constant row gives zeros (to
+//! the rounding of its mean), with finite derivatives, as long as `eps` is positive. f16 and bf16 are computed in f32.
 
 use super::{disallowed, mean, misfit, recorded, refuse_mixed, spread, spread_channel, wide};
 use crate::ops::movement::Axes;
@@ -185,5 +185,5 @@ fn check(name: &str, x: &Tensor, parameters: &[Option<&Tensor>], eps: f64) -> Re
         return Err(mistake);
     }
     let sane = eps >= 0.0 && eps.is_finite();
-    if sane { Ok(()) } else { Err(disallowed(name, format!("eps is {eps}, and must be 0 or a positive number"))) }
+    if sane { Ok(()) } else { Err(disallowed(name, &all, format!("eps is {eps}, and must be 0 or a positive number"))) }
 }

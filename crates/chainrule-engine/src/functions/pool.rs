@@ -125,10 +125,10 @@ fn refuse<const D: usize>(name: &str, x: &Tensor, options: &PoolOptions<D>) -> O
     }
     let PoolOptions { kernel, stride, padding, .. } = options;
     if kernel.contains(&0) || stride.contains(&0) {
-        return Some(disallowed(name, format!("kernel {kernel:?} and stride {stride:?} must be at least 1")));
+        return Some(disallowed(name, &[x], format!("kernel {kernel:?} and stride {stride:?} must be at least 1")));
     }
     if (0..D).any(|d| padding[d] >= kernel[d]) {
-        return Some(disallowed(name, format!("a window of {kernel:?} could lie wholly in the padding of {padding:?}")));
+        return Some(disallowed(name, &[x], format!("a window of {kernel:?} could lie wholly in the padding of {padding:?}")));
     }
     let length = |d: usize| x.shape()[sliding(options).start + d].saturating_add(padding[d].saturating_mul(2));
     let small = (0..D).find(|&d| length(d) < kernel[d])?;

@@ -196,7 +196,11 @@ pub static BINARY: &[BinaryRow] = &[
     BinaryRow {
         op: Binary::Scale, name: "scale", doc: "a * b, but exactly 0 where a is 0, whatever b is", takes: Takes::Floats,
         evaluate: |a, b| if a == 0.0 { 0.0 } else { a * b }, integer: NOT_INTEGER,
-        derivative: [|_, b, _| scale(b.clone()), |a, _, _| scale(a.clone())],
+        // Linear in b, with this same zero: where a is 0, an infinite tangent of b has no influence.
+        derivative: [|_, b, _| scale(b.clone()), |a, _, _| {
+            let product = || Application::with(Binary::Scale, [Some(a.clone()), None]);
+            LinearMap::pair(product(), product()).into()
+        }],
     },
     BinaryRow {
         op: Binary::Less, name: "less", doc: "a < b", takes: Takes::Any,

@@ -89,13 +89,19 @@ impl Tensor {
     /// Zeros of the shape and type of this tensor.
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
-        Tensor::full(self.shape(), 0.0, self.dtype())
+        self.filled(0.0)
     }
 
     /// Ones of the shape and type of this tensor.
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
-        Tensor::full(self.shape(), 1.0, self.dtype())
+        self.filled(1.0)
+    }
+
+    /// A poisoned tensor has no shape to take: it stays what it is.
+    #[track_caller]
+    fn filled(&self, value: f64) -> Tensor {
+        if self.error().is_some() { self.clone() } else { Tensor::full(self.shape(), value, self.dtype()) }
     }
 
     /// A scalar of the given type.

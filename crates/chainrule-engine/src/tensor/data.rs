@@ -3,25 +3,20 @@
 //! Refuses to know shapes or strides: a `Data` is a flat run of elements of one type.
 
 use super::dtype::{DType, Element};
-
-/// 64 bytes at a 64-byte boundary: the widest vector register, and a cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
+use super::memory::Memory;
 
 /// A run of elements of one type.
 #[derive(Clone)]
 pub struct Data {
     dtype: DType,
     len: usize,
-    lines: Vec<Line>,
+    memory: Memory,
 }
 
 impl Data {
     /// `len` elements of zero bytes: 0, 0.0 or false.
     pub fn zeros(dtype: DType, len: usize) -> Data {
-        let lines = vec![Line([0; 64]); (len * dtype.bytes()).div_ceil(64)];
-        Data { dtype, len, lines }
+        Data { dtype, len, memory: Memory::zeroed(len * dtype.bytes()) }
     }
 
     /// A copy of the values.
@@ -56,22 +51,12 @@ impl Data {
 
     /// The elements as they lie in memory.
     pub fn bytes(&self) -> &[u8] {
-        let all: &[u8] = bytemuck::must_cast_slice(self.arrays());
-        &all[..self.len * self.dtype.bytes()]
+        self.memory.bytes()
     }
 
     /// The elements as they lie in memory, to be changed.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        let len = self.len * self.dtype.bytes();
-        // SAFETY: `Line` is `repr(C)` around a byte array without padding, so a slice of n lines
-        // is 64 n initialised bytes, borrowed mutably for as long as the result lives.
-        let all = unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast::<u8>(), self.lines.len() * 64) };
-        &mut all[..len]
-    }
-
-    fn arrays(&self) -> &[[u8; 64]] {
-        // SAFETY: as above; a byte array asks for no alignment.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast::<[u8; 64]>(), self.lines.len()) }
+        self.memory.bytes_mut()
     }
 
     /// The values, if `T` is the element type.

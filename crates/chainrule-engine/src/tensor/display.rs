@@ -158,6 +158,7 @@ impl Layout {
         let mut add = |word: &str, first: bool| {
             let break_here = !first && used + 1 + word.len() > widest;
             if break_here {
+                text.truncate(text.trim_end_matches(' ').len());
                 text.push('\n');
                 text.push_str(&" ".repeat(indent));
                 used = indent;

@@ -8,7 +8,7 @@ use super::shape::{Shape, broadcast_shapes, resolve_axis};
 use super::{DType, Error, ErrorKind, Tensor};
 use crate::ops::movement::Axes;
 use crate::ops::{
-    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Gather, Max, Permute, Reshape, Reverse, ScatterAdd, Select,
+    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Gather, Max, Op, Permute, Reshape, Reverse, ScatterAdd, Select,
     StopGradient, Sum, Unary, shape_error,
 };
 
@@ -148,9 +148,12 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn select(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        if let Some(poisoned) = [self, a, b].into_iter().find(|t| t.error().is_some()) {
+            return poisoned.clone();
+        }
         let shape = broadcast_shapes(a.shape(), b.shape()).and_then(|shape| broadcast_shapes(&shape, self.shape()));
         match shape {
-            Ok(shape) => Tensor::record(Select, [self, a, b].map(|t| t.broadcast_to(shape.clone()))),
+            Ok(shape) => Tensor::record(Select, [self.broadcast_to(&shape), a.broadcast_to(&shape), b.broadcast_to(&shape)]),
             Err(_) => {
                 let message = format!("condition {:?} and branches {:?}, {:?} do not broadcast", self.shape(), a.shape(), b.shape());
                 Tensor::poison(shape_error("select", message))
@@ -259,7 +262,7 @@ impl Tensor {
     /// The axes run backwards.
     #[track_caller]
     pub fn flip(&self, axes: &[isize]) -> Tensor {
-        self.over("flip", axes, |tensor, axes| Tensor::record(Reverse(axes), [tensor.clone()]))
+        self.over("flip", axes, |axes| Reverse(axes).into())
     }
 
     /// Tensors laid end to end along an axis.
@@ -277,7 +280,10 @@ impl Tensor {
     /// Tensors of one shape laid along a new axis.
     #[track_caller]
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Tensor {
-        let wide: Vec<Tensor> = tensors.iter().map(|t| t.unsqueeze(axis)).collect();
+        let mut wide = Vec::with_capacity(tensors.len());
+        for tensor in tensors {
+            wide.push(tensor.unsqueeze(axis));
+        }
         Tensor::concat(&wide.iter().collect::<Vec<_>>(), axis)
     }
 
@@ -291,7 +297,7 @@ impl Tensor {
     /// Sums over the axes, which are removed.
     #[track_caller]
     pub fn sum_over(&self, axes: &[isize]) -> Tensor {
-        self.over("sum", axes, |tensor, axes| Tensor::record(Sum(axes), [tensor.clone()]))
+        self.over("sum", axes, |axes| Sum(axes).into())
     }
 
     /// The largest element, a scalar; NaN if there is one. Ties share the derivative.
@@ -304,7 +310,7 @@ impl Tensor {
     /// The largest elements along the axes, which are removed.
     #[track_caller]
     pub fn max_over(&self, axes: &[isize]) -> Tensor {
-        self.over("max", axes, |tensor, axes| Tensor::record(Max(axes), [tensor.clone()]))
+        self.over("max", axes, |axes| Max(axes).into())
     }
 
     /// Running sum along an axis.
@@ -331,6 +337,7 @@ impl Tensor {
     }
 
     /// Sums the axes whose label stands nowhere else.
+    #[track_caller]
     fn without_lonely(&self, own: &str, other: &str, out: &str) -> (Tensor, String) {
         let lonely = |label: char| !other.contains(label) && !out.contains(label);
         let axes: Vec<isize> = own.chars().enumerate().filter(|&(_, label)| lonely(label)).map(|(axis, _)| axis as isize).collect();
@@ -412,9 +419,9 @@ impl Tensor {
         Tensor::poison(shape_error(operation, format!("axis {axis} of {:?}", self.shape())))
     }
 
-    /// Resolves and sorts axes, then records `body`; without axes, the tensor itself.
+    /// Resolves and sorts axes, then records the operation over them; without axes, the tensor itself.
     #[track_caller]
-    fn over(&self, operation: &str, axes: &[isize], body: impl FnOnce(&Tensor, Axes) -> Tensor) -> Tensor {
+    fn over(&self, operation: &str, axes: &[isize], op: impl FnOnce(Axes) -> Op) -> Tensor {
         let mut resolved = Axes::new();
         for &axis in axes {
             match resolve_axis(axis, self.rank()) {
@@ -424,6 +431,6 @@ impl Tensor {
             }
         }
         resolved.sort_unstable();
-        if resolved.is_empty() { self.clone() } else { body(self, resolved) }
+        if resolved.is_empty() { self.clone() } else { Tensor::record(op(resolved), [self.clone()]) }
     }
 }

@@ -8,6 +8,7 @@ pub mod dtype;
 pub mod error;
 pub mod evaluate;
 pub mod indexing;
+pub mod memory;
 pub mod methods;
 pub mod node;
 pub mod operators;

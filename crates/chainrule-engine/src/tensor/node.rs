@@ -199,7 +199,13 @@ impl Drop for Node {
                 freed.extend(node.inputs.drain(..));
             }
         };
-        for tensor in self.inputs.drain(..) {
+        let inputs = std::mem::take(&mut self.inputs);
+        if let Op::Custom(_) = self.op {
+            // A rule may hold its inputs, too. It goes while they are still held here, so that
+            // none of them is freed inside the rule's own drop.
+            self.op = Op::Input(Input);
+        }
+        for tensor in inputs {
             release(tensor, &mut freed);
         }
         while let Some(tensor) = freed.pop() {

@@ -7,6 +7,7 @@ use crate::ops::{Barrier, CustomRule, Op};
 use crate::tensor::node::Inputs;
 use crate::tensor::origin::recorded_as;
 use crate::tensor::{Result, Tensor};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// `function(arguments)`, whose intermediate values are not kept for the backward pass but
@@ -32,9 +33,11 @@ pub fn checkpoint(function: impl FnOnce(&[&Tensor]) -> Tensor, arguments: &[&Ten
     let inside = |node: &Tensor| node.id() >= start && !node.inputs().is_empty() && !matches!(node.op(), Op::Random(_));
     let walk = Walk::new([&y], |node| inside(node));
     let mut inputs: Vec<Tensor> = Vec::new();
+    let mut known: HashSet<u64> = HashSet::new();
     for node in &walk.nodes {
         for input in node.inputs() {
-            if !inside(input) && input.dtype().is_float() && !inputs.iter().any(|known| known.is(input)) {
+            // An index or a mask has no derivative, but vmap must be able to give each example its own.
+            if !inside(input) && known.insert(input.id()) {
                 inputs.push(input.clone());
             }
         }
@@ -59,7 +62,11 @@ impl CustomRule for Recompute {
     fn vjp(&self, inputs: &[Tensor], _: &Tensor, cotangent: &Tensor) -> Result<Vec<Option<Tensor>>> {
         // The barrier makes the inputs new nodes that wait for the cotangent, so that what is
         // recorded from them is neither merged with the first run nor scheduled before its time.
-        let again: Vec<Tensor> = inputs.iter().map(|input| Tensor::record(Barrier, [input.clone(), cotangent.clone()])).collect();
+        let wait = |input: &Tensor| match input.dtype().is_float() {
+            true => Tensor::record(Barrier, [input.clone(), cotangent.clone()]),
+            false => input.clone(),
+        };
+        let again: Vec<Tensor> = inputs.iter().map(wait).collect();
         let mut copies: IdMap<Tensor> = self.inputs.iter().map(Tensor::id).zip(again.iter().cloned()).collect();
         for node in &self.nodes {
             let inputs: Inputs = node.inputs().iter().map(|input| copies.get(&input.id()).unwrap_or(input).clone()).collect();
@@ -69,11 +76,13 @@ impl CustomRule for Recompute {
         let Some(output) = self.nodes.last().and_then(|last| copies.get(&last.id())) else {
             return Ok(vec![None; inputs.len()]);
         };
-        // One product for each input by itself, as some may be reached by no gradient.
-        let wrt: Vec<&Tensor> = again.iter().collect();
-        match vjp(&[output], &[cotangent], &wrt) {
-            Ok(all) => Ok(all.into_iter().map(Some).collect()),
-            Err(_) => Ok(wrt.iter().map(|x| vjp(&[output], &[cotangent], &[x]).ok().and_then(|mut g| g.pop())).collect()),
+        let wrt: Vec<&Tensor> = again.iter().filter(|input| input.dtype().is_float()).collect();
+        let mut given = match vjp(&[output], &[cotangent], &wrt) {
+            Ok(all) => all.into_iter().map(Some).collect(),
+            // One product for each input by itself, as some are reached by no gradient.
+            Err(_) => wrt.iter().map(|x| vjp(&[output], &[cotangent], &[x]).ok().and_then(|mut g| g.pop())).collect::<Vec<_>>(),
         }
+        .into_iter();
+        Ok(again.iter().map(|input| if input.dtype().is_float() { given.next().flatten() } else { None }).collect())
     }
 }

@@ -6,11 +6,12 @@ use crate::tensor::origin::on_behalf_of;
 use crate::tensor::{Error, ErrorKind, Result, Tensor};
 
 /// The product of the Jacobian of the outputs by `wrt` with tangents (one per `wrt`, of its
-/// shape): one tensor per output, of its shape.
+/// shape): one tensor per output, of its shape. Where one of `wrt` depends on another, its tangent
+/// is added to what reaches it, as in reverse mode its cotangent passes on.
 ///
 /// # Errors
-/// If a tangent is not of its tensor's shape, or an output does not depend on any of `wrt`, or
-/// only through a cut.
+/// If there is not one tangent for each of `wrt`, or one is not of its tensor's shape, or an
+/// output does not depend on any of `wrt`, or only through a cut.
 ///
 /// ```
 /// use chainrule_engine::{Tensor, transform::jvp};
@@ -23,6 +24,10 @@ use crate::tensor::{Error, ErrorKind, Result, Tensor};
 #[track_caller]
 pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     outputs.iter().chain(wrt).chain(tangents_of_wrt).try_for_each(|t| t.check())?;
+    if wrt.len() != tangents_of_wrt.len() {
+        let message = format!("{} tangents for {} tensors", tangents_of_wrt.len(), wrt.len());
+        return Err(Error::new(ErrorKind::Argument, "jvp", message));
+    }
     for (x, tangent) in wrt.iter().zip(tangents_of_wrt) {
         if x.ty() != tangent.ty() {
             let message = format!("a tangent of {:?} {} for a tensor of {:?} {}", tangent.shape(), tangent.dtype(), x.shape(), x.dtype());
@@ -33,19 +38,23 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
     let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);
     let depends = walk.depending_on(wrt);
     let mut tangents: Vec<Option<Tensor>> = vec![None; walk.nodes.len()];
+    for (x, given) in wrt.iter().zip(tangents_of_wrt) {
+        if let Some(at) = walk.find(x) {
+            tangents[at] = Some(plus(tangents[at].take(), (*given).clone()));
+        }
+    }
     let mut cut: Option<(&Tensor, &'static str)> = None;
     let mut zero = vec![false; walk.nodes.len()];
     for (at, node) in walk.nodes.iter().enumerate().filter(|&(at, _)| depends[at]) {
-        if let Some(given) = wrt.iter().position(|x| x.is(node)) {
-            tangents[at] = Some(tangents_of_wrt[given].clone());
-            continue;
-        }
+        let mut sum = tangents[at].take();
         let moving = |k: &usize| walk.find(&node.inputs()[*k]).and_then(|i| tangents[i].clone());
-        let mut sum: Option<Tensor> = None;
         on_behalf_of(node.origin(), || -> Result<()> {
             if let Op::Custom(custom) = node.op() {
                 let given: Vec<Option<Tensor>> = (1..node.inputs().len()).map(|k| moving(&k)).collect();
-                sum = super::custom::tangent(custom, node, &given)?;
+                let moved = if given.iter().any(Option::is_some) { super::custom::tangent(custom, node, &given)? } else { None };
+                if let Some(moved) = moved {
+                    sum = Some(plus(sum.take(), moved));
+                }
                 return Ok(());
             }
             for k in 0..node.inputs().len() {
@@ -55,13 +64,7 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
                     continue;
                 };
                 match node.op().derivative(node, k) {
-                    Derivative::Linear(map) => {
-                        let moved = map.apply(&tangent);
-                        sum = Some(match sum.take() {
-                            Some(sum) => sum + moved,
-                            None => moved,
-                        });
-                    }
+                    Derivative::Linear(map) => sum = Some(plus(sum.take(), map.apply(&tangent))),
                     Derivative::Zero | Derivative::Custom => zero[at] = true,
                     Derivative::Cut(reason) => drop(cut.get_or_insert((node, reason))),
                 }
@@ -79,6 +82,13 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
         }
     };
     outputs.iter().map(result).collect()
+}
+
+fn plus(sum: Option<Tensor>, moved: Tensor) -> Tensor {
+    match sum {
+        Some(sum) => sum + moved,
+        None => moved,
+    }
 }
 
 fn disconnected(output: &Tensor, cut: Option<(&Tensor, &'static str)>) -> Error {

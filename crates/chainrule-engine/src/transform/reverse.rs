@@ -63,7 +63,8 @@ pub fn value_and_grad(function: impl FnOnce(&[&Tensor]) -> Tensor, arguments: &[
 /// `wrt`: one tensor per `wrt`, of its shape.
 ///
 /// # Errors
-/// As [`Tensor::grad`]; also if a cotangent is not of its output's shape and type.
+/// As [`Tensor::grad`]; also if there is not one cotangent for each output, or one is not of its
+/// output's shape and type.
 #[track_caller]
 pub fn vjp(outputs: &[&Tensor], cotangents_of_outputs: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
     cotangents(outputs, cotangents_of_outputs, wrt)?.into_iter().collect()
@@ -97,6 +98,10 @@ struct Backward<'a> {
 #[track_caller]
 fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Result<Tensor>>> {
     outputs.iter().chain(seeds).chain(wrt).try_for_each(|t| t.check())?;
+    if outputs.len() != seeds.len() {
+        let message = format!("{} cotangents for {} outputs", seeds.len(), outputs.len());
+        return Err(Error::new(ErrorKind::Argument, "vjp", message));
+    }
     let oldest = wrt.iter().map(|x| x.id()).min().unwrap_or(u64::MAX);
     // What was recorded before every x cannot depend on one.
     let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);

@@ -10,32 +10,32 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 const SMOOTH_OR_AWAY_FROM_KINKS: &[Function] = &[
-    ("relu", Tensor::relu, |x| x.max(0.0)),
+    ("relu", |x| x.relu(), |x| x.max(0.0)),
     ("relu6", |x| (x * 5.0).relu6(), |x| (x * 5.0).clamp(0.0, 6.0)),
     ("leaky_relu", |x| x.leaky_relu(0.1), |x| if x > 0.0 { x } else { 0.1 * x }),
     ("elu", |x| x.elu(1.5), |x| if x > 0.0 { x } else { 1.5 * (x.exp() - 1.0) }),
-    ("selu", Tensor::selu, |x| 1.0507009873554805 * if x > 0.0 { x } else { 1.6732632423543772 * (x.exp() - 1.0) }),
-    ("gelu", Tensor::gelu, |x| 0.5 * x * libm::erfc(-x / 2f64.sqrt())),
-    ("gelu_tanh", Tensor::gelu_tanh, |x| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())),
-    ("silu", Tensor::silu, |x| x * sigmoid(x)),
-    ("mish", Tensor::mish, |x| x * (1.0 + x.exp()).ln().tanh()),
-    ("log_sigmoid", Tensor::log_sigmoid, |x| sigmoid(x).ln()),
+    ("selu", |x| x.selu(), |x| 1.0507009873554805 * if x > 0.0 { x } else { 1.6732632423543772 * (x.exp() - 1.0) }),
+    ("gelu", |x| x.gelu(), |x| 0.5 * x * libm::erfc(-x / 2f64.sqrt())),
+    ("gelu_tanh", |x| x.gelu_tanh(), |x| 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())),
+    ("silu", |x| x.silu(), |x| x * sigmoid(x)),
+    ("mish", |x| x.mish(), |x| x * (1.0 + x.exp()).ln().tanh()),
+    ("log_sigmoid", |x| x.log_sigmoid(), |x| sigmoid(x).ln()),
     ("hard_sigmoid", |x| (x * 2.2).hard_sigmoid(), |x| (2.2 * x / 6.0 + 0.5).clamp(0.0, 1.0)),
     ("hard_swish", |x| (x * 2.2).hard_swish(), |x| 2.2 * x * (2.2 * x / 6.0 + 0.5).clamp(0.0, 1.0)),
-    ("hard_tanh", Tensor::hard_tanh, |x| x.clamp(-1.0, 1.0)),
-    ("softsign", Tensor::softsign, |x| x / (1.0 + x.abs())),
-    ("abs", Tensor::abs, f64::abs),
+    ("hard_tanh", |x| x.hard_tanh(), |x| x.clamp(-1.0, 1.0)),
+    ("softsign", |x| x.softsign(), |x| x / (1.0 + x.abs())),
+    ("abs", |x| x.abs(), f64::abs),
     ("clamp", |x| x.clamp(-0.7, 0.9), |x| x.clamp(-0.7, 0.9)),
     ("clamp_min", |x| x.clamp_min(0.3), |x| x.max(0.3)),
     ("clamp_max", |x| x.clamp_max(0.3), |x| x.min(0.3)),
     ("tan", |x| (x * 0.6).tan(), |x| (x * 0.6).tan()),
-    ("sinh", Tensor::sinh, f64::sinh),
-    ("cosh", Tensor::cosh, f64::cosh),
+    ("sinh", |x| x.sinh(), f64::sinh),
+    ("cosh", |x| x.cosh(), f64::cosh),
     ("log2", |x| (x + 3.0).log2(), |x| (x + 3.0).log2()),
     ("log10", |x| (x + 3.0).log10(), |x| (x + 3.0).log10()),
     ("rsqrt", |x| (x + 3.0).rsqrt(), |x| 1.0 / (x + 3.0).sqrt()),
-    ("sigmoid", Tensor::sigmoid, sigmoid),
-    ("softplus", Tensor::softplus, |x| (1.0 + x.exp()).ln()),
+    ("sigmoid", |x| x.sigmoid(), sigmoid),
+    ("softplus", |x| x.softplus(), |x| (1.0 + x.exp()).ln()),
 ];
 
 #[test]
@@ -66,18 +66,20 @@ fn prelu_and_glu() {
 #[test]
 fn abs_relu_and_clamp_at_their_kinks() {
     let x = vector(&[-0.0, 0.0]);
-    for (name, function, derivative) in [
-        ("relu", Tensor::relu as fn(&Tensor) -> Tensor, 0.0),
-        ("relu6", Tensor::relu6, 0.0),
-        ("abs", Tensor::abs, 0.0),
-        ("silu", Tensor::silu, 0.5),
-        ("softsign", Tensor::softsign, 1.0),
+    type Kink = (&'static str, fn(&Tensor) -> Tensor, f64);
+    let kinks: [Kink; 10] = [
+        ("relu", |x| x.relu(), 0.0),
+        ("relu6", |x| x.relu6(), 0.0),
+        ("abs", |x| x.abs(), 0.0),
+        ("silu", |x| x.silu(), 0.5),
+        ("softsign", |x| x.softsign(), 1.0),
         ("leaky_relu", |x| x.leaky_relu(0.25), 0.25),
         ("elu", |x| x.elu(1.0), 1.0),
         ("clamp", |x| x.clamp(0.0, 1.0), 1.0),
         ("clamp_max", |x| x.clamp_max(0.0), 1.0),
         ("hard_tanh", |x| (x + 1.0).hard_tanh(), 1.0),
-    ] {
+    ];
+    for (name, function, derivative) in kinks {
         assert_eq!(slope(&function(&x), &x), [derivative; 2], "{name}");
     }
 }
@@ -87,10 +89,10 @@ fn steps_have_values_and_a_declared_zero_derivative() {
     let x = [-2.5, -1.5, -0.5, -0.2, -0.0, 0.0, 0.3, 0.49999999999999994, 0.5, 1.5, 2.5, 3.7, 4503599627370497.0, f64::INFINITY, f64::NEG_INFINITY];
     type Step = (&'static str, fn(&Tensor) -> Tensor, fn(f64) -> f64);
     let steps: [Step; 4] = [
-        ("round", Tensor::round, f64::round_ties_even),
-        ("ceil", Tensor::ceil, f64::ceil),
-        ("trunc", Tensor::trunc, f64::trunc),
-        ("sign", Tensor::sign, |x| if x == 0.0 { 0.0 } else { x.signum() }),
+        ("round", |x| x.round(), f64::round_ties_even),
+        ("ceil", |x| x.ceil(), f64::ceil),
+        ("trunc", |x| x.trunc(), f64::trunc),
+        ("sign", |x| x.sign(), |x| if x == 0.0 { 0.0 } else { x.signum() }),
     ];
     for (name, step, expected) in steps {
         let tensor = vector(&x);
@@ -105,10 +107,10 @@ fn steps_have_values_and_a_declared_zero_derivative() {
 fn nan_stays_nan() {
     let x = vector(&[f64::NAN]);
     let steps: [Function; 4] = [
-        ("round", Tensor::round, f64::round),
-        ("ceil", Tensor::ceil, f64::ceil),
-        ("trunc", Tensor::trunc, f64::trunc),
-        ("sign", Tensor::sign, f64::signum),
+        ("round", |x| x.round(), f64::round),
+        ("ceil", |x| x.ceil(), f64::ceil),
+        ("trunc", |x| x.trunc(), f64::trunc),
+        ("sign", |x| x.sign(), f64::signum),
     ];
     for (name, function, _) in SMOOTH_OR_AWAY_FROM_KINKS.iter().chain(&steps) {
         assert!(function(&x).sum().item().unwrap().is_nan(), "{name}");
@@ -119,15 +121,17 @@ fn nan_stays_nan() {
 #[test]
 fn far_arguments_stay_finite_to_second_order() {
     // elu, softplus and their like must not meet infinity times zero.
-    for (name, function) in [
-        ("elu", (|x| x.elu(1.0)) as fn(&Tensor) -> Tensor),
-        ("selu", Tensor::selu),
-        ("mish", Tensor::mish),
-        ("silu", Tensor::silu),
-        ("gelu", Tensor::gelu),
-        ("gelu_tanh", Tensor::gelu_tanh),
-        ("log_sigmoid", Tensor::log_sigmoid),
-    ] {
+    type Far = (&'static str, fn(&Tensor) -> Tensor);
+    let far: [Far; 7] = [
+        ("elu", |x| x.elu(1.0)),
+        ("selu", |x| x.selu()),
+        ("mish", |x| x.mish()),
+        ("silu", |x| x.silu()),
+        ("gelu", |x| x.gelu()),
+        ("gelu_tanh", |x| x.gelu_tanh()),
+        ("log_sigmoid", |x| x.log_sigmoid()),
+    ];
+    for (name, function) in far {
         let x = vector(&[-1000.0, 1000.0]);
         let first = function(&x).sum().grad(&[&x]).unwrap().remove(0);
         let second = chainrule_engine::transform::jvp(&[&first], &[&x], &[&x.ones_like()]).unwrap().remove(0);

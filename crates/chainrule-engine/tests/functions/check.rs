@@ -13,7 +13,9 @@ pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
         state ^= state << 17;
         (state >> 11) as f64 / (1u64 << 53) as f64 * 4.0 - 2.0
     };
-    (0..8).for_each(|_| drop(next()));
+    for _ in 0..8 {
+        next();
+    }
     (0..count).map(|_| next()).collect()
 }
 
@@ -117,14 +119,14 @@ fn check_batched(name: &str, f: &impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]
     close(&format!("{name}: batched"), &values(&both[0]), &expected, 1e-13);
 }
 
-/// Every node belongs to a line outside the library.
+/// Every node belongs to a line outside the library, but for zeros that a transform fills in.
 fn check_origins(name: &str, roots: &[Tensor]) {
     let mut open = roots.to_vec();
     let mut seen = HashSet::new();
     while let Some(node) = open.pop() {
         if seen.insert(node.id()) {
             let place = node.origin().place().to_string();
-            assert!(place.contains("tests"), "{name}: {:?} has its origin at {place}", node.op());
+            assert!(place.contains("tests") || place.contains("transform/reverse.rs"), "{name}: {:?} has its origin at {place}", node.op());
             open.extend(node.inputs().iter().cloned());
         }
     }

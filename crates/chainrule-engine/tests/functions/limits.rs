@@ -155,7 +155,8 @@ fn norms_of_constant_rows() {
         let gamma = vector(&[1.0, -2.0, 0.5]).cast(dtype);
         let weights = random(&[2, 3], 4).cast(dtype);
         let y = layer_norm(&x, 1, Some(&gamma), None, 1e-5);
-        assert_eq!(values(&y), [0.0; 6]);
+        // The mean of equal numbers may be off by its last digit.
+        close("layer_norm", &values(&y), &[0.0; 6], 1e-3);
         finite_to_second_order("layer_norm", &(y * &weights), &x);
         let zeros = x.zeros_like();
         finite_to_second_order("rms_norm of zeros", &(rms_norm(&zeros, 1, Some(&gamma), 1e-6) * &weights).cast(DType::F32).square(), &zeros);

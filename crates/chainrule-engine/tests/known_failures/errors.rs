@@ -3,6 +3,7 @@
 
 use crate::support::{eval, random};
 use chainrule_engine::ops::{Binary, CustomRule};
+use chainrule_engine::transform::walk::Walk;
 use chainrule_engine::transform::{custom_derivative, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap};
 use chainrule_engine::{DType, Error, ErrorKind, Result, Tensor, scope};
 
@@ -31,7 +32,7 @@ fn a_shape_mistake_names_operation_shapes_line_and_scope() {
 fn poison_spreads_and_the_first_cause_comes_out() {
     let (a, b) = (Tensor::zeros([2, 3]), Tensor::zeros([4]));
     let (wrong, line) = (&a + &b, line!());
-    let later = (wrong.exp().matmul(&Tensor::zeros([9, 9])) * 2.0).sum_over(&[7]).reshape([5]).permute([3, 1]).select(&a, &b);
+    let later = (wrong.exp().matmul(&Tensor::zeros([9, 9])) * 2.0).sum_over(&[7]).reshape([5]).permute([3, 1]).select(&a, &b).powf(0.0).zeros_like();
     for result in [later.eval().map(drop), later.item().map(drop), later.to_vec::<f32>().map(drop), later.grad(&[&a]).map(drop), later.check(), later.to_leaf().map(drop)] {
         let text = error(result).to_string();
         assert!(text.starts_with(&format!("add at {}:{line}: shapes [2, 3] and [4] do not broadcast", file!())), "{text}");
@@ -49,6 +50,33 @@ fn poison_spreads_and_the_first_cause_comes_out() {
     ] {
         assert_eq!(error(result).operation(), "add");
     }
+}
+
+#[test]
+fn every_node_belongs_to_a_line_of_the_user() {
+    let (x, index) = (random(&[3, 4], 1), Tensor::from_slice(&[0i64, 2], 2));
+    let first = line!();
+    let y = [
+        x.powf(5.0) + x.recip() - x.square() % 2.0,
+        x.greater_equal(&x).not_equal(&x.less_equal(&x)).select(&x, &(1.0 / &x)),
+        x.matmul(&x.t()).matmul(&x).einsum("ab,ba->ab", &x.transpose(0, -1)),
+        Tensor::stack(&[&x, &x], 1).flip(&[0, 2]).max_over(&[1]).cumsum(0),
+        x.unsqueeze(0).squeeze(0).flatten().reshape([3, 4]).permute([1, 0]).t().broadcast_to([2, 3, 4]).sum_over(&[0]),
+        x.gather(&index).scatter_add(&index, 3).cast(DType::F32).cast(DType::F64),
+        x.einsum("ij,kl->kl", &x) * x.max() * Tensor::eye(4, DType::F64).sum() * x.detach(),
+    ];
+    let whole = y.iter().fold(x.clone(), |sum, y| sum + y).sum();
+    let last = line!();
+    let g = whole.grad(&[&x]).unwrap_or_default();
+    let mut met = 0;
+    for (roots, backward) in [(vec![&whole], false), (g.iter().collect(), true)] {
+        for node in Walk::new(roots, |_| true).nodes.iter().filter(|node| !node.inputs().is_empty() && node.origin().is_backward() == backward) {
+            let (origin, op) = (node.origin(), node.op());
+            assert!(origin.file() == file!() && (first..=last).contains(&origin.line()), "{op:?} is said to be from {}", origin.place());
+            met += 1;
+        }
+    }
+    assert!(met > 80, "only {met} nodes");
 }
 
 #[test]

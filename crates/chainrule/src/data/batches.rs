@@ -4,6 +4,7 @@
 //! say where a training stands. Batches are copied on the host; nothing here records a graph.
 
 use chainrule_engine::tensor::Shape;
+use chainrule_engine::tensor::random::word;
 use chainrule_engine::{Data, Error, ErrorKind, Result, Rng, Tensor};
 use std::sync::Arc;
 
@@ -160,7 +161,7 @@ impl Iterator for Batches {
             _ => left.min(self.size),
         };
         if size == 0 {
-            let next = Place { epoch: self.place.epoch + 1, position: 0, ..self.place };
+            let next = Place { epoch: self.place.epoch.wrapping_add(1), position: 0, ..self.place };
             self.go_to(next);
             return None;
         }
@@ -188,7 +189,7 @@ impl Column {
 /// The numbers `0..count` in the order of an epoch, by Fisher and Yates.
 fn shuffled(count: usize, place: Place) -> Vec<usize> {
     // Each epoch has a stream of its own, so that no order depends on those before.
-    let mut rng = Rng::new(Rng::resume(place.seed, place.epoch).next_u64());
+    let mut rng = Rng::new(word(place.seed as i64, place.epoch));
     let mut order: Vec<usize> = (0..count).collect();
     for end in (1..count).rev() {
         let other = (u128::from(rng.next_u64()) * (end as u128 + 1)) >> 64;

@@ -69,6 +69,27 @@ pub trait Optimizer: Send {
     }
 }
 
+impl Optimizer for Box<dyn Optimizer> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+    fn learning_rate(&self) -> f64 {
+        (**self).learning_rate()
+    }
+    fn state_names(&self) -> &'static [&'static str] {
+        (**self).state_names()
+    }
+    fn shared(&self, rate: &Tensor, step: &Tensor) -> Vec<Tensor> {
+        (**self).shared(rate, step)
+    }
+    fn update(&self, w: &Tensor, g: &Tensor, state: &[Tensor], shared: &[Tensor]) -> Updated {
+        (**self).update(w, g, state, shared)
+    }
+    fn first_state(&self, parameter: &Tensor) -> Vec<Tensor> {
+        (**self).first_state(parameter)
+    }
+}
+
 /// What a step makes of a parameter.
 #[derive(Clone, Debug)]
 pub struct Updated {

@@ -5,6 +5,7 @@
 use crate::nn::module::replace;
 use crate::nn::{Mode, Module};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
+use chainrule_engine::tensor::random::word;
 use chainrule_engine::tensor::{Shape, Type};
 use chainrule_engine::{DType, Error, ErrorKind, Result, Rng, Runtime, Step, Tensor};
 use std::collections::{HashMap, HashSet};
@@ -179,16 +180,16 @@ impl<M: Module> Trainer<M> {
         let Some(captured) = &mut self.captured else {
             return Err(Error::new(ErrorKind::Machine, "step", "the captured step is gone"));
         };
-        let key = Rng::resume(self.seed, self.steps).next_u64() as i64;
+        let key = word(self.seed as i64, self.steps) as i64;
         let rate = self.rate * self.schedule.factor(self.steps);
         let scalars = [
             Tensor::from_slice(&[key], ()),
             Tensor::from_slice(&[rate], ()),
-            Tensor::from_slice(&[(self.steps + 1) as f64], ()),
+            Tensor::from_slice(&[self.steps as f64 + 1.0], ()),
         ];
         captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
         captured.in_step = false;
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
         Ok(captured.step.item(0))
     }
 

@@ -71,7 +71,11 @@ impl CompiledFold {
             })
             .collect();
         let parallel = (0..outer)
-            .map(|d| Axis { size: fold.outer[d], input: input[d] * bytes, out: out[d] * bytes })
+            .map(|d| Axis {
+                size: fold.outer[d],
+                input: input[d] * bytes,
+                out: out[d] * bytes,
+            })
             .chain((0..fold.rest.len()).map(|d| Axis {
                 size: fold.rest[d],
                 input: input[outer + 2 * axes + d] * bytes,
@@ -80,10 +84,20 @@ impl CompiledFold {
         let mut parallel: Vec<Axis> = parallel.collect();
         let mut inner: Vec<Axis> = windowed
             .iter()
-            .map(|w| Axis { size: w.count, input: w.input_count, out: w.out * w.stride as isize })
+            .map(|w| Axis {
+                size: w.count,
+                input: w.input_count,
+                out: w.out * w.stride as isize,
+            })
             .collect();
-        let mut positions: Vec<Axis> =
-            windowed.iter().map(|w| Axis { size: w.size, input: 0, out: w.out }).collect();
+        let mut positions: Vec<Axis> = windowed
+            .iter()
+            .map(|w| Axis {
+                size: w.size,
+                input: 0,
+                out: w.out,
+            })
+            .collect();
         // The last rest axis is usually the one that is side by side.
         if fold.rest.last().is_some_and(|&size| size >= 8)
             && let Some(axis) = parallel.pop()
@@ -91,22 +105,39 @@ impl CompiledFold {
             inner.push(axis);
             positions.push(axis);
         }
-        inner.sort_by_key(|axis| std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs()));
+        inner.sort_by_key(|axis| {
+            std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs())
+        });
         let mut nest: Vec<Axis> = windowed
             .iter()
-            .map(|w| Axis { size: w.window, input: w.input_window, out: w.out * w.dilation as isize })
+            .map(|w| Axis {
+                size: w.window,
+                input: w.input_window,
+                out: w.out * w.dilation as isize,
+            })
             .collect();
         nest.extend(inner);
         let inside = windowed.iter().all(|w| {
-            w.count == 0 || w.window == 0 || (w.count - 1) * w.stride + (w.window - 1) * w.dilation < w.size
+            w.count == 0
+                || w.window == 0
+                || (w.count - 1) * w.stride + (w.window - 1) * w.dilation < w.size
         });
         let add = match fold.out.dtype {
             DType::BF16 | DType::F16 => None,
             _ if !inside => None,
-            dtype => (table(Level::detect()).binary)(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points),
+            dtype => (table(Level::detect()).binary)(
+                Binary::Add,
+                Lane::of(dtype),
+                Shape::Points,
+                Shape::Points,
+            ),
         };
         let items = parallel.iter().map(|axis| axis.size).product::<usize>();
-        let work = nest.iter().chain(&positions).map(|axis| axis.size).fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
+        let work = nest
+            .iter()
+            .chain(&positions)
+            .map(|axis| axis.size)
+            .fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
         let unit_items = (UNIT / work.max(1)).clamp(1, items.max(1));
         CompiledFold {
             dtype: fold.out.dtype,
@@ -196,8 +227,12 @@ impl CompiledFold {
                 DType::I32 => self.elements(input, out, 0, i32::wrapping_add, |x| x),
                 DType::I64 => self.elements(input, out, 0, i64::wrapping_add, |x| x),
                 DType::U8 | DType::Bool => self.elements(input, out, 0, u8::wrapping_add, |x| x),
-                DType::BF16 => self.elements(input, out, 0.0, |x: f32, y| x + widen_bf16(y), narrow_bf16),
-                DType::F16 => self.elements(input, out, 0.0, |x: f32, y| x + widen_f16(y), narrow_f16),
+                DType::BF16 => {
+                    self.elements(input, out, 0.0, |x: f32, y| x + widen_bf16(y), narrow_bf16)
+                }
+                DType::F16 => {
+                    self.elements(input, out, 0.0, |x: f32, y| x + widen_f16(y), narrow_f16)
+                }
             }
         }
     }
@@ -223,7 +258,11 @@ impl CompiledFold {
                 }
             }
             // SAFETY: the position lies in the output.
-            unsafe { out.wrapping_offset(to).cast::<T>().write_unaligned(finish(sum)) }
+            unsafe {
+                out.wrapping_offset(to)
+                    .cast::<T>()
+                    .write_unaligned(finish(sum))
+            }
         }
     }
 
@@ -287,7 +326,15 @@ fn offsets(axes: &[Axis], mut index: usize) -> (isize, isize) {
 /// Calls `each(input offset, output offset, inner loop)` for all but the last axis.
 fn walk(axes: &[Axis], mut each: impl FnMut(isize, isize, Axis)) {
     let Some((last, outer)) = axes.split_last() else {
-        each(0, 0, Axis { size: 1, input: 0, out: 0 });
+        each(
+            0,
+            0,
+            Axis {
+                size: 1,
+                input: 0,
+                out: 0,
+            },
+        );
         return;
     };
     let count: usize = outer.iter().map(|axis| axis.size).product();
@@ -346,7 +393,8 @@ mod tests {
             }
             let at = |d: usize| digits[1 + d] * fold.strides[d] + digits[3 + d] * fold.dilations[d];
             if at(0) < sizes[0] && at(1) < sizes[1] {
-                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] += value;
+                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] +=
+                    value;
             }
         }
         let compiled = CompiledFold::new(&fold);

@@ -104,22 +104,30 @@ fn scientific(numbers: &[Number]) -> bool {
     largest != 0.0 && (largest >= limit || apart())
 }
 
-/// Floats in scientific notation with equally many decimals and digits of the exponent.
+/// Floats in scientific notation, all with the decimals that the longest of them needs.
 fn aligned_powers(numbers: &[Number]) -> Vec<String> {
-    let (mut longest, mut power) = (0, 2);
+    let (mut decimals, mut power) = (0, 2);
     for number in numbers {
         number.with(|value, digits| {
             let digits = digits.rounded(value);
-            longest = longest.max(digits.digits.len());
+            decimals = decimals.max(digits.digits.len() - 1);
             power = power.max(digits.power(2).len() - 2);
             String::new()
         });
     }
-    let text = |value: f64, digits: &Digits| {
-        let digits = digits.rounded(value);
-        format!("{}{}{}", digits.mantissa(value), "0".repeat(longest - digits.digits.len()), digits.power(power))
+    let text = |value: f64, _: &Digits| {
+        let text = format!("{value:.decimals$e}");
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let point = if decimals == 0 { "." } else { "" };
+        format!("{mantissa}{point}{}", written_power(exponent.parse().unwrap_or(0), power))
     };
     numbers.iter().map(|number| number.with(text)).collect()
+}
+
+/// An exponent such as `e-05`, with at least `width` digits.
+fn written_power(exponent: i32, width: usize) -> String {
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("e{sign}{:0width$}", exponent.unsigned_abs())
 }
 
 impl Number {
@@ -206,9 +214,8 @@ impl Digits {
         format!("{sign}{}.{}", &self.digits[..1], &self.digits[1..])
     }
 
-    /// The exponent, `e-05`, with at least `width` digits.
+    /// The exponent, with at least `width` digits.
     fn power(&self, width: usize) -> String {
-        let sign = if self.exponent < 0 { '-' } else { '+' };
-        format!("e{sign}{:0width$}", self.exponent.unsigned_abs())
+        written_power(self.exponent, width)
     }
 }

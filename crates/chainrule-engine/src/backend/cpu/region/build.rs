@@ -4,18 +4,15 @@
 //! Refuses to choose places in memory ([`super::slots`]).
 
 use super::super::level::Level;
-use super::super::loops::{Loop, SequenceLoop, Shape as Operands, Table, table};
+use super::super::loops::{Shape as Operands, Table, table};
 use super::Needs;
-use super::path::{Line, Path, fits, line};
-use super::plan::{
-    Accumulator, Class, Home, Indexed, Known, NO_VALUE, Numbered, Pending, Plan, Step, View, Work,
-};
+use super::path::Path;
+use super::plan::{Class, Home, Known, NO_VALUE, Pending, Plan, Step, Work};
 use super::shape::Shape;
 use super::slots;
 use crate::compile::kernel::{
-    Access, Binary, Code, Extent, Instruction, Lane, Number, Reduction, Region, Unary,
+    Access, Binary, Code, Extent, Instruction, Lane, Number, Region, Unary,
 };
-use crate::tensor::DType;
 
 /// Plans a region; `epilogue` if load 0 is the product of a contraction.
 pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
@@ -62,7 +59,8 @@ fn normalised(region: &Region) -> Region {
         match &mut instruction.code {
             Code::Load(load) | Code::LoadAt { load, .. } => {
                 let mut access = region.loads[*load].clone();
-                if access.strides.len() > region.row_axes && access.strides[region.row_axes..].iter().any(|&s| s != 0)
+                if access.strides.len() > region.row_axes
+                    && access.strides[region.row_axes..].iter().any(|&s| s != 0)
                 {
                     access.strides[region.row_axes..].fill(0);
                     *load = region.loads.len();
@@ -76,16 +74,17 @@ fn normalised(region: &Region) -> Region {
     region
 }
 
-struct Builder<'a> {
-    region: &'a Region,
-    epilogue: bool,
-    table: &'static Table,
+/// A plan under construction.
+pub(super) struct Builder<'a> {
+    pub(super) region: &'a Region,
+    pub(super) epilogue: bool,
+    pub(super) table: &'static Table,
     /// The value of each instruction.
     names: Vec<u32>,
-    stores: Vec<Pending>,
+    pub(super) stores: Vec<Pending>,
     /// Rows that were repeated for a tile, and what they became.
     repeated: Vec<(u32, u32)>,
-    plan: Plan,
+    pub(super) plan: Plan,
 }
 
 impl Builder<'_> {
@@ -93,16 +92,27 @@ impl Builder<'_> {
     fn paths(&mut self) {
         let region = self.region;
         let accumulating = |store: usize| {
-            region.code.iter().any(|i| matches!(i.code, Code::Accumulate(s, ..) if s == store))
+            region
+                .code
+                .iter()
+                .any(|i| matches!(i.code, Code::Accumulate(s, ..) if s == store))
         };
         let by_row = |store: usize| {
             region.code.iter().any(
                 |i| matches!(i.code, Code::Store(s, _) if s == store && i.extent == Extent::Row),
             )
         };
-        let mut paths: Vec<Path> = region.loads.iter().map(|load| self.path(load, true)).collect();
+        let mut paths: Vec<Path> = region
+            .loads
+            .iter()
+            .map(|load| self.path(load, true))
+            .collect();
         for (i, store) in region.stores.iter().enumerate() {
-            paths.push(if accumulating(i) { self.unit_path(store) } else { self.path(store, !by_row(i)) });
+            paths.push(if accumulating(i) {
+                self.unit_path(store)
+            } else {
+                self.path(store, !by_row(i))
+            });
         }
         let skip = usize::from(self.epilogue);
         let used: Vec<&Path> = paths.iter().skip(skip).collect();
@@ -110,14 +120,25 @@ impl Builder<'_> {
         self.plan.paths = paths;
     }
 
-    fn axes(&self, axes: &[usize], strides: &[isize]) -> Vec<(usize, isize)> {
-        axes.iter().map(|&axis| (self.region.axes[axis], strides.get(axis).copied().unwrap_or(0))).collect()
+    pub(super) fn axes(&self, axes: &[usize], strides: &[isize]) -> Vec<(usize, isize)> {
+        axes.iter()
+            .map(|&axis| {
+                (
+                    self.region.axes[axis],
+                    strides.get(axis).copied().unwrap_or(0),
+                )
+            })
+            .collect()
     }
 
     fn path(&self, access: &Access, full: bool) -> Path {
         let shape = &self.plan.shape;
         let cols: &[usize] = if full { &shape.col_axes } else { &[] };
-        Path::new(access, &self.axes(&shape.row_axes, &access.strides), &self.axes(cols, &access.strides))
+        Path::new(
+            access,
+            &self.axes(&shape.row_axes, &access.strides),
+            &self.axes(cols, &access.strides),
+        )
     }
 
     /// The path of accumulators: the first stride is that of the unit.
@@ -128,36 +149,55 @@ impl Builder<'_> {
         Path::new(access, &[], &cols)
     }
 
-    fn class_of(&self, path: &Path) -> Class {
+    pub(super) fn class_of(&self, path: &Path) -> Class {
         let shape = &self.plan.shape;
-        Class { rows: shape.rows != 1 && !path.rows.is_empty(), cols: shape.cols != 1 && !path.cols.is_empty() }
+        Class {
+            rows: shape.rows != 1 && !path.rows.is_empty(),
+            cols: shape.cols != 1 && !path.cols.is_empty(),
+        }
     }
 
-    fn known(&self, value: u32) -> Known {
+    pub(super) fn known(&self, value: u32) -> Known {
         self.plan.values[value as usize]
     }
 
-    fn value(&mut self, class: Class, lane: Lane, once: bool) -> u32 {
-        self.plan.values.push(Known { class, lane, once, home: Home::Nowhere });
+    pub(super) fn value(&mut self, class: Class, lane: Lane, once: bool) -> u32 {
+        self.plan.values.push(Known {
+            class,
+            lane,
+            once,
+            home: Home::Nowhere,
+        });
         self.plan.values.len() as u32 - 1
     }
 
     /// Whether a value of this class is the same for all tiles of a unit.
-    fn steady(&self, class: Class) -> bool {
+    pub(super) fn steady(&self, class: Class) -> bool {
         let shape = &self.plan.shape;
         shape.row_chunks() > 1 && !class.rows && (!class.cols || shape.col_chunks() == 1)
     }
 
     /// Adds a step that defines a value, once per unit if all it needs is known then.
-    fn define(&mut self, work: Work, class: Class, lane: Lane, operands: &[u32]) -> u32 {
+    pub(super) fn define(&mut self, work: Work, class: Class, lane: Lane, operands: &[u32]) -> u32 {
         let once = self.steady(class) && operands.iter().all(|&operand| self.known(operand).once);
         let to = self.value(class, lane, once);
         let step = self.step(work, class, to, lane.bytes(), operands);
-        if once { self.plan.once.push(step) } else { self.plan.steps.push(step) }
+        if once {
+            self.plan.once.push(step)
+        } else {
+            self.plan.steps.push(step)
+        }
         to
     }
 
-    fn step(&self, work: Work, class: Class, to: u32, bytes: usize, operands: &[u32]) -> Step {
+    pub(super) fn step(
+        &self,
+        work: Work,
+        class: Class,
+        to: u32,
+        bytes: usize,
+        operands: &[u32],
+    ) -> Step {
         let cost = match work {
             Work::Points(_) | Work::Rows(_) | Work::Accumulate(_) => 50,
             Work::Load(..) | Work::Store(..) => 200,
@@ -165,7 +205,14 @@ impl Builder<'_> {
             Work::Sequence(_) => 1000,
         };
         let widths = [bytes as u8, 0, 0, 0];
-        let mut step = Step { work, class, to, operands: [NO_VALUE; 3], widths, cost };
+        let mut step = Step {
+            work,
+            class,
+            to,
+            operands: [NO_VALUE; 3],
+            widths,
+            cost,
+        };
         for (i, &operand) in operands.iter().enumerate() {
             step.operands[i] = operand;
             let known = self.known(operand);
@@ -177,21 +224,37 @@ impl Builder<'_> {
     }
 
     /// The value with an element for each point of `class`.
-    fn spread(&mut self, value: u32, class: Class) -> u32 {
+    pub(super) fn spread(&mut self, value: u32, class: Class) -> u32 {
         let known = self.known(value);
         if known.class.within(class) == Operands::Points {
             return value;
         }
-        self.define(Work::Points((self.table.repeat)(known.lane)), class, known.lane, &[value])
+        self.define(
+            Work::Points((self.table.repeat)(known.lane)),
+            class,
+            known.lane,
+            &[value],
+        )
     }
 
     /// A row of short length that meets whole tiles is repeated once for a tile's rows, so that
     /// the loop over the tile is one long row.
     fn tiled(&mut self, value: u32, class: Class) -> u32 {
         let (known, shape) = (self.known(value), &self.plan.shape);
-        let row = Class { rows: false, cols: true };
+        let row = Class {
+            rows: false,
+            cols: true,
+        };
         let short = shape.tile_cols < 64 && shape.tile_rows >= 4 && !self.epilogue;
-        if !short || !known.once || known.class != row || class != (Class { rows: true, cols: true }) {
+        if !short
+            || !known.once
+            || known.class != row
+            || class
+                != (Class {
+                    rows: true,
+                    cols: true,
+                })
+        {
             return value;
         }
         if let Some(&(_, tiled)) = self.repeated.iter().find(|(row, _)| *row == value) {
@@ -207,7 +270,11 @@ impl Builder<'_> {
 
     /// Sets the cost of the step that was just added for a value.
     fn costs(&mut self, value: u32, cost: u16) -> u32 {
-        let steps = if self.known(value).once { &mut self.plan.once } else { &mut self.plan.steps };
+        let steps = if self.known(value).once {
+            &mut self.plan.once
+        } else {
+            &mut self.plan.steps
+        };
         if let Some(step) = steps.last_mut() {
             step.cost = cost;
         }
@@ -219,7 +286,13 @@ impl Builder<'_> {
         let name = |value: &u32| self.names[*value as usize];
         match &instruction.code {
             Code::Load(load) => self.load(*load, lane),
-            Code::LoadAt { load, index, stride, limit, site } => {
+            Code::LoadAt {
+                load,
+                index,
+                stride,
+                limit,
+                site,
+            } => {
                 let index = name(index);
                 self.load_at(*load, index, *stride, (*limit, *site), lane)
             }
@@ -230,7 +303,12 @@ impl Builder<'_> {
                 let run = (self.table.numbers)(lane);
                 self.sequence(0, &strides, None, 0, run, lane)
             }
-            Code::Random { key, bits, offset, strides } => {
+            Code::Random {
+                key,
+                bits,
+                offset,
+                strides,
+            } => {
                 let strides: Vec<isize> = strides.iter().map(|&stride| stride as isize).collect();
                 let run = (self.table.random)(lane);
                 self.sequence(*offset as isize, &strides, Some(*key), *bits, run, lane)
@@ -240,11 +318,14 @@ impl Builder<'_> {
                 let run = (self.table.unary)(*operation, self.known(a).lane);
                 let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {lane:?}"));
                 let value = self.define(Work::Points(run), self.known(a).class, lane, &[a]);
-                self.costs(value, match operation {
-                    Unary::Negate | Unary::Floor | Unary::Not => 50,
-                    Unary::Sqrt | Unary::RoundBf16 | Unary::RoundF16 => 120,
-                    _ => 300,
-                })
+                self.costs(
+                    value,
+                    match operation {
+                        Unary::Negate | Unary::Floor | Unary::Not => 50,
+                        Unary::Sqrt | Unary::RoundBf16 | Unary::RoundF16 => 120,
+                        _ => 300,
+                    },
+                )
             }
             Code::Cast(a) => {
                 let a = name(a);
@@ -255,21 +336,37 @@ impl Builder<'_> {
                 let class = self.known(a).class.join(self.known(b).class);
                 let (a, b) = (self.tiled(a, class), self.tiled(b, class));
                 let (x, y) = (self.known(a), self.known(b));
-                let run = (self.table.binary)(*operation, x.lane, x.class.within(class), y.class.within(class));
-                let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
+                let run = (self.table.binary)(
+                    *operation,
+                    x.lane,
+                    x.class.within(class),
+                    y.class.within(class),
+                );
+                let run =
+                    run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
                 let value = self.define(Work::Points(run), class, lane, &[a, b]);
-                self.costs(value, match operation {
-                    Binary::Divide | Binary::Remainder => 120,
-                    Binary::Power => 900,
-                    _ => 50,
-                })
+                self.costs(
+                    value,
+                    match operation {
+                        Binary::Divide | Binary::Remainder => 120,
+                        Binary::Power => 900,
+                        _ => 50,
+                    },
+                )
             }
             Code::Select(a, b, c) => {
                 let (a, b, c) = (name(a), name(b), name(c));
-                let class = self.known(a).class.join(self.known(b).class).join(self.known(c).class);
+                let class = self
+                    .known(a)
+                    .class
+                    .join(self.known(b).class)
+                    .join(self.known(c).class);
                 let a = self.spread(a, class);
                 let (b, c) = (self.tiled(b, class), self.tiled(c, class));
-                let shapes = (self.known(b).class.within(class), self.known(c).class.within(class));
+                let shapes = (
+                    self.known(b).class.within(class),
+                    self.known(c).class.within(class),
+                );
                 let run = (self.table.select)(lane, shapes.0, shapes.1);
                 self.define(Work::Points(run), class, lane, &[a, b, c])
             }
@@ -293,151 +390,45 @@ impl Builder<'_> {
         }
     }
 
-    fn cast(&mut self, a: u32, lane: Lane) -> u32 {
+    pub(super) fn cast(&mut self, a: u32, lane: Lane) -> u32 {
         let known = self.known(a);
         if known.lane == lane {
             return a;
         }
-        self.define(Work::Points((self.table.cast)(known.lane, lane)), known.class, lane, &[a])
+        self.define(
+            Work::Points((self.table.cast)(known.lane, lane)),
+            known.class,
+            lane,
+            &[a],
+        )
     }
 
     fn constant(&mut self, number: Number, lane: Lane) -> u32 {
         let bytes = bytes_of(number, lane);
-        let index = self.plan.constants.iter().position(|known| *known == bytes).unwrap_or_else(|| {
-            self.plan.constants.push(bytes);
-            self.plan.constants.len() - 1
-        });
-        let value = self.value(Class { rows: false, cols: false }, lane, true);
+        let index = self
+            .plan
+            .constants
+            .iter()
+            .position(|known| *known == bytes)
+            .unwrap_or_else(|| {
+                self.plan.constants.push(bytes);
+                self.plan.constants.len() - 1
+            });
+        let value = self.value(
+            Class {
+                rows: false,
+                cols: false,
+            },
+            lane,
+            true,
+        );
         self.plan.values[value as usize].home = Home::Constant(index);
-        value
-    }
-
-    fn load(&mut self, load: usize, lane: Lane) -> u32 {
-        let dtype = self.region.loads[load].dtype;
-        let shape = &self.plan.shape;
-        let product = self.epilogue && load == 0;
-        let path = &self.plan.paths[load];
-        let class = match product {
-            true => Class { rows: shape.rows != 1, cols: shape.cols != 1 },
-            false => self.class_of(path),
-        };
-        let memory = if product { lane } else { Lane::of(dtype) };
-        let bytes = memory.bytes() as isize;
-        let beside = |line: &Line| matches!(line.last(), Some(&(_, stride)) if stride == bytes);
-        let dense = match (class.rows, class.cols) {
-            (_, true) => beside(&path.cols) && fits(&path.cols, shape.col_block) && fits(&path.rows, shape.row_block),
-            (true, false) => beside(&path.rows) && fits(&path.rows, shape.row_block),
-            (false, false) => true,
-        };
-        let exact = !matches!(dtype, DType::BF16 | DType::F16);
-        let value = if product || (dense && exact) {
-            let once = !product && self.steady(class);
-            let value = self.value(class, memory, once);
-            self.plan.values[value as usize].home = Home::View;
-            let view = View { value, path: load, product };
-            if once { self.plan.views_once.push(view) } else { self.plan.views.push(view) }
-            value
-        } else {
-            self.define(Work::Load(load, (self.table.load)(dtype)), class, memory, &[])
-        };
-        self.cast(value, lane)
-    }
-
-    fn load_at(&mut self, load: usize, index: u32, stride: isize, (limit, site): (usize, u32), lane: Lane) -> u32 {
-        let dtype = self.region.loads[load].dtype;
-        let known = self.known(index);
-        let class = known.class.join(self.class_of(&self.plan.paths[load]));
-        let stride = stride * dtype.bytes() as isize;
-        let work =
-            Work::LoadAt(Box::new(Indexed { path: load, dtype, index: known.lane, stride, limit, site }));
-        let value = self.define(work, class, Lane::of(dtype), &[index]);
-        self.cast(value, lane)
-    }
-
-    fn sequence(
-        &mut self,
-        offset: isize,
-        strides: &[isize],
-        key: Option<usize>,
-        bits: u32,
-        run: SequenceLoop,
-        lane: Lane,
-    ) -> u32 {
-        let shape = &self.plan.shape;
-        let (rows, cols) = (self.axes(&shape.row_axes, strides), self.axes(&shape.col_axes, strides));
-        let path = Path { buffer: 0, offset, rows: line(rows.into_iter()), cols: line(cols.into_iter()) };
-        let mut class = self.class_of(&path);
-        if let Some(key) = key {
-            class = class.join(self.class_of(&self.plan.paths[key]));
-        }
-        self.plan.paths.push(path);
-        let path = self.plan.paths.len() - 1;
-        self.define(Work::Sequence(Box::new(Numbered { path, run, key, bits })), class, lane, &[])
-    }
-
-    /// A loop over whole rows; where there is one column, reducing it changes nothing.
-    fn along_rows(&mut self, run: Loop, a: u32, keeps_cols: bool) -> u32 {
-        if self.plan.shape.cols == 1 {
-            return a;
-        }
-        let known = self.known(a);
-        let a = self.spread(a, Class { rows: known.class.rows, cols: true });
-        let class = Class { rows: known.class.rows, cols: keeps_cols };
-        self.define(Work::Rows(run), class, known.lane, &[a])
-    }
-
-    fn store(&mut self, store: usize, a: u32, extent: Extent) -> u32 {
-        let shape = &self.plan.shape;
-        let class = Class { rows: shape.rows != 1, cols: shape.cols != 1 && extent == Extent::Full };
-        let dtype = self.region.stores[store].dtype;
-        let a = self.cast(a, Lane::of(dtype));
-        let value = self.spread(a, class);
-        let path = self.region.loads.len() + store;
-        self.stores.push(Pending { value, path, dtype, class, copy: (self.table.store)(dtype) });
-        a
-    }
-
-    fn accumulate(&mut self, store: usize, reduction: Reduction, a: u32) -> u32 {
-        let shape = &self.plan.shape;
-        let (rows, cols) = (shape.rows != 1, shape.cols != 1);
-        let known = self.known(a);
-        let lane = known.lane;
-        let run = match cols {
-            true => (self.table.accumulate)(reduction, lane),
-            false => (self.table.accumulate_one)(reduction, lane),
-        };
-        let a = match cols {
-            true if known.class.cols => a,
-            true => self.spread(a, Class { rows, cols }),
-            false => self.spread(a, Class { rows, cols: false }),
-        };
-        // Once-per-unit values are added at every row all the same.
-        let value = self.value(Class { rows: false, cols }, lane, true);
-        let dtype = self.region.stores[store].dtype;
-        let step = self.step(Work::Accumulate(run), Class { rows, cols }, value, lane.bytes(), &[a]);
-        self.plan.steps.push(step);
-        let identity = match (reduction, lane) {
-            (Reduction::Sum, _) => Number::Integer(0),
-            (_, Lane::F32 | Lane::F64) => Number::Float(f64::NEG_INFINITY),
-            (_, Lane::I32) => Number::Integer(i32::MIN as i64),
-            (_, Lane::I64) => Number::Integer(i64::MIN),
-            (_, Lane::U8) => Number::Integer(0),
-        };
-        let access = &self.region.stores[store];
-        self.plan.accumulators.push(Accumulator {
-            value,
-            identity: bytes_of(identity, lane),
-            repeat: (self.table.repeat)(lane),
-            store: (self.table.store)(dtype),
-            path: self.region.loads.len() + store,
-            unit_stride: access.strides.first().copied().unwrap_or(0) * dtype.bytes() as isize,
-        });
         value
     }
 }
 
 /// A number as the bytes of a lane.
-fn bytes_of(number: Number, lane: Lane) -> [u8; 8] {
+pub(super) fn bytes_of(number: Number, lane: Lane) -> [u8; 8] {
     let (float, integer) = match number {
         Number::Float(x) => (x, x as i64),
         Number::Integer(n) => (n as f64, n),

@@ -44,7 +44,11 @@ pub unsafe fn gather(call: &Gather, dtype: DType, index: Lane) -> Option<(usize,
     }
 }
 
-unsafe fn indexed<A: Copy, D>(call: &Gather, index: Lane, widen: impl Fn(A) -> D) -> Option<(usize, i64)> {
+unsafe fn indexed<A: Copy, D>(
+    call: &Gather,
+    index: Lane,
+    widen: impl Fn(A) -> D,
+) -> Option<(usize, i64)> {
     // SAFETY: the caller's.
     unsafe {
         match index {
@@ -70,12 +74,20 @@ unsafe fn copy<A: Copy, D>(
             return (call.len > 0).then(|| (0, read(call.index)));
         }
     }
-    let checked = |index: i64| if index >= 0 && (index as u64) < call.limit as u64 { index } else { 0 };
+    let checked = |index: i64| {
+        if index >= 0 && (index as u64) < call.limit as u64 {
+            index
+        } else {
+            0
+        }
+    };
     // SAFETY: the caller's: a checked index is below the limit or 0.
     unsafe {
         if call.index_step == 0 {
             let index = read(call.index);
-            let memory = call.memory.wrapping_offset(checked(index) as isize * call.stride);
+            let memory = call
+                .memory
+                .wrapping_offset(checked(index) as isize * call.stride);
             if size_of::<A>() == size_of::<D>() && call.step == size_of::<A>() as isize {
                 std::ptr::copy_nonoverlapping(memory, call.to, call.len * size_of::<A>());
             } else {

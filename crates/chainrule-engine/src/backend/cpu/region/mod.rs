@@ -19,11 +19,16 @@
 //! Refuses to know operations by name, threads, or where buffers come from.
 
 mod build;
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod draft;
 mod gather;
 mod memory;
+mod memory_steps;
 #[cfg(test)]
 mod oracle;
-mod path;
+pub(super) mod path;
 mod plan;
 mod run;
 mod shape;
@@ -55,6 +60,7 @@ pub struct Needs {
 pub struct Scratch {
     lines: Vec<CacheLine>,
     operands: Vec<run::Operand>,
+    aside: Vec<CacheLine>,
 }
 
 // SAFETY: the pointers among the operands are written anew by every run before they are read.
@@ -79,6 +85,16 @@ impl Scratch {
         if self.operands.len() < needs.operands {
             self.operands.resize(needs.operands, run::Operand::NONE);
         }
+    }
+
+    /// At least so many bytes that no region touches, aligned to a cache line; grows if need be.
+    /// They stay where they are until the next call.
+    pub fn aside(&mut self, bytes: usize) -> *mut u8 {
+        let lines = bytes.div_ceil(64);
+        if self.aside.len() < lines {
+            self.aside.resize(lines, CacheLine([0; 64]));
+        }
+        self.aside.as_mut_ptr().cast()
     }
 }
 
@@ -116,13 +132,17 @@ impl CompiledRegion {
 
     /// As [`CompiledRegion::new`], for a given level of vector instructions.
     pub fn at(region: &Region, level: Level) -> CompiledRegion {
-        CompiledRegion { plan: build::plan(region, level, false) }
+        CompiledRegion {
+            plan: build::plan(region, level, false),
+        }
     }
 
     /// For code that follows a contraction: load 0 is the product, given to
     /// [`CompiledRegion::run_tile`] as elements of its instruction's lane type.
     pub fn epilogue(region: &Region) -> CompiledRegion {
-        CompiledRegion { plan: build::plan(region, Level::detect(), true) }
+        CompiledRegion {
+            plan: build::plan(region, Level::detect(), true),
+        }
     }
 
     /// How many units of work there are; depends on the region alone. 0 if an axis is empty.
@@ -148,7 +168,13 @@ impl CompiledRegion {
     /// `buffers[id]` is valid for every element that the accesses reach, for reading or for
     /// writing. A store's memory overlaps that of a load only if both reach the same elements in
     /// the same order.
-    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+    pub unsafe fn run(
+        &self,
+        unit: usize,
+        buffers: &[*mut u8],
+        scratch: &mut Scratch,
+        faults: &FaultCell,
+    ) {
         scratch.reserve(&self.plan.needs);
         // SAFETY: the caller's; the scratch is large enough.
         unsafe { run::Run::new(&self.plan, buffers, scratch, faults, None).unit(unit) }
@@ -172,8 +198,14 @@ impl CompiledRegion {
         scratch.reserve(&self.plan.needs);
         // SAFETY: the caller's; the scratch is large enough.
         unsafe {
-            run::Run::new(&self.plan, buffers, scratch, faults, Some((product, rectangle)))
-                .rectangle(rectangle)
+            run::Run::new(
+                &self.plan,
+                buffers,
+                scratch,
+                faults,
+                Some((product, rectangle)),
+            )
+            .rectangle(rectangle)
         }
     }
 }

@@ -85,7 +85,12 @@ pub fn span(line: &Line, start: usize, len: usize) -> Option<(isize, isize)> {
 /// Calls `each(position, len, offset, step)` for evenly spaced pieces that make up `len`
 /// elements from `start`.
 #[inline]
-pub fn pieces(line: &Line, start: usize, len: usize, mut each: impl FnMut(usize, usize, isize, isize)) {
+pub fn pieces(
+    line: &Line,
+    start: usize,
+    len: usize,
+    mut each: impl FnMut(usize, usize, isize, isize),
+) {
     let mut done = 0;
     while done < len {
         let at = start + done;

@@ -1,0 +1,87 @@
+//! Zeroed memory at a 64-byte boundary, which costs nothing until it is touched.
+//!
+//! Refuses to know what lies in it.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+
+/// An owned run of initialised bytes.
+pub struct Memory {
+    /// What was allocated.
+    base: NonNull<u8>,
+    layout: Layout,
+    /// The first byte in use, at a multiple of [`ALIGNMENT`].
+    start: NonNull<u8>,
+    len: usize,
+}
+
+/// The widest vector register, and a cache line.
+const ALIGNMENT: usize = 64;
+
+/// The size of a large page on the systems that have them.
+const LARGE_PAGE: usize = 2 << 20;
+
+// SAFETY: the bytes are owned, and reached only through references to their owner.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// `len` bytes of zero.
+    pub fn zeroed(len: usize) -> Memory {
+        // Asked for at the allocator's own alignment, large blocks come straight from the system,
+        // which hands out zeros without writing them; a stricter alignment would write them here.
+        // A length that overflows is refused where tensors are recorded.
+        let layout = Layout::from_size_align(len.saturating_add(ALIGNMENT), 16).unwrap_or(Layout::new::<[u8; ALIGNMENT]>());
+        // SAFETY: the layout is not empty.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let skip = base.as_ptr().align_offset(ALIGNMENT);
+        // SAFETY: fewer than `ALIGNMENT` bytes are skipped, and as many more were allocated.
+        let start = unsafe { base.add(skip) };
+        let memory = Memory { base, layout, start, len };
+        memory.ask_for_large_pages();
+        memory
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` initialised bytes from `start` on, borrowed as long as their owner.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// The bytes, to be changed.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    /// Memory fresh from the system is mapped when it is first touched, page by page; with large
+    /// pages that is hundreds of times less often. Only a hint: nothing depends on the answer.
+    fn ask_for_large_pages(&self) {
+        let start = (self.start.as_ptr() as usize).next_multiple_of(LARGE_PAGE);
+        let end = (self.start.as_ptr() as usize + self.len) / LARGE_PAGE * LARGE_PAGE;
+        if start >= end {
+            return;
+        }
+        #[cfg(all(target_os = "linux", not(miri)))]
+        // SAFETY: the range lies inside the allocation, and the advice changes no content.
+        unsafe {
+            libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
+        }
+    }
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Memory {
+        let mut copy = Memory::zeroed(self.len);
+        copy.bytes_mut().copy_from_slice(self.bytes());
+        copy
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and freed once.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) };
+    }
+}
