@@ -59,7 +59,6 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     let setup = start.elapsed();
     let mut step = capture(row, runtime, &workload)?;
     let captured = start.elapsed();
-    if std::env::var_os("CAPTURE").is_some() { println!("{} {} kernels captured {:.1} ms (setup {:.1})", row.name, step.program().kernels.kernels.len(), (captured-setup).as_secs_f64()*1e3, setup.as_secs_f64()*1e3); return Ok(()); }
     let mut batch: Vec<Tensor> = workload.batch.clone();
     if row.optimise {
         batch.push(number(1.0));
@@ -84,6 +83,33 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
         let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         println!("  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; built in {:.1} ms, captured in {:.1} ms", times[0], step.arena_bytes() / 1024, ms(setup), ms(captured - setup));
+        profile(&mut step, &batch.iter().collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// The kernels that take longest, summed by source line, on one thread.
+fn profile(step: &mut Step, inputs: &[&Tensor]) -> chainrule::Result<()> {
+    let mut lines: Vec<(String, f64, usize)> = Vec::new();
+    let mut total = 0.0;
+    for (k, origin, nanoseconds) in step.profile(inputs)? {
+        let kernel = &step.program().kernels.kernels[k];
+        let kind = format!("{kernel:?}").split(['(', '{', ' ']).next().unwrap_or("").to_string();
+        let size = match kernel {
+            chainrule::compile::kernel::Kernel::Region(region) => format!("{:?}/{} x {}", region.axes, region.row_axes, region.code.len()),
+            chainrule::compile::kernel::Kernel::Contract(c) => format!("{:?} {:?} {:?} {:?}", c.batch, c.m, c.n, c.k),
+            _ => String::new(),
+        };
+        let name = format!("{kind:9} {:38} {}{}", size, origin.place(), if origin.is_backward() { " backward" } else { "" });
+        total += nanoseconds;
+        match lines.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, sum, count)) => (*sum, *count) = (*sum + nanoseconds, *count + 1),
+            None => lines.push((name, nanoseconds, 1)),
+        }
+    }
+    lines.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (name, nanoseconds, count) in lines.iter().take(25) {
+        println!("  {:8.1} us {:4.1} %  {count:3} x {name}", nanoseconds / 1e3, nanoseconds / total * 100.0);
     }
     Ok(())
 }

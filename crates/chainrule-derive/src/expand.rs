@@ -89,10 +89,10 @@ fn arm(constructor: TokenStream, fields: &Fields) -> Result<Arm> {
             Some(name) => (Member::Named(name.clone()), plain_name(name)),
             None => (Member::Unnamed(Index::from(at)), at.to_string()),
         };
-        let variable = format_ident!("field_{at}", span = Span::mixed_site());
-        patterns.push(quote!(#member: #variable));
         // The place is the field's, so that errors point there; the scope is the macro's own.
         let span = Span::mixed_site().located_at(field.ty.span());
+        let variable = format_ident!("field_{at}", span = span);
+        patterns.push(quote!(#member: #variable));
         calls.push(match (role, transparent) {
             (Role::Buffer, true) => quote_spanned!(span=> visitor.unnamed_buffer(#variable);),
             (Role::Buffer, false) => quote_spanned!(span=> visitor.buffer(#text, #variable);),

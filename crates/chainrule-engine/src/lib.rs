@@ -15,4 +15,6 @@ pub mod transform;
 pub use backend::Runtime;
 pub use compile::pipeline::Options;
 pub use compile::step::Step;
+pub use tensor::convert::Nested;
+pub use tensor::indexing::{Index, IntoIndices, Steps};
 pub use tensor::{DType, Data, Element, Error, ErrorKind, Origin, Result, Rng, Tensor, scope};

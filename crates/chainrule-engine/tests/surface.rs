@@ -3,6 +3,9 @@
 //! The oracles are NumPy's stored results (`data/numpy_surface.py` made them) and nested loops
 //! over indices.
 
+// An index range may well run from a literal to a smaller one: -1 counts from the end.
+#![allow(clippy::reversed_empty_ranges)]
+
 #[path = "surface/arranging.rs"]
 mod arranging;
 #[path = "surface/conversions.rs"]

@@ -146,7 +146,7 @@ fn started(args: &TrainArgs, runtime: Runtime) -> Result<(Session, Folder), Fail
 /// Hidden layers and epochs that suit a data set.
 fn usual(source: &str) -> (Vec<usize>, u64) {
     match source {
-        "digits" => (vec![128, 64], 40),
+        "digits" => (vec![256], 40),
         "xor" => (vec![16], 30),
         "spiral" => (vec![64, 64], 60),
         _ => (vec![64, 32], 60),

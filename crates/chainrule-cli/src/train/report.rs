@@ -93,7 +93,14 @@ fn curve(losses: &[f64]) -> String {
 /// What to type to go on.
 pub fn resume_command(folder: &Path, epochs: Option<u64>) -> String {
     let epochs = epochs.map_or(String::new(), |epochs| format!(" --epochs {epochs}"));
-    format!("chainrule train --resume {}{epochs}", quoted(&folder.to_string_lossy()))
+    let program = std::env::args().next().unwrap_or_default();
+    resume_with(&program, &folder.to_string_lossy(), &epochs)
+}
+
+/// The program is named as it was called: it need not lie where the shell looks.
+fn resume_with(program: &str, folder: &str, epochs: &str) -> String {
+    let program = if program.is_empty() { "chainrule" } else { program };
+    format!("{} train --resume {}{epochs}", quoted(program), quoted(folder))
 }
 
 /// A path as a shell takes it.
@@ -111,9 +118,9 @@ mod tests {
 
     #[test]
     fn commands_can_be_pasted() {
-        assert_eq!(resume_command(Path::new("runs/a-1"), None), "chainrule train --resume runs/a-1");
-        let odd = resume_command(Path::new("my runs/it's"), Some(3));
-        assert_eq!(odd, "chainrule train --resume 'my runs/it'\\''s' --epochs 3");
+        assert_eq!(resume_with("", "runs/a-1", ""), "chainrule train --resume runs/a-1");
+        let odd = resume_with("target/release/chainrule", "my runs/it's", " --epochs 3");
+        assert_eq!(odd, "target/release/chainrule train --resume 'my runs/it'\\''s' --epochs 3");
     }
 
     #[test]

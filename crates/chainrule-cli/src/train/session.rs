@@ -21,7 +21,7 @@ use super::history::History;
 use super::score::{self, Score};
 use super::settings::{OptimizerKind, Settings, list};
 use crate::failure::Failure;
-use crate::terminal::{Progress, ProgressDisplay, time_left};
+use crate::terminal::{Progress, ProgressDisplay, format_number, time_left};
 
 /// A training is saved at the end of an epoch if it was not for this long.
 const BETWEEN_SAVES: Duration = Duration::from_secs(20);
@@ -171,8 +171,8 @@ impl Session {
             self.batches.place().epoch + 1,
             self.epoch.steps + 1,
             self.batches.per_epoch(),
-            self.settings.rate,
-            crate::terminal::format_number(self.settings.rate / 10.0),
+            format_number(self.settings.rate),
+            format_number((self.settings.rate / 10.0).min(self.settings.optimizer.usual_rate())),
         ))
     }
 

@@ -6,8 +6,9 @@
 use super::graph::NodeId;
 use super::simplify::Builder;
 use crate::ops::movement::{Axes, inverse_order};
-use crate::ops::{Binary, Broadcast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Sum, Unary};
+use crate::ops::{Binary, Broadcast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Slice, Sum, Unary};
 use crate::ops::{elementwise, source};
+use crate::tensor::shape::for_each_index;
 use crate::tensor::{DType, Shape, Type};
 
 /// A rewrite: the node's replacement, if the rule applies.
@@ -221,6 +222,9 @@ fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
     if last == axes.len() || first == axes.len() {
         return None;
     }
+    if last == 0 && axes.iter().map(|&axis| input.shape[axis]).product::<usize>() <= SHORT_REDUCTION {
+        return Some(unrolled(builder, op, inputs[0], axes, ty));
+    }
     let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
     if last > 0 {
         let (front, back) = axes.split_at(axes.len() - last);
@@ -232,6 +236,35 @@ fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
     let shape: Shape = order.iter().map(|&axis| input.shape[axis]).collect();
     let sorted = builder.add(Permute(order), inputs, Type::new(shape, input.dtype));
     Some(builder.add(remade((rank - axes.len()..rank).collect()), &[sorted], ty.clone()))
+}
+
+/// Reductions of so few elements over middle axes (pooling of images in rows, columns, channels) are
+/// written out, element by element, so that the last axis stays the inner one.
+const SHORT_REDUCTION: usize = 16;
+
+/// A reduction as a chain of additions or maxima of slices.
+fn unrolled(builder: &mut Builder, op: &Op, input: NodeId, axes: &Axes, ty: &Type) -> NodeId {
+    let whole = builder.node(input).ty.clone();
+    let binary = if matches!(op, Op::Sum(_)) { Binary::Add } else { Binary::Maximum };
+    let lengths: Shape = axes.iter().map(|&axis| whole.shape[axis]).collect();
+    let mut points: Vec<Axes> = Vec::new();
+    for_each_index(&lengths, |index| points.push(index.into()));
+    let mut result: Option<NodeId> = None;
+    for point in points {
+        let mut slice = Slice { start: Axes::from_elem(0, whole.shape.len()), stop: whole.shape.iter().copied().collect(), step: Axes::from_elem(1, whole.shape.len()) };
+        let mut shape = whole.shape.clone();
+        for (&axis, &at) in axes.iter().zip(&point) {
+            (slice.start[axis], slice.stop[axis], shape[axis]) = (at, at + 1, 1);
+        }
+        let part = builder.add(slice, &[input], Type::new(shape, whole.dtype));
+        let part = builder.reshape(part, &ty.shape);
+        result = Some(match result {
+            Some(sum) => builder.add(binary, &[sum, part], ty.clone()),
+            None => part,
+        });
+    }
+    // There is at least one point: a reduction of nothing was replaced before.
+    result.unwrap_or(input)
 }
 
 /// Rows beyond this many elements are cut, so that a row fits a core's cache and parts run in parallel.

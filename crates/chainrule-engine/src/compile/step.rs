@@ -145,6 +145,33 @@ impl Step {
     /// If an input is not of its placeholder's type or has no value, or an index points outside;
     /// after an error found while running, the state is not to be relied on.
     pub fn run(&mut self, inputs: &[&Tensor]) -> Result<()> {
+        self.bind(inputs)?;
+        let Some(workspace) = &self.workspace else { return Ok(()) };
+        // SAFETY: inputs are borrowed and constants shared, and neither is written; states, outputs
+        // and the arena belong to this step, which is borrowed mutably.
+        let outcome = unsafe { self.program.executor.run(self.runtime.team(), &self.buffers, workspace) };
+        outcome.map_err(|fail| fail.into_error(&self.origins))?;
+        self.advance();
+        Ok(())
+    }
+
+    /// Runs the step once on the calling thread and times each kernel: its number in the program's
+    /// list, the source line it works for, and nanoseconds.
+    ///
+    /// # Errors
+    /// As [`Step::run`].
+    pub fn profile(&mut self, inputs: &[&Tensor]) -> Result<Vec<(usize, Origin, f64)>> {
+        self.bind(inputs)?;
+        let Some(workspace) = &self.workspace else { return Ok(Vec::new()) };
+        // SAFETY: as in `run`.
+        let times = unsafe { self.program.executor.profile(&self.buffers, workspace) };
+        self.advance();
+        let origin = |k: usize| self.origins[self.program.kernels.sites[k] as usize].clone();
+        Ok(times.into_iter().map(|(k, nanoseconds)| (k, origin(k), nanoseconds)).collect())
+    }
+
+    /// Points the inputs' buffers at their data.
+    fn bind(&mut self, inputs: &[&Tensor]) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             let message = format!("{} inputs for the {} of the step", inputs.len(), self.inputs.len());
             return Err(Error::new(ErrorKind::Argument, "run", message));
@@ -158,11 +185,11 @@ impl Step {
             let data = input.value().map_or(std::ptr::null_mut(), |data| data.bytes().as_ptr().cast_mut());
             set(&mut self.buffers, leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), data);
         }
-        let Some(workspace) = &self.workspace else { return Ok(()) };
-        // SAFETY: inputs are borrowed and constants shared, and neither is written; states, outputs
-        // and the arena belong to this step, which is borrowed mutably.
-        let outcome = unsafe { self.program.executor.run(self.runtime.team(), &self.buffers, workspace) };
-        outcome.map_err(|fail| fail.into_error(&self.origins))?;
+        Ok(())
+    }
+
+    /// Makes new states the current ones.
+    fn advance(&mut self) {
         for state in &mut self.states {
             let Some(next) = &mut state.next else { continue };
             std::mem::swap(&mut state.current, next);
@@ -170,7 +197,6 @@ impl Step {
             set(&mut self.buffers, state.leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), old);
             set(&mut self.buffers, self.root_buffer[state.root as usize], new);
         }
-        Ok(())
     }
 
     /// A copy of an output of the last run.

@@ -154,17 +154,17 @@ fn conv_transpose<const D: usize>(name: &str, x: &Tensor, w: &Tensor, options: &
         return misfit(name, format!("{} channels with a kernel for {}: {:?} and {:?}", sizes.channels, sizes.outer, x.shape(), w.shape()));
     }
     let mut lengths = [0; D];
-    for d in 0..D {
-        let extra = options.output_padding[d];
+    for (d, length) in lengths.iter_mut().enumerate() {
+        let (extra, cut) = (options.output_padding[d], options.padding[d]);
         if extra >= options.stride[d] {
             return disallowed(name, &[x, w], format!("an output padding of {extra} is not less than the stride, {}", options.stride[d]));
         }
         if sizes.length[d] == 0 {
             return misfit(name, format!("{:?} has no element to spread", x.shape()));
         }
-        lengths[d] = (sizes.length[d] - 1).saturating_mul(options.stride[d]).saturating_add(sizes.reach(d)).saturating_add(extra);
-        if options.padding[d].saturating_mul(2) > lengths[d] {
-            return misfit(name, format!("a padding of {} leaves nothing of {} elements", options.padding[d], lengths[d]));
+        *length = (sizes.length[d] - 1).saturating_mul(options.stride[d]).saturating_add(sizes.reach(d)).saturating_add(extra);
+        if cut.saturating_mul(2) > *length {
+            return misfit(name, format!("a padding of {cut} leaves nothing of {length} elements"));
         }
     }
     recorded(|| sizes.spread(x, w, lengths, options.padding))

@@ -126,16 +126,14 @@ pub fn bce_with_logits_each(logits: &Tensor, target: &Tensor) -> Tensor {
 pub fn bce_each(probabilities: &Tensor, target: &Tensor) -> Tensor {
     pairwise("bce", probabilities, target, |p, y| {
         let rest = 1.0 - p;
-        -(y * bounded_log(p, p, Tensor::log) + (1.0 - y) * bounded_log(&rest, &-p, Tensor::log1p))
+        -(y * bounded_log(p, &p.log()) + (1.0 - y) * bounded_log(&rest, &(-p).log1p()))
     })
 }
 
-/// The logarithm of `p`, computed as `log(argument)`, but -100 where `p` is below `e^-100`. The
-/// logarithm is not even taken there, as its infinite derivative would spoil higher orders.
-fn bounded_log(p: &Tensor, argument: &Tensor, log: fn(&Tensor) -> Tensor) -> Tensor {
+/// `log`, the logarithm of `p`, but -100 where `p` is below `e^-100`.
+fn bounded_log(p: &Tensor, log: &Tensor) -> Tensor {
     let low = p.less(&Tensor::full(p.shape(), (-100f64).exp(), p.dtype()));
-    let harmless = Tensor::full(p.shape(), 0.5, p.dtype());
-    low.select(&Tensor::full(p.shape(), -100.0, p.dtype()), &log(&low.select(&harmless, argument)))
+    low.select(&Tensor::full(p.shape(), -100.0, p.dtype()), log)
 }
 
 /// Cross-entropy of logits `[.., classes]` with the number of the right class, i64 or i32, of

@@ -179,6 +179,5 @@ fn part(x: &Tensor, axis: usize, start: usize, stop: usize) -> Tensor {
 /// The square root of something that is not negative, with derivative 0 at 0 instead of infinity.
 fn safe_sqrt(x: &Tensor) -> Tensor {
     let zero = x.zeros_like();
-    let at_zero = x.equal(&zero);
-    at_zero.select(&zero, &at_zero.select(&x.ones_like(), x).sqrt())
+    x.equal(&zero).select(&zero, &x.sqrt())
 }

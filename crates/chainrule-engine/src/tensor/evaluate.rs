@@ -63,6 +63,7 @@ impl Tensor {
     }
 
     /// A leaf with this value and no history, evaluated now.
+    #[track_caller]
     pub fn to_leaf(&self) -> Result<Tensor> {
         Ok(Tensor::leaf(self.shape(), self.to_data()?))
     }

@@ -38,6 +38,24 @@ pub enum Index {
     Ellipsis,
 }
 
+impl Index {
+    /// The range from `start` to before `stop` by `step`, as Python's `slice(start, stop, step)`.
+    ///
+    /// The same as `start..stop` and its [`Steps::by`]. Clippy takes a range of literals from high
+    /// to low, such as `1..-1`, for a mistake, because Rust's own iterators do; this form it passes.
+    ///
+    /// ```
+    /// use chainrule_engine::{Tensor, tensor::indexing::Index};
+    /// let x = Tensor::from([0, 1, 2, 3, 4]);
+    /// assert_eq!(x.at(Index::range(1, -1, 1)).to_vec::<i32>()?, [1, 2, 3]);
+    /// assert_eq!(x.at(Index::range(3, 0, -2)).to_vec::<i32>()?, [3, 1]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    pub const fn range(start: isize, stop: isize, step: isize) -> Index {
+        Index::Range { start: Some(start), stop: Some(stop), step }
+    }
+}
+
 macro_rules! indices {
     ($($integer:ty)*) => {$(
         impl From<$integer> for Index {
@@ -92,7 +110,7 @@ fn after(end: i128) -> Option<i128> {
 /// ```
 pub trait Steps: Into<Index> {
     /// Every `step`-th position of the range; with a negative step, start and stop are written in
-    /// that order: `(5..1).by(-1)`.
+    /// that order: `(5..1).by(-1)`, or [`Index::range`].
     fn by(self, step: isize) -> Index {
         match self.into() {
             Index::Range { start, stop, .. } => Index::Range { start, stop, step },

@@ -262,7 +262,11 @@ impl Tensor {
     /// The axes run backwards.
     #[track_caller]
     pub fn flip(&self, axes: &[isize]) -> Tensor {
-        self.over("flip", axes, |axes| Reverse(axes).into())
+        match self.resolved("flip", axes) {
+            Ok(axes) if axes.is_empty() => self.clone(),
+            Ok(axes) => Tensor::record(Reverse(axes), [self.clone()]),
+            Err(error) => self.mistaken(error),
+        }
     }
 
     /// Tensors laid end to end along an axis.
@@ -297,7 +301,11 @@ impl Tensor {
     /// Sums over the axes, which are removed.
     #[track_caller]
     pub fn sum_over(&self, axes: &[isize]) -> Tensor {
-        self.over("sum", axes, |axes| Sum(axes).into())
+        match self.resolved("sum", axes) {
+            Ok(axes) if axes.is_empty() => self.clone(),
+            Ok(axes) => Tensor::record(Sum(axes), [self.clone()]),
+            Err(error) => self.mistaken(error),
+        }
     }
 
     /// The largest element, a scalar; NaN if there is one. Ties share the derivative.
@@ -310,7 +318,11 @@ impl Tensor {
     /// The largest elements along the axes, which are removed.
     #[track_caller]
     pub fn max_over(&self, axes: &[isize]) -> Tensor {
-        self.over("max", axes, |axes| Max(axes).into())
+        match self.resolved("max", axes) {
+            Ok(axes) if axes.is_empty() => self.clone(),
+            Ok(axes) => Tensor::record(Max(axes), [self.clone()]),
+            Err(error) => self.mistaken(error),
+        }
     }
 
     /// Running sum along an axis.
@@ -355,9 +367,9 @@ impl Tensor {
             return poisoned.clone();
         }
         let (a, b) = (self.shape(), other.shape());
-        let mismatch = |why: String| Tensor::poison(shape_error("matmul", format!("{why}: {a:?} x {b:?}")));
+        let mismatch = |why: &str| shape_error("matmul", format!("{why}: {a:?} x {b:?}"));
         if a.is_empty() || b.is_empty() {
-            return mismatch("a scalar is no matrix".into());
+            return Tensor::poison(mismatch("a scalar is no matrix"));
         }
         let (inner_a, inner_b) = (a[a.len() - 1], b[b.len().saturating_sub(2).min(b.len() - 1)]);
         if inner_a != inner_b {
@@ -366,7 +378,7 @@ impl Tensor {
         }
         let (batch_a, batch_b) = (&a[..a.len().saturating_sub(2)], &b[..b.len().saturating_sub(2)]);
         let Ok(batch) = broadcast_shapes(batch_a, batch_b) else {
-            return mismatch("leading dimensions do not broadcast".into());
+            return Tensor::poison(mismatch("leading dimensions do not broadcast"));
         };
         // A batch axis that an operand lacks, or has once while the other has it more often, is
         // not labelled there: the product repeats it by itself. One of size 1 in both stays in the first.
@@ -419,18 +431,21 @@ impl Tensor {
         Tensor::poison(shape_error(operation, format!("axis {axis} of {:?}", self.shape())))
     }
 
-    /// Resolves and sorts axes, then records the operation over them; without axes, the tensor itself.
-    #[track_caller]
-    fn over(&self, operation: &str, axes: &[isize], op: impl FnOnce(Axes) -> Op) -> Tensor {
+    /// Axes as people write them, as ascending indices.
+    fn resolved(&self, operation: &str, axes: &[isize]) -> Result<Axes, Error> {
         let mut resolved = Axes::new();
         for &axis in axes {
-            match resolve_axis(axis, self.rank()) {
-                Some(axis) if !resolved.contains(&axis) => resolved.push(axis),
-                Some(axis) => return Tensor::poison(shape_error(operation, format!("axis {axis} of {:?} is listed twice", self.shape()))),
-                None => return self.no_axis(operation, axis),
-            }
+            let known = resolve_axis(axis, self.rank()).filter(|axis| !resolved.contains(axis));
+            let mistake = || shape_error(operation, format!("axis {axis} of {:?} is not there, or listed twice", self.shape()));
+            resolved.push(known.ok_or_else(mistake)?);
         }
         resolved.sort_unstable();
-        if resolved.is_empty() { self.clone() } else { Tensor::record(op(resolved), [self.clone()]) }
+        Ok(resolved)
+    }
+
+    /// The first mistake: this tensor's own, or a new one.
+    #[track_caller]
+    fn mistaken(&self, error: Error) -> Tensor {
+        if self.error().is_some() { self.clone() } else { Tensor::poison(error) }
     }
 }

@@ -3,6 +3,7 @@
 //! Refuses to compute anything: recording infers the type, checks it, and remembers. There is no
 //! registry of nodes and no tape; a node lives as long as somebody holds it or a node after it.
 
+use super::creation::IntoShape;
 use super::data::Data;
 use super::dtype::DType;
 use super::error::{Error, Result};
@@ -95,8 +96,8 @@ impl Tensor {
 
     /// A leaf without data, to be given a value when a captured step runs.
     #[track_caller]
-    pub fn placeholder(shape: impl Into<Shape>, dtype: DType) -> Tensor {
-        Tensor::node(Op::Input(Input), Inputs::new(), Type::new(shape, dtype), Origin::here(Location::caller()), None)
+    pub fn placeholder(shape: impl IntoShape, dtype: DType) -> Tensor {
+        Tensor::node(Op::Input(Input), Inputs::new(), Type::new(shape.into_shape(), dtype), Origin::here(Location::caller()), None)
     }
 
     fn node(op: Op, inputs: Inputs, ty: Type, origin: Origin, value: Option<Arc<Data>>) -> Tensor {

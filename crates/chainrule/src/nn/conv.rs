@@ -41,7 +41,13 @@ impl Conv2d {
 
     /// As [`Conv2d::new`], with channels parted into `groups`, which must divide them.
     #[track_caller]
-    pub fn grouped(channels: usize, outputs: usize, size: usize, groups: usize, rng: &mut Rng) -> Conv2d {
+    pub fn grouped(
+        channels: usize,
+        outputs: usize,
+        size: usize,
+        groups: usize,
+        rng: &mut Rng,
+    ) -> Conv2d {
         let each = channels.checked_div(groups).unwrap_or(0);
         let bound = bound(each.saturating_mul(size).saturating_mul(size));
         let weight = if each * groups == channels && channels > 0 {
@@ -65,7 +71,7 @@ impl Conv2d {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let options = Conv2dOptions {
             stride: self.stride,
-            padding: self.padding.clone(),
+            padding: self.padding,
             dilation: self.dilation,
             groups: self.groups,
             layout: Layout::default(),

@@ -5,6 +5,7 @@
 
 use super::state::{StateError, load_state};
 use chainrule_engine::{DType, Result, Tensor, scope};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 pub use chainrule_derive::Module;
@@ -58,7 +59,7 @@ pub use chainrule_derive::Module;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` holds no parameters that are known: it is no `Module`",
+    message = "`{Self}` is no `Module`: whether it holds parameters is not known",
     label = "not a `Module`",
     note = "write `#[derive(Module)]` on it, or `#[module(skip)]` above the field that holds it"
 )]
@@ -163,8 +164,8 @@ pub trait Module {
         Tensor::eval_all(&state.iter().map(|(_, tensor)| tensor).collect::<Vec<_>>())?;
         let mut leaves = HashMap::with_capacity(state.len());
         for (name, tensor) in &state {
-            if !leaves.contains_key(&tensor.id()) {
-                leaves.insert(tensor.id(), scope(name, || tensor.to_leaf())?);
+            if let Entry::Vacant(free) = leaves.entry(tensor.id()) {
+                free.insert(scope(name, || tensor.to_leaf())?);
             }
         }
         replace(self, &leaves);
@@ -181,7 +182,9 @@ pub trait Module {
     /// ```
     fn cast_parameters(&mut self, dtype: DType) {
         let all = self.parameters();
-        let cast = all.iter().map(|(_, tensor)| (tensor.id(), tensor.cast(dtype)));
+        let cast = all
+            .iter()
+            .map(|(_, tensor)| (tensor.id(), tensor.cast(dtype)));
         replace(self, &cast.collect());
     }
 }
@@ -356,8 +359,27 @@ macro_rules! without_parameters {
     )*};
 }
 without_parameters!(
-    (), bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize,
-    String, &'static str, DType, super::Activation,
+    (),
+    bool,
+    char,
+    f32,
+    f64,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    isize,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    usize,
+    String,
+    &'static str,
+    DType,
+    super::Activation,
 );
 
 impl<T> Module for std::marker::PhantomData<T> {

@@ -61,7 +61,9 @@ pub(super) fn load_state<M: Module + ?Sized>(
             None => wrong.missing.push(name),
         }
     }
-    let left = state.iter().filter(|(name, _)| saved.contains_key(name.as_str()));
+    let left = state
+        .iter()
+        .filter(|(name, _)| saved.contains_key(name.as_str()));
     wrong.unexpected.extend(left.map(|(name, _)| name.clone()));
     wrong.unexpected.dedup();
     if wrong.missing.is_empty() && wrong.unexpected.is_empty() && wrong.different.is_empty() {
@@ -79,7 +81,11 @@ impl fmt::Display for StateError {
         write_names(f, "missing", &self.missing)?;
         write_names(f, "not expected", &self.unexpected)?;
         for (at, difference) in self.different.iter().take(MOST_NAMES).enumerate() {
-            let Difference { name, found, needed } = difference;
+            let Difference {
+                name,
+                found,
+                needed,
+            } = difference;
             write!(
                 f,
                 "{}{name} is {} {:?}, the model needs {} {:?}",
@@ -102,7 +108,11 @@ fn write_names(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt:
     if names.is_empty() {
         return Ok(());
     }
-    write!(f, "; {what}: {}", names[..names.len().min(MOST_NAMES)].join(", "))?;
+    write!(
+        f,
+        "; {what}: {}",
+        names[..names.len().min(MOST_NAMES)].join(", ")
+    )?;
     write_rest(f, names.len())
 }
 

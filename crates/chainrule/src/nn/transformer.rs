@@ -44,7 +44,10 @@ impl MultiHeadAttention {
         // [3, batch, heads, time, width of a head]: each of the three lies in one piece.
         let split = split.permute([2, 0, 3, 1, 4]);
         let [q, k, v] = [0, 1, 2].map(|part| split.at(part));
-        let options = AttentionOptions { causal: self.causal, ..Default::default() };
+        let options = AttentionOptions {
+            causal: self.causal,
+            ..Default::default()
+        };
         let y = attention(&q, &k, &v, &options);
         let y = y.permute([0, 2, 1, 3]).reshape([batch, time, width]);
         scope("projection", || self.projection.forward(&y))
@@ -151,11 +154,19 @@ impl Gpt {
     /// A model with its first weights, f32.
     #[track_caller]
     pub fn new(sizes: GptSizes, rng: &mut Rng) -> Gpt {
-        let GptSizes { vocabulary, context, width, heads, blocks } = sizes;
+        let GptSizes {
+            vocabulary,
+            context,
+            width,
+            heads,
+            blocks,
+        } = sizes;
         Gpt {
             token: Embedding::new(vocabulary, width, rng),
             position: Embedding::new(context, width, rng),
-            blocks: (0..blocks).map(|_| TransformerBlock::new(width, heads, rng)).collect(),
+            blocks: (0..blocks)
+                .map(|_| TransformerBlock::new(width, heads, rng))
+                .collect(),
             norm: LayerNorm::new(width),
             head: Linear::without_bias(width, vocabulary, rng),
         }
@@ -175,7 +186,9 @@ impl Gpt {
                 ),
             };
         };
-        let place = scope("position", || self.position.forward(&Tensor::arange(time, DType::I64)));
+        let place = scope("position", || {
+            self.position.forward(&Tensor::arange(time, DType::I64))
+        });
         let mut x = token + place;
         for (at, block) in self.blocks.iter().enumerate() {
             x = scope(&format!("blocks.{at}"), || block.forward(&x, mode));

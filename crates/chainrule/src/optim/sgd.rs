@@ -68,7 +68,10 @@ impl Optimizer for Sgd {
         } else {
             g + w * self.weight_decay
         };
-        let velocity: Vec<Tensor> = state.iter().map(|v| v * self.momentum + &gradient).collect();
+        let velocity: Vec<Tensor> = state
+            .iter()
+            .map(|v| v * self.momentum + &gradient)
+            .collect();
         let direction = match velocity.first() {
             Some(v) if self.nesterov => gradient + v * self.momentum,
             Some(v) => v.clone(),

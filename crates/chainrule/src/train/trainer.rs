@@ -70,11 +70,8 @@ struct Captured {
     types: Vec<Type>,
     step: Step,
     outputs: usize,
-    /// The leaves it was captured with, in the order of its states: parameters, each followed by
-    /// what the optimizer keeps for it.
-    parameters: Vec<Tensor>,
-    /// Whether the model's own tensors are those of the last step.
-    in_step: bool,
+    /// Whether the model's own tensors hold the values of the last step.
+    in_model: bool,
 }
 
 impl<M: Module> Trainer<M> {
@@ -88,7 +85,9 @@ impl<M: Module> Trainer<M> {
         optimizer: impl Optimizer + 'static,
         loss: impl Fn(&M, &[Tensor], &mut Mode<'_>) -> Tensor + Send + 'static,
     ) -> Result<Trainer<M>> {
-        Trainer::with_metrics(model, optimizer, move |model, batch, mode| vec![loss(model, batch, mode)])
+        Trainer::with_metrics(model, optimizer, move |model, batch, mode| {
+            vec![loss(model, batch, mode)]
+        })
     }
 
     /// As [`Trainer::new`], with further scalars to be computed in each step: `objective` gives the
@@ -114,7 +113,10 @@ impl<M: Module> Trainer<M> {
         objective: impl Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send + 'static,
     ) -> Result<Trainer<M>> {
         model.initialize()?;
-        let states = distinct(&model).iter().map(|(_, p)| optimizer.first_state(p)).collect();
+        let states = distinct(&model)
+            .iter()
+            .map(|(_, p)| optimizer.first_state(p))
+            .collect();
         Ok(Trainer {
             model,
             objective: Box::new(objective),
@@ -169,7 +171,8 @@ impl<M: Module> Trainer<M> {
     ///
     /// # Errors
     /// The first mistake in the recording of the loss; a parameter on which it does not depend; an
-    /// index that points outside.
+    /// index that points outside: that one is found while the step runs, so the parameters are not to
+    /// be relied on afterwards.
     pub fn step(&mut self, batch: &[Tensor]) -> Result<f64> {
         batch.iter().try_for_each(Tensor::check)?;
         let fits = |captured: &Captured| captured.types.iter().eq(batch.iter().map(Tensor::ty));
@@ -178,7 +181,11 @@ impl<M: Module> Trainer<M> {
             self.captured = Some(self.capture(batch)?);
         }
         let Some(captured) = &mut self.captured else {
-            return Err(Error::new(ErrorKind::Machine, "step", "the captured step is gone"));
+            return Err(Error::new(
+                ErrorKind::Machine,
+                "step",
+                "the captured step is gone",
+            ));
         };
         let key = word(self.seed as i64, self.steps) as i64;
         let rate = self.rate * self.schedule.factor(self.steps);
@@ -187,8 +194,10 @@ impl<M: Module> Trainer<M> {
             Tensor::from_slice(&[rate], ()),
             Tensor::from_slice(&[self.steps as f64 + 1.0], ()),
         ];
-        captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
-        captured.in_step = false;
+        captured
+            .step
+            .run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
+        captured.in_model = false;
         self.steps = self.steps.saturating_add(1);
         Ok(captured.step.item(0))
     }
@@ -197,7 +206,10 @@ impl<M: Module> Trainer<M> {
     /// loss, counted from 0; after those, with [`Trainer::clip`], the gradients' length. `None`
     /// before the first step and past the last scalar.
     pub fn metric(&self, at: usize) -> Option<f64> {
-        let captured = self.captured.as_ref().filter(|captured| at + 1 < captured.outputs)?;
+        let captured = self
+            .captured
+            .as_ref()
+            .filter(|captured| at + 1 < captured.outputs)?;
         Some(captured.step.item(at + 1))
     }
 
@@ -237,43 +249,65 @@ impl<M: Module> Trainer<M> {
     /// Records and compiles a step for batches like this one.
     fn capture(&self, batch: &[Tensor]) -> Result<Captured> {
         let types: Vec<Type> = batch.iter().map(|t| t.ty().clone()).collect();
-        let inputs: Vec<Tensor> =
-            types.iter().map(|ty| Tensor::placeholder(ty.shape.clone(), ty.dtype)).collect();
-        let [key, rate, count] = [DType::I64, DType::F64, DType::F64].map(|dtype| Tensor::placeholder(Shape::new(), dtype));
-        let mut outputs = (self.objective)(&self.model, &inputs, &mut Mode::Train(&mut Rng::from_key(&key)));
-        outputs.iter().try_for_each(Tensor::check)?;
-        let Some(loss) = outputs.first().cloned() else {
-            return Err(Error::new(ErrorKind::Argument, "train", "the objective gave no loss"));
+        let given = types.iter().map(|ty| (ty.shape.clone(), ty.dtype));
+        // The key of the step's random numbers, the learning rate, and the step's number.
+        let scalars = [DType::I64, DType::F64, DType::F64].map(|dtype| (Shape::new(), dtype));
+        let inputs: Vec<Tensor> = given
+            .chain(scalars)
+            .map(|(shape, dtype)| Tensor::placeholder(shape, dtype))
+            .collect();
+        let (inputs_of_loss, [key, rate, count]) = inputs.split_at(types.len()) else {
+            return Err(Error::new(ErrorKind::Machine, "train", "three scalars"));
         };
-        if let Some(output) = outputs.iter().find(|output| output.rank() > 0) {
-            let message = format!("a metric of shape {:?} is no scalar; reduce it with `sum` or `mean`", output.shape());
-            if !output.is(&loss) {
-                return Err(Error::new(ErrorKind::Shape, "train", message).at(output.origin()));
-            }
-        }
+        let mut outputs = self.outputs(inputs_of_loss, key)?;
         let named = distinct(&self.model);
-        let parameters: Vec<Tensor> = named.iter().map(|(_, tensor)| tensor.clone()).collect();
-        let mut gradients = self.gradients(&loss, &named)?;
+        let mut gradients = self.gradients(&outputs[0], &named)?;
         if let Some(longest) = self.longest_gradient {
             let (short, length) = clip_by_global_norm(&gradients, longest);
             gradients = short;
             outputs.push(length);
         }
-        let shared = self.optimizer.shared(&rate, &count);
+        let shared = self.optimizer.shared(rate, count);
         let mut updates: Vec<(&Tensor, Tensor)> = Vec::new();
-        for ((parameter, gradient), state) in parameters.iter().zip(&gradients).zip(&self.states) {
+        for (((_, parameter), gradient), state) in named.iter().zip(&gradients).zip(&self.states) {
             let updated = self.optimizer.update(parameter, gradient, state, &shared);
             updates.push((parameter, updated.parameter));
             updates.extend(state.iter().zip(updated.state));
         }
-        let inputs: Vec<&Tensor> = inputs.iter().chain([&key, &rate, &count]).collect();
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
         let results: Vec<&Tensor> = outputs.iter().collect();
-        let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
-        let step = match &self.runtime {
-            Some(runtime) => Step::capture_on(runtime, &inputs, &results, &updates)?,
-            None => Step::capture(&inputs, &results, &updates)?,
-        };
-        Ok(Captured { types, step, outputs: outputs.len(), parameters, in_step: true })
+        let updates: Vec<(&Tensor, &Tensor)> =
+            updates.iter().map(|(old, new)| (*old, new)).collect();
+        let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::shared());
+        let step = Step::capture_on(runtime, &inputs, &results, &updates)?;
+        let outputs = outputs.len();
+        Ok(Captured {
+            types,
+            step,
+            outputs,
+            in_model: true,
+        })
+    }
+
+    /// The loss, first, and what else the objective tells of a batch.
+    fn outputs(&self, batch: &[Tensor], key: &Tensor) -> Result<Vec<Tensor>> {
+        let mut rng = Rng::from_key(key);
+        let outputs = (self.objective)(&self.model, batch, &mut Mode::Train(&mut rng));
+        outputs.iter().try_for_each(Tensor::check)?;
+        if outputs.is_empty() {
+            let message = "the objective gave no loss; return it first";
+            return Err(Error::new(ErrorKind::Argument, "train", message));
+        }
+        match outputs[1..].iter().find(|output| output.rank() > 0) {
+            Some(wide) => {
+                let shape = wide.shape();
+                let message = format!(
+                    "a metric of shape {shape:?} is no scalar; reduce it with `sum` or `mean`"
+                );
+                Err(Error::new(ErrorKind::Shape, "train", message).at(wide.origin()))
+            }
+            None => Ok(outputs),
+        }
     }
 
     /// The gradient by each parameter, or which parameters have none and why.
@@ -286,26 +320,29 @@ impl<M: Module> Trainer<M> {
             Err(error) if error.kind() == ErrorKind::Disconnected => error,
             other => return other,
         };
-        let disconnected = named.iter().filter(|(_, tensor)| loss.grad(&[tensor]).is_err());
+        let disconnected = named
+            .iter()
+            .filter(|(_, tensor)| loss.grad(&[tensor]).is_err());
         let names: Vec<String> = disconnected.map(|(name, _)| format!("`{name}`")).collect();
-        let (what, it) = if names.len() == 1 { ("parameter", "it") } else { ("parameters", "they") };
+        let (what, them) = match names.len() {
+            1 => ("parameter", "it"),
+            _ => ("parameters", "them"),
+        };
         let message = format!(
-            "the loss does not depend on the {what} {}, so {it} would not be trained; use {}, remove {} from the \
-             model, or call `allow_disconnected` ({error})",
+            "the loss does not depend on the {what} {}: use {them}, remove {them} from the model, or call \
+             `allow_disconnected` ({error})",
             names.join(", "),
-            if names.len() == 1 { "it" } else { "them" },
-            if names.len() == 1 { "it" } else { "them" },
         );
         Err(Error::new(ErrorKind::Disconnected, "train", message).at(loss.origin()))
     }
 
     /// Brings the parameters' values from the captured step to the model.
     pub(super) fn take_values(&mut self) -> Result<()> {
-        let Some(captured) = self.captured.as_mut().filter(|captured| !captured.in_step) else {
+        let Some(captured) = self.captured.as_mut().filter(|captured| !captured.in_model) else {
             return Ok(());
         };
         let mut at = 0;
-        let mut new = HashMap::with_capacity(captured.parameters.len());
+        let mut new = HashMap::new();
         for (parameter, state) in distinct(&self.model).iter().zip(&mut self.states) {
             new.insert(parameter.1.id(), captured.step.state(at));
             for (i, state) in state.iter_mut().enumerate() {
@@ -314,7 +351,7 @@ impl<M: Module> Trainer<M> {
             at += 1 + state.len();
         }
         replace(&mut self.model, &new);
-        captured.in_step = true;
+        captured.in_model = true;
         Ok(())
     }
 

@@ -161,6 +161,24 @@ impl Executor {
         workspace.faults.take().map_or(Ok(()), |fault| Err(Fail::Index(fault)))
     }
 
+    /// Runs the program on the calling thread and times each kernel: its number and nanoseconds.
+    ///
+    /// # Safety
+    /// As [`Executor::run`].
+    pub unsafe fn profile(&self, buffers: &[*mut u8], workspace: &Workspace) -> Vec<(usize, f64)> {
+        let mut scratch = workspace.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = Vec::new();
+        for &(k, _) in self.waves.iter().flat_map(|wave| &wave.parts) {
+            let start = std::time::Instant::now();
+            for unit in 0..self.kernels[k].units() {
+                // SAFETY: the caller's; there is one thread.
+                unsafe { self.kernels[k].run(unit, buffers, &mut scratch, &workspace.faults) };
+            }
+            times.push((k, start.elapsed().as_secs_f64() * 1e9));
+        }
+        times
+    }
+
     /// # Safety
     /// As [`Executor::run`].
     unsafe fn take_part(&self, member: &Member<'_>, buffers: &Pointers<'_>, scratch: &mut Scratch, faults: &FaultCell) {

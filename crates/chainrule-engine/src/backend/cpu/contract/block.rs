@@ -1,0 +1,238 @@
+//! The innermost loops of products: a few rows by a few vectors, held in registers.
+//!
+//! Refuses to pack, to cut and to choose: the caller names rows, columns and addresses.
+
+use super::super::level::Level;
+use super::vector::{Few, Float, Vector};
+
+/// `C[r, j] (+)= sum over p of A[r, p] B[p, j]`. Strides are in elements.
+#[derive(Clone, Copy)]
+pub struct Block<T> {
+    /// Length of the sum.
+    pub depth: usize,
+    /// The first element of A.
+    pub a: *const T,
+    /// From row to row of A.
+    pub a_row: isize,
+    /// From one `p` to the next in A.
+    pub a_step: isize,
+    /// The first element of B, whose columns are side by side.
+    pub b: *const T,
+    /// From one `p` to the next in B.
+    pub b_row: isize,
+    /// The first element of C, whose columns are side by side.
+    pub c: *mut T,
+    /// From row to row of C.
+    pub c_row: isize,
+    /// Columns of the last vector.
+    pub last: usize,
+    /// Adds to C instead of overwriting it.
+    pub add: bool,
+}
+
+/// Computes a block of fixed rows and vectors.
+///
+/// # Safety
+/// The pointers are valid for all elements of the block, C's for writing, and C overlaps neither
+/// A nor B.
+pub type Kernel<T> = unsafe fn(&Block<T>);
+
+/// The sum of the products of two rows of numbers that lie side by side: length, A, B.
+///
+/// # Safety
+/// The pointers are valid for that many elements.
+pub type Dot<T> = unsafe fn(usize, *const T, *const T) -> T;
+
+/// The most vectors of a block.
+pub const MOST_VECTORS: usize = 4;
+
+/// Heights of the blocks there are, the tallest first.
+const HEIGHTS: [usize; 6] = [12, 8, 6, 4, 2, 1];
+
+/// The kernels of one level and type of number.
+pub struct Kernels<T: 'static> {
+    /// Numbers of a vector.
+    pub lanes: usize,
+    /// The most vectors of a block.
+    pub most: usize,
+    /// Rows of the tallest block of 1, 2, .. vectors.
+    pub tallest: [usize; MOST_VECTORS],
+    /// By height, then by vectors.
+    blocks: [[Option<Kernel<T>>; MOST_VECTORS]; HEIGHTS.len()],
+    /// The product of two rows.
+    pub dot: Dot<T>,
+}
+
+impl<T> Kernels<T> {
+    /// The height of the next block where `rows` are left and blocks are at most `vectors` wide.
+    #[inline]
+    pub fn height(&self, rows: usize, vectors: usize) -> usize {
+        let most = rows.min(self.tallest[vectors - 1]);
+        HEIGHTS.into_iter().find(|&height| height <= most).unwrap_or(1)
+    }
+
+    /// The kernel for a height given by [`Kernels::height`] and as many vectors, or fewer.
+    #[inline]
+    pub fn block(&self, height: usize, vectors: usize) -> Kernel<T> {
+        let at = HEIGHTS.iter().position(|&each| each == height).unwrap_or(HEIGHTS.len() - 1);
+        self.blocks[at][vectors - 1].unwrap_or(nothing)
+    }
+}
+
+unsafe fn nothing<T>(_: &Block<T>) {
+    unreachable!("no kernel for these rows and vectors")
+}
+
+/// A type of number that has kernels.
+pub trait Multiply: Float {
+    /// The kernels of a level, or of the best below that this machine has.
+    fn kernels(level: Level) -> &'static Kernels<Self>;
+}
+
+macro_rules! kernels {
+    ($type:ty, $portable:ident, $avx2:ident, $avx512:ident) => {
+        impl Multiply for $type {
+            fn kernels(level: Level) -> &'static Kernels<$type> {
+                #[cfg(target_arch = "x86_64")]
+                match level.min(Level::detect()) {
+                    Level::Avx512 => return &$avx512::KERNELS,
+                    Level::Avx2 => return &$avx2::KERNELS,
+                    Level::Portable => {}
+                }
+                let _ = level;
+                &$portable::KERNELS
+            }
+        }
+    };
+}
+kernels!(f32, portable32, avx2_32, avx512_32);
+kernels!(f64, portable64, avx2_64, avx512_64);
+
+macro_rules! level {
+    ($name:ident, $element:ty, $vector:ty, $most:literal, $tallest:expr,
+     [$(($height:literal: $($vectors:literal)*))*] $(, $feature:literal)?) => {
+        mod $name {
+            use super::*;
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn run<const R: usize, const C: usize>(block: &Block<$element>) {
+                // SAFETY: the caller's; the instructions are those of this function.
+                unsafe { run_block::<$vector, R, C>(block) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn dot(depth: usize, a: *const $element, b: *const $element) -> $element {
+                // SAFETY: the caller's; the instructions are those of this function.
+                unsafe { run_dot::<$vector>(depth, a, b) }
+            }
+
+            pub static KERNELS: Kernels<$element> = Kernels {
+                lanes: <$vector as Vector>::LANES,
+                most: $most,
+                tallest: $tallest,
+                blocks: {
+                    let mut blocks = [[None; MOST_VECTORS]; HEIGHTS.len()];
+                    let mut at = 0;
+                    while at < HEIGHTS.len() {
+                        $(if HEIGHTS[at] == $height {
+                            $(blocks[at][$vectors - 1] = Some(run::<$height, $vectors> as Kernel<$element>);)*
+                        })*
+                        at += 1;
+                    }
+                    blocks
+                },
+                dot,
+            };
+        }
+    };
+}
+
+// Heights are such that accumulators, one row of B and one number of A fit the registers: 32 of
+// them with 512 bits or on 64-bit Arm, else 16.
+macro_rules! levels {
+    ($element:ty, $portable:ident $few:literal, $avx2:ident $four:ident, $avx512:ident $eight:ident) => {
+        level!($portable, $element, Few<$element, $few>, 2, [6, 4, 4, 4], [(6: 1) (4: 1 2) (2: 1 2) (1: 1 2)]);
+        #[cfg(target_arch = "x86_64")]
+        level!($avx2, $element, super::super::vector::$four, 2, [8, 6, 6, 6],
+            [(8: 1) (6: 1 2) (4: 1 2) (2: 1 2) (1: 1 2)], "avx2,fma,f16c");
+        #[cfg(target_arch = "x86_64")]
+        level!($avx512, $element, super::super::vector::$eight, 4, [12, 12, 8, 6],
+            [(12: 1 2) (8: 1 2 3) (6: 1 2 3 4) (4: 1 2 3 4) (2: 1 2 3 4) (1: 1 2 3 4)],
+            "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
+    };
+}
+levels!(f32, portable32 4, avx2_32 Eight32, avx512_32 Sixteen32);
+levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
+
+/// # Safety
+/// As [`Kernel`], and the vector's instructions exist.
+#[inline(always)]
+unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>) {
+    let Block { depth, a_row, a_step, b_row, c, c_row, last, add, .. } = *block;
+    let (mut a, mut b) = (block.a, block.b);
+    // SAFETY: the caller's; only elements of the block are read and written.
+    unsafe {
+        let mut sums = [[V::zero(); C]; R];
+        for _ in 0..depth {
+            let mut row = [V::zero(); C];
+            for j in 0..C - 1 {
+                row[j] = V::read(b.add(j * V::LANES));
+            }
+            row[C - 1] = V::read_part(b.add((C - 1) * V::LANES), last);
+            for r in 0..R {
+                let factor = V::repeat(a.offset(r as isize * a_row));
+                for j in 0..C {
+                    sums[r][j] = factor.times_plus(row[j], sums[r][j]);
+                }
+            }
+            a = a.wrapping_offset(a_step);
+            b = b.wrapping_offset(b_row);
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let to = c.offset(r as isize * c_row);
+            for (j, &sum) in sums[..C - 1].iter().enumerate() {
+                let to = to.add(j * V::LANES);
+                let sum = if add { V::read(to).plus(sum) } else { sum };
+                sum.write(to);
+            }
+            let to = to.add((C - 1) * V::LANES);
+            let sum = if add { V::read_part(to, last).plus(sums[C - 1]) } else { sums[C - 1] };
+            sum.write_part(to, last);
+        }
+    }
+}
+
+/// # Safety
+/// As [`Dot`], and the vector's instructions exist.
+#[inline(always)]
+unsafe fn run_dot<V: Vector>(depth: usize, a: *const V::Element, b: *const V::Element) -> V::Element {
+    const CHAINS: usize = 4;
+    // SAFETY: the caller's; positions stay below `depth`.
+    unsafe {
+        let mut sums = [V::zero(); CHAINS];
+        let mut p = 0;
+        while p + CHAINS * V::LANES <= depth {
+            for (chain, sum) in sums.iter_mut().enumerate() {
+                let at = p + chain * V::LANES;
+                *sum = V::read(a.add(at)).times_plus(V::read(b.add(at)), *sum);
+            }
+            p += CHAINS * V::LANES;
+        }
+        while p < depth {
+            let part = V::LANES.min(depth - p);
+            sums[0] = V::read_part(a.add(p), part).times_plus(V::read_part(b.add(p), part), sums[0]);
+            p += part;
+        }
+        let sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
+        let mut lanes = [V::Element::default(); 16];
+        sum.write(lanes.as_mut_ptr());
+        let mut width = V::LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] = lanes[i].plus(lanes[i + width]);
+            }
+        }
+        lanes[0]
+    }
+}

@@ -1,0 +1,240 @@
+//! Vectors of numbers for the product kernels: reading, writing and multiply-add.
+//!
+//! Refuses to know about matrices. The functions of a vector type may only run where its
+//! instructions exist; they are inlined into functions compiled for those instructions.
+
+/// A number that products are computed in.
+pub trait Float: Copy + Default + Send + Sync + 'static {
+    /// Sum.
+    fn plus(self, other: Self) -> Self;
+    /// `self * b + c`, rounded once where the machine has an instruction for it.
+    fn times_plus(self, b: Self, c: Self) -> Self;
+}
+
+macro_rules! float {
+    ($type:ty) => {
+        impl Float for $type {
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+
+            #[inline(always)]
+            fn times_plus(self, b: Self, c: Self) -> Self {
+                if cfg!(target_arch = "aarch64") { self.mul_add(b, c) } else { self * b + c }
+            }
+        }
+    };
+}
+float!(f32);
+float!(f64);
+
+/// A few numbers side by side.
+///
+/// # Safety
+/// All functions: the instructions of the type exist on this machine, and pointers are valid
+/// for the elements that are named.
+pub trait Vector: Copy {
+    /// What it holds.
+    type Element: Float;
+    /// How many.
+    const LANES: usize;
+    /// All zero.
+    unsafe fn zero() -> Self;
+    /// One element repeated.
+    unsafe fn repeat(from: *const Self::Element) -> Self;
+    /// Reads `LANES` elements.
+    unsafe fn read(from: *const Self::Element) -> Self;
+    /// Reads the first `1 <= n <= LANES` elements; the others are zero.
+    unsafe fn read_part(from: *const Self::Element, n: usize) -> Self;
+    /// Writes `LANES` elements.
+    unsafe fn write(self, to: *mut Self::Element);
+    /// Writes the first `1 <= n <= LANES` elements.
+    unsafe fn write_part(self, to: *mut Self::Element, n: usize);
+    /// `self * b + c`.
+    unsafe fn times_plus(self, b: Self, c: Self) -> Self;
+    /// `self + b`.
+    unsafe fn plus(self, b: Self) -> Self;
+}
+
+/// Sixteen bytes: what every machine of an architecture has.
+#[derive(Clone, Copy)]
+pub struct Few<T, const N: usize>([T; N]);
+
+impl<T: Float, const N: usize> Vector for Few<T, N> {
+    type Element = T;
+    const LANES: usize = N;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Few([T::default(); N])
+    }
+
+    #[inline(always)]
+    unsafe fn repeat(from: *const T) -> Self {
+        // SAFETY: the caller's.
+        Few([unsafe { *from }; N])
+    }
+
+    #[inline(always)]
+    unsafe fn read(from: *const T) -> Self {
+        // SAFETY: the caller's.
+        Few(unsafe { from.cast::<[T; N]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn read_part(from: *const T, n: usize) -> Self {
+        let mut all = [T::default(); N];
+        for (i, element) in all.iter_mut().enumerate() {
+            if i < n {
+                // SAFETY: the caller's, as `i < n`.
+                *element = unsafe { *from.add(i) };
+            }
+        }
+        Few(all)
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: *mut T) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[T; N]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn write_part(self, to: *mut T, n: usize) {
+        for (i, &element) in self.0.iter().enumerate() {
+            if i < n {
+                // SAFETY: the caller's, as `i < n`.
+                unsafe { *to.add(i) = element }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn times_plus(self, b: Self, c: Self) -> Self {
+        Few(std::array::from_fn(|i| self.0[i].times_plus(b.0[i], c.0[i])))
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, b: Self) -> Self {
+        Few(std::array::from_fn(|i| self.0[i].plus(b.0[i])))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Eight32, Eight64, Four64, Sixteen32};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+
+    macro_rules! vector {
+        ($(#[$doc:meta])* $name:ident, $register:ty, $element:ty, $lanes:literal,
+         $zero:ident, $repeat:ident, $read:ident, $write:ident, $fma:ident, $add:ident,
+         |$from:ident, $n:ident| $read_part:expr, |$to:ident, $m:ident, $value:ident| $write_part:expr) => {
+            $(#[$doc])*
+            #[derive(Clone, Copy)]
+            pub struct $name($register);
+
+            // SAFETY of every block: the caller's promise that the instructions exist and that
+            // the elements named are valid; masked reads and writes touch no others.
+            impl Vector for $name {
+                type Element = $element;
+                const LANES: usize = $lanes;
+
+                #[inline(always)]
+                unsafe fn zero() -> Self {
+                    // SAFETY: above.
+                    unsafe { $name($zero()) }
+                }
+
+                #[inline(always)]
+                unsafe fn repeat(from: *const $element) -> Self {
+                    // SAFETY: above.
+                    unsafe { $name($repeat(*from)) }
+                }
+
+                #[inline(always)]
+                unsafe fn read(from: *const $element) -> Self {
+                    // SAFETY: above.
+                    unsafe { $name($read(from)) }
+                }
+
+                #[inline(always)]
+                unsafe fn read_part($from: *const $element, $n: usize) -> Self {
+                    // SAFETY: above.
+                    unsafe { $name($read_part) }
+                }
+
+                #[inline(always)]
+                unsafe fn write(self, to: *mut $element) {
+                    // SAFETY: above.
+                    unsafe { $write(to, self.0) }
+                }
+
+                #[inline(always)]
+                unsafe fn write_part(self, $to: *mut $element, $m: usize) {
+                    let $value = self.0;
+                    // SAFETY: above.
+                    unsafe { $write_part }
+                }
+
+                #[inline(always)]
+                unsafe fn times_plus(self, b: Self, c: Self) -> Self {
+                    // SAFETY: above.
+                    unsafe { $name($fma(self.0, b.0, c.0)) }
+                }
+
+                #[inline(always)]
+                unsafe fn plus(self, b: Self) -> Self {
+                    // SAFETY: above.
+                    unsafe { $name($add(self.0, b.0)) }
+                }
+            }
+        };
+    }
+
+    /// All ones in the first `n` lanes of a 256-bit vector of 32-bit lanes.
+    #[inline(always)]
+    unsafe fn mask32(n: usize) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    }
+
+    /// All ones in the first `n` lanes of a 256-bit vector of 64-bit lanes.
+    #[inline(always)]
+    unsafe fn mask64(n: usize) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3)) }
+    }
+
+    vector!(
+        /// A 512-bit vector of f32.
+        Sixteen32, __m512, f32, 16, _mm512_setzero_ps, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
+        _mm512_fmadd_ps, _mm512_add_ps,
+        |from, n| _mm512_maskz_loadu_ps(((1_u32 << n) - 1) as u16, from),
+        |to, n, value| _mm512_mask_storeu_ps(to, ((1_u32 << n) - 1) as u16, value)
+    );
+    vector!(
+        /// A 512-bit vector of f64.
+        Eight64, __m512d, f64, 8, _mm512_setzero_pd, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
+        _mm512_fmadd_pd, _mm512_add_pd,
+        |from, n| _mm512_maskz_loadu_pd(((1_u32 << n) - 1) as u8, from),
+        |to, n, value| _mm512_mask_storeu_pd(to, ((1_u32 << n) - 1) as u8, value)
+    );
+    vector!(
+        /// A 256-bit vector of f32.
+        Eight32, __m256, f32, 8, _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
+        _mm256_fmadd_ps, _mm256_add_ps,
+        |from, n| _mm256_maskload_ps(from, mask32(n)),
+        |to, n, value| _mm256_maskstore_ps(to, mask32(n), value)
+    );
+    vector!(
+        /// A 256-bit vector of f64.
+        Four64, __m256d, f64, 4, _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
+        _mm256_fmadd_pd, _mm256_add_pd,
+        |from, n| _mm256_maskload_pd(from, mask64(n)),
+        |to, n, value| _mm256_maskstore_pd(to, mask64(n), value)
+    );
+}

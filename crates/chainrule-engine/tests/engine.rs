@@ -1,0 +1,9 @@
+//! The engine as a whole: broadcasting against loops of the host, and random programs whose
+//! values and derivatives are checked three ways.
+
+#[path = "engine/broadcasting.rs"]
+mod broadcasting;
+#[path = "engine/programs.rs"]
+mod programs;
+#[path = "support/mod.rs"]
+mod support;
