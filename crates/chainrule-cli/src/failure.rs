@@ -61,7 +61,10 @@ impl Failure {
             // What is not there has no place to point at.
             ExpressionProblem::MissingValues(names) if source.trim().is_empty() => {
                 let pairs: Vec<String> = names.iter().map(|name| format!("{name}=1")).collect();
-                format!("error: {error}\n  = give it, as in --at {}\n", pairs.join(","))
+                format!(
+                    "error: {error}\n  = give it, as in --at {}\n",
+                    pairs.join(",")
+                )
             }
             _ => error.render(source),
         };

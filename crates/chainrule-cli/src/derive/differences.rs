@@ -77,8 +77,11 @@ pub fn places(x: f64) -> Vec<f64> {
 ///
 /// `magnitude` is the largest number met on the way to the values: its rounding is seen in them.
 pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
-    let differences = extrapolated(x, values).unwrap_or(f64::NAN);
-    let size = derivative.abs().max(differences.abs()).max(1e-3 * magnitude / scale(x));
+    let differences = extrapolated(x, values, magnitude).unwrap_or(f64::NAN);
+    let size = derivative
+        .abs()
+        .max(differences.abs())
+        .max(1e-3 * magnitude / scale(x));
     let gap = (derivative - differences).abs();
     let relative = if gap == 0.0 { 0.0 } else { gap / size };
     let verdict = if !derivative.is_finite() {
@@ -90,35 +93,80 @@ pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
     } else {
         kink(derivative, x, values).unwrap_or(Verdict::Differs)
     };
-    Check { derivative, differences, relative, verdict }
+    Check {
+        derivative,
+        differences,
+        relative,
+        verdict,
+    }
 }
 
 /// The central differences, extrapolated; of all estimates the one that changed least on the way.
-fn extrapolated(x: f64, values: &[f64]) -> Option<f64> {
+///
+/// Far from the place a function may be flat, and estimates from there agree with each other on a
+/// slope that is not the one here: those are left out that the nearest difference contradicts.
+fn extrapolated(x: f64, values: &[f64], magnitude: f64) -> Option<f64> {
+    let estimates = estimates(x, values);
+    let nearest = estimates
+        .iter()
+        .rev()
+        .find(|estimate| estimate.change.is_nan())?;
+    let rounding = 1e3 * f64::EPSILON * magnitude / nearest.distance;
+    let contradicted = |slope: f64| {
+        let size = slope.abs().max(nearest.slope.abs());
+        (slope - nearest.slope).abs() > 1e-3 * size + rounding
+    };
+    let fitting = estimates
+        .iter()
+        .filter(|estimate| !contradicted(estimate.slope));
+    let known = fitting.filter(|estimate| !estimate.change.is_nan());
+    let best = known.min_by(|a, b| a.change.total_cmp(&b.change));
+    Some(best.unwrap_or(nearest).slope)
+}
+
+/// A slope by differences.
+struct Estimate {
+    slope: f64,
+    /// How far it is from those it was extrapolated from; NaN for a plain difference.
+    change: f64,
+    /// The smallest distance it was computed from.
+    distance: f64,
+}
+
+/// The plain differences and all that is extrapolated from them, from the largest distance on.
+fn estimates(x: f64, values: &[f64]) -> Vec<Estimate> {
     let places = places(x);
-    let mut best: Option<(f64, f64)> = None;
+    let mut all = Vec::new();
     let mut above: Vec<f64> = Vec::new();
     for (pair, at) in values.chunks_exact(2).zip(places.chunks_exact(2)) {
-        let slope = (pair[1] - pair[0]) / (at[1] - at[0]);
+        let distance = (at[1] - at[0]) / 2.0;
+        let slope = (pair[1] - pair[0]) / (2.0 * distance);
         if !slope.is_finite() {
             // The place lies outside what the function is defined for, or the distance is lost.
             above.clear();
             continue;
         }
+        all.push(Estimate {
+            slope,
+            change: f64::NAN,
+            distance,
+        });
         let mut row = vec![slope];
         let mut factor = SHRINKING * SHRINKING;
         for k in 0..above.len() {
-            let better = row[k] + (row[k] - above[k]) / (factor - 1.0);
-            let change = (better - row[k]).abs().max((better - above[k]).abs());
-            if best.is_none_or(|(least, _)| change < least) {
-                best = Some((change, better));
-            }
-            row.push(better);
+            let slope = row[k] + (row[k] - above[k]) / (factor - 1.0);
+            let change = (slope - row[k]).abs().max((slope - above[k]).abs());
+            all.push(Estimate {
+                slope,
+                change,
+                distance,
+            });
+            row.push(slope);
             factor *= SHRINKING * SHRINKING;
         }
         above = row;
     }
-    best.map(|(_, estimate)| estimate)
+    all
 }
 
 /// The slopes on both sides, if they stay apart as the distance falls and enclose the derivative.
@@ -167,13 +215,41 @@ mod tests {
             for x in [1e-3, 0.02, 0.3, 1.0, 1.7, 12.0] {
                 let right = derivative(x);
                 let good = judge(function, x, right);
-                assert_eq!(good.verdict, Verdict::Agrees, "case {number} at {x}: {good:?}");
-                let size = right.abs().max(1e-2 * function(x).abs() / x.max(0.1)).max(1e-9);
+                assert_eq!(
+                    good.verdict,
+                    Verdict::Agrees,
+                    "case {number} at {x}: {good:?}"
+                );
+                let size = right
+                    .abs()
+                    .max(1e-2 * function(x).abs() / x.max(0.1))
+                    .max(1e-9);
                 for wrong in [right + 1e-3 * size, right - 1e-3 * size, -right - size] {
                     let bad = judge(function, x, wrong);
-                    assert_eq!(bad.verdict, Verdict::Differs, "case {number} at {x}: {bad:?}");
+                    assert_eq!(
+                        bad.verdict,
+                        Verdict::Differs,
+                        "case {number} at {x}: {bad:?}"
+                    );
                 }
             }
+        }
+    }
+
+    /// Flat far away on both sides, where all differences agree on a slope of zero.
+    #[test]
+    fn a_narrow_peak_is_judged_where_it_is() {
+        let peak = |x: f64| x.sin().powi(500);
+        let slope = |x: f64| 500.0 * x.sin().powi(499) * x.cos();
+        let bell = |x: f64| (-((x - 1.0) * 1e3).powi(2)).exp();
+        let bell_slope = |x: f64| -2e6 * (x - 1.0) * bell(x);
+        for x in [1.45, 1.5, 1.6] {
+            assert_eq!(judge(peak, x, slope(x)).verdict, Verdict::Agrees);
+            assert_eq!(judge(peak, x, 0.0).verdict, Verdict::Differs);
+        }
+        for x in [0.999, 1.0005] {
+            assert_eq!(judge(bell, x, bell_slope(x)).verdict, Verdict::Agrees);
+            assert_eq!(judge(bell, x, 0.0).verdict, Verdict::Differs);
         }
     }
 
@@ -197,8 +273,14 @@ mod tests {
 
     #[test]
     fn what_has_no_derivative_is_said() {
-        assert_eq!(judge(f64::sqrt, 0.0, f64::INFINITY).verdict, Verdict::NotFinite);
-        assert_eq!(judge(|_| f64::NAN, 1.0, 1.0).verdict, Verdict::NoDifferences);
+        assert_eq!(
+            judge(f64::sqrt, 0.0, f64::INFINITY).verdict,
+            Verdict::NotFinite
+        );
+        assert_eq!(
+            judge(|_| f64::NAN, 1.0, 1.0).verdict,
+            Verdict::NoDifferences
+        );
         assert_eq!(judge(f64::ln, 1.0, f64::NAN).verdict, Verdict::NotFinite);
     }
 }

@@ -17,7 +17,12 @@ const WIDEST_MATRIX: usize = 6;
 pub fn title(graph: &Graph, at: &[f64]) -> String {
     let values: Vec<String> = pairs(&graph.expression, at);
     let source: Vec<&str> = graph.expression.source.split_whitespace().collect();
-    format!("{} = {}\nat {}\n\n", graph.output_name, source.join(" "), values.join(", "))
+    format!(
+        "{} = {}\nat {}\n\n",
+        graph.output_name,
+        source.join(" "),
+        values.join(", ")
+    )
 }
 
 fn pairs(expression: &Expression, at: &[f64]) -> Vec<String> {
@@ -32,7 +37,10 @@ fn formula(graph: &Graph, row: &Row) -> String {
 }
 
 fn names(row: &Row) -> Vec<String> {
-    row.operands.iter().map(|operand| operand.name.clone()).collect()
+    row.operands
+        .iter()
+        .map(|operand| operand.name.clone())
+        .collect()
 }
 
 /// The values, from the variables to the output.
@@ -56,9 +64,18 @@ pub fn forward(graph: &Graph, values: &[f64]) -> String {
             None => rules::name(graph.kind(row)),
         };
         let value = six_digits(values[row.node]);
-        table.row([row.name.clone(), operation.into(), names(row).join(", "), value, text]);
+        table.row([
+            row.name.clone(),
+            operation.into(),
+            names(row).join(", "),
+            value,
+            text,
+        ]);
     }
-    format!("Forward pass: each node's value from its inputs, top down\n\n{}\n", table.draw())
+    format!(
+        "Forward pass: each node's value from its inputs, top down\n\n{}\n",
+        table.draw()
+    )
 }
 
 /// The gradients, from the output back to the variables.
@@ -77,10 +94,18 @@ pub fn backward(graph: &Graph, passes: &Passes) -> String {
         if row.variable.is_none() {
             let mut first = [row.name.clone(), six_digits(passes.incoming[index])];
             for (place, operand) in row.operands.iter().enumerate() {
-                let Some(edge) = passes.edges[index].get(place).copied().flatten() else { continue };
+                let Some(edge) = passes.edges[index].get(place).copied().flatten() else {
+                    continue;
+                };
                 let [node, incoming] = std::mem::take(&mut first);
                 let local = local(graph, row, place, edge);
-                table.row([node, incoming, operand.name.clone(), local, six_digits(edge.outgoing)]);
+                table.row([
+                    node,
+                    incoming,
+                    operand.name.clone(),
+                    local,
+                    six_digits(edge.outgoing),
+                ]);
             }
         }
     }
@@ -95,9 +120,18 @@ pub fn backward(graph: &Graph, passes: &Passes) -> String {
 
 /// What reaches each variable: the sum of what its uses hand on.
 fn gathered(graph: &Graph, passes: &Passes) -> String {
-    let columns = [("variable", Left), ("gradient", Right), ("is the sum of", Left)];
+    let columns = [
+        ("variable", Left),
+        ("gradient", Right),
+        ("is the sum of", Left),
+    ];
     let mut table = Table::new(&columns, 2);
-    for (index, row) in graph.rows.iter().enumerate().filter(|(_, row)| row.variable.is_some()) {
+    for (index, row) in graph
+        .rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.variable.is_some())
+    {
         let mut parts = Vec::new();
         for (user, edges) in graph.rows.iter().zip(&passes.edges) {
             let to_here = |(operand, _): &(&Operand, &Option<Edge>)| operand.row == Some(index);
@@ -113,7 +147,10 @@ fn gathered(graph: &Graph, passes: &Passes) -> String {
         };
         table.row([row.name.clone(), six_digits(passes.incoming[index]), sum]);
     }
-    format!("Gradients as they gather at the variables\n\n{}\n", table.draw())
+    format!(
+        "Gradients as they gather at the variables\n\n{}\n",
+        table.draw()
+    )
 }
 
 /// Such as `d exp(v5)/dv5 = exp(v5) = 0.082085`.
@@ -192,7 +229,7 @@ fn verdict(verdict: Verdict) -> String {
     match verdict {
         Verdict::Agrees => "ok".into(),
         Verdict::Kink { left, right } => format!(
-            "ok: a kink, slope {} on the left, {} on the right",
+            "ok: a kink, slope {} left, {} right",
             six_digits(left),
             six_digits(right)
         ),
@@ -212,7 +249,11 @@ fn derivative_name(graph: &Graph, by: &[usize]) -> String {
     let mut parts: Vec<String> = Vec::new();
     for same in by.chunk_by(|a, b| a == b) {
         // In dx^2, the caret keeps x twice apart from a variable called x2.
-        let times = if same.len() > 1 { format!("^{}", same.len()) } else { String::new() };
+        let times = if same.len() > 1 {
+            format!("^{}", same.len())
+        } else {
+            String::new()
+        };
         parts.push(format!("d{}{times}", name(same[0])));
     }
     format!("d{order}{}/{}", graph.output_name, parts.join(" "))
@@ -220,16 +261,21 @@ fn derivative_name(graph: &Graph, by: &[usize]) -> String {
 
 /// The matrix of second derivatives.
 fn matrix(graph: &Graph, wrt: &[usize], partials: &[Partial]) -> String {
-    let names: Vec<&str> =
-        wrt.iter().map(|&variable| graph.expression.variables()[variable].as_str()).collect();
+    let names: Vec<&str> = wrt
+        .iter()
+        .map(|&variable| graph.expression.variables()[variable].as_str())
+        .collect();
     let mut columns = vec![("", Left)];
     columns.extend(names.iter().map(|name| (*name, Right)));
     let mut table = Table::new(&columns, 0);
     for (row, name) in wrt.iter().zip(&names) {
         let cells = wrt.iter().map(|column| {
-            let both = |partial: &&Partial| partial.by == [*row, *column] || partial.by == [*column, *row];
+            let both =
+                |partial: &&Partial| partial.by == [*row, *column] || partial.by == [*column, *row];
             let found = partials.iter().find(both);
-            found.map_or(String::new(), |partial| six_digits(partial.check.derivative))
+            found.map_or(String::new(), |partial| {
+                six_digits(partial.check.derivative)
+            })
         });
         table.row(std::iter::once(name.to_string()).chain(cells));
     }

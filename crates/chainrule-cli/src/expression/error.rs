@@ -108,7 +108,12 @@ impl ExpressionError {
     /// `source` is the text that was being read: the expression or the list beside it. Only the
     /// line of the place is shown, and of a long line only the part around it.
     pub fn render(&self, source: &str) -> String {
-        point_at(source, self.span.clone(), &self.to_string(), &self.problem.advice())
+        point_at(
+            source,
+            self.span.clone(),
+            &self.to_string(),
+            &self.problem.advice(),
+        )
     }
 }
 

@@ -30,7 +30,10 @@ pub struct Curve<'a> {
 
 /// How values are spread over the height.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code, reason = "the program leaves the choice to the values"))]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the program leaves the choice to the values")
+)]
 pub enum Scale {
     /// Logarithmic where all values are positive and the largest is more than 100 times the
     /// smallest, else linear.

@@ -35,7 +35,10 @@ impl Folder {
     /// # Errors
     /// Where there is none.
     pub fn open(path: &Path) -> Result<Folder, Failure> {
-        let folder = Folder { path: path.to_path_buf(), made: false };
+        let folder = Folder {
+            path: path.to_path_buf(),
+            made: false,
+        };
         if folder.training().is_file() {
             return Ok(folder);
         }
@@ -53,7 +56,9 @@ impl Folder {
     fn named(path: &Path) -> Result<Folder, Failure> {
         let out = path.display();
         if path.as_os_str().is_empty() {
-            return Err(Failure::bad_input("--out is empty; name a folder, such as runs/mine"));
+            return Err(Failure::bad_input(
+                "--out is empty; name a folder, such as runs/mine",
+            ));
         }
         if path.exists() && !path.is_dir() {
             return Err(Failure::bad_input(format_args!(
@@ -62,7 +67,10 @@ impl Folder {
         }
         let made = !path.exists();
         fs::create_dir_all(path).map_err(|error| unmakeable(path, &error))?;
-        let folder = Folder { path: path.to_path_buf(), made };
+        let folder = Folder {
+            path: path.to_path_buf(),
+            made,
+        };
         if folder.training().exists() {
             return Err(Failure::bad_input(format_args!(
                 "--out {out} holds a run already; go on with it by --resume {out}, or name another folder"

@@ -34,7 +34,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "COLUMN")]
     target: Option<String>,
     /// Sizes of the hidden layers, such as 64,32; `none` for a linear model
-    #[arg(long, value_name = "N,..")]
+    #[arg(long, value_name = "N,..", allow_negative_numbers = true)]
     layers: Option<Layers>,
     /// How parameters move [default: adamw]
     #[arg(long, value_enum, value_name = "NAME")]
@@ -43,16 +43,16 @@ pub struct TrainArgs {
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
     /// How often all rows are gone through, in all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: Option<u64>,
     /// Rows in a step [default: 32]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     batch: Option<usize>,
     /// What the split of a table, the first parameters and all shuffling are drawn from [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Threads that compute; the results are the same for any number [default: one per processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     threads: Option<usize>,
     /// The folder for weights and metrics [default: the next free one, such as runs/digits-1]
     #[arg(long, value_name = "DIR")]
@@ -84,7 +84,12 @@ impl std::str::FromStr for Layers {
         }
         let size = |part: &str| {
             let size = part.trim().parse::<usize>();
-            size.map_err(|_| format!("{:?} is not the size of a layer; write whole numbers as in 64,32, or none", part.trim()))
+            size.map_err(|_| {
+                format!(
+                    "{:?} is not the size of a layer; write whole numbers as in 64,32, or none",
+                    part.trim()
+                )
+            })
         };
         Ok(Layers(text.split(',').map(size).collect::<Result<_, _>>()?))
     }
@@ -98,7 +103,9 @@ pub fn run(args: TrainArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let runtime = match args.threads {
         None => Runtime::shared().clone(),
         Some(threads) => Runtime::new(threads).map_err(|error| {
-            Failure::bad_input(format_args!("--threads {threads}: {error}; choose 1 or more, up to one per processor"))
+            Failure::bad_input(format_args!(
+                "--threads {threads}: {error}; choose 1 or more, up to one per processor"
+            ))
         })?,
     };
     let (mut session, folder) = match &args.resume {
@@ -115,8 +122,13 @@ pub fn run(args: TrainArgs, out: &mut Output) -> Result<Outcome, Failure> {
         }
         End::Interrupted => {
             let (epochs, steps) = session.place();
-            out.line(&format!("stopped by Ctrl-C after {epochs} epochs and {steps} steps; everything is saved"))?;
-            out.line(&format!("go on with: {}", report::resume_command(folder.path(), None)))?;
+            out.line(&format!(
+                "stopped by Ctrl-C after {epochs} epochs and {steps} steps; everything is saved"
+            ))?;
+            out.line(&format!(
+                "go on with: {}",
+                report::resume_command(folder.path(), None)
+            ))?;
             Ok(Outcome::Interrupted)
         }
     }
@@ -153,7 +165,11 @@ fn usual(source: &str) -> (Vec<usize>, u64) {
     }
 }
 
-fn resumed(args: &TrainArgs, folder: Folder, runtime: Runtime) -> Result<(Session, Folder), Failure> {
+fn resumed(
+    args: &TrainArgs,
+    folder: Folder,
+    runtime: Runtime,
+) -> Result<(Session, Folder), Failure> {
     let (mut settings, done) = session::saved_settings(&folder)?;
     if let Some(source) = &args.data {
         settings.source = source.clone();
@@ -184,7 +200,9 @@ fn watch_for_ctrl_c() -> Arc<AtomicBool> {
         }
     };
     if let Err(error) = ctrlc::set_handler(handler) {
-        complain(&format!("Ctrl-C will stop the training without saving it: {error}\n"));
+        complain(&format!(
+            "Ctrl-C will stop the training without saving it: {error}\n"
+        ));
     }
     flag
 }

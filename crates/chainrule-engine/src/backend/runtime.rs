@@ -83,7 +83,7 @@ impl Runtime {
         // belong to this run alone.
         let outcome = unsafe { program.executor.run(self.team(), &buffers, &workspace) };
         program.executor.put_back(workspace);
-        outcome.map_err(|fail| fail.into_error(&origins))?;
+        outcome.map_err(|fail| fail.into_error(&program, &origins))?;
         Ok(results)
     }
 }

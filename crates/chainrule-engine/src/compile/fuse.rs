@@ -95,6 +95,11 @@ pub fn is_inline(op: &Op) -> bool {
     matches!(op, Op::Constant(_) | Op::Iota(_))
 }
 
+/// Whether each element of the result depends on the same element of the inputs only.
+fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_))
+}
+
 /// Whether an operation moves elements and computes nothing, and has one input that matters.
 pub fn is_movement(op: &Op) -> bool {
     matches!(
@@ -122,7 +127,8 @@ impl Fusion {
                 }
             }
         }
-        needed.sort_unstable_by(|a, b| b.cmp(a));
+        // A product takes what follows along if it can; otherwise the latest group does.
+        needed.sort_unstable_by_key(|&group| (self.groups[group as usize].kind != Kind::Contract, std::cmp::Reverse(group)));
         let home = needed.iter().copied().find_map(|group| Some((group, self.fits(graph, views, id, group, &needed)?)));
         match home {
             Some((group, (cover, columns, cuts))) => {
@@ -131,9 +137,63 @@ impl Fusion {
                 (found.columns, found.cuts) = (columns, cuts);
                 self.place[id as usize] = Some((group, cover));
                 self.require(group, &needed);
+                needed.iter().filter(|&&other| other != group).for_each(|&other| self.merge(graph, views, other, group));
             }
             None => self.open(graph, views, id, &needed),
         }
+    }
+
+    /// Moves all members of a group into another that has the same space, if neither needs the
+    /// other: operations on leaves alone, which came to stand by themselves, follow their reader.
+    fn merge(&mut self, graph: &Graph, views: &[View], from: u32, to: u32) {
+        let (a, b) = (&self.groups[from as usize], &self.groups[to as usize]);
+        let small = self.most > a.members.len() + b.members.len();
+        let plain = a.kind == Kind::Region && a.total == b.total && a.members.iter().all(|&id| is_elementwise(&graph.node(id).op));
+        // Inside a group, values are read at the reader's own point.
+        let in_place = |&reader: &NodeId| {
+            graph.node(reader).inputs.iter().all(|&input| {
+                let view = &views[input as usize];
+                let inside = self.place[view.base as usize].is_some_and(|(group, _)| group == from);
+                let dense = view.offset == 0 && is_dense(&graph.node(input).ty.shape, &view.strides);
+                !inside || (dense && graph.node(input).ty.len() == a.total && !matches!(graph.node(reader).op, Op::Gather(_) | Op::Random(_)))
+            })
+        };
+        if !small || !plain || !b.members.iter().all(in_place) || self.needs(to, from) && self.needed_elsewhere(from, to) || self.needs(from, to) {
+            return;
+        }
+        let Some(cuts) = chain(a.cuts.iter().chain(&b.cuts).copied().collect()) else { return };
+        let moved = std::mem::take(&mut self.groups[from as usize].members);
+        moved.iter().for_each(|&id| self.place[id as usize] = Some((to, Cover::Full)));
+        let home = &mut self.groups[to as usize];
+        home.members.extend(moved);
+        // Sources first: a product stays the first member.
+        let first = usize::from(home.kind == Kind::Contract);
+        home.members[first..].sort_unstable();
+        home.cuts = cuts;
+        let inherited = std::mem::take(&mut self.before[from as usize]);
+        for (at, words) in self.before.iter_mut().enumerate() {
+            if let Some(word) = words.get_mut(from as usize / 64).filter(|word| **word >> (from % 64) & 1 == 1) {
+                *word &= !(1 << (from % 64));
+                if at as u32 != to {
+                    words.resize(words.len().max(to as usize / 64 + 1), 0);
+                    words[to as usize / 64] |= 1 << (to % 64);
+                }
+            }
+        }
+        let needed: Vec<u32> = bits(&inherited).filter(|&other| other != to).collect();
+        self.require(to, &needed);
+        // Whoever took over the need for `from` now needs all that `to` needs.
+        let all: Vec<u32> = bits(&self.before[to as usize]).collect();
+        for at in 0..self.groups.len() as u32 {
+            if at != to && self.needs(at, to) {
+                self.require(at, &all);
+            }
+        }
+    }
+
+    /// Whether `to` needs `from` by way of a third group, so that they cannot become one.
+    fn needed_elsewhere(&self, from: u32, to: u32) -> bool {
+        bits(&self.before[to as usize]).any(|between| between != from && self.needs(between, from))
     }
 
     /// A new group with one member.
@@ -204,8 +264,7 @@ impl Fusion {
             }
             _ => return None,
         };
-        let elementwise = matches!(node.op, Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_));
-        if found.kind == Kind::Contract && (cover != Cover::Full || !elementwise) {
+        if found.kind == Kind::Contract && (cover != Cover::Full || !is_elementwise(&node.op)) {
             return None;
         }
         let scale = if cover == Cover::Row { columns? } else { 1 };
@@ -297,7 +356,7 @@ impl Fusion {
             }
         }
         let mut ready: std::collections::BinaryHeap<Reverse<(NodeId, u32)>> =
-            (0..n).filter(|&g| waiting[g] == 0).map(|g| Reverse((last(g), g as u32))).collect();
+            (0..n).filter(|&g| waiting[g] == 0 && !self.groups[g].members.is_empty()).map(|g| Reverse((last(g), g as u32))).collect();
         let mut order = Vec::with_capacity(n);
         while let Some(Reverse((_, g))) = ready.pop() {
             order.push(g);
@@ -333,6 +392,11 @@ impl Group {
         }
         (sizes, rows)
     }
+}
+
+/// The numbers in a set.
+fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
+    words.iter().enumerate().flat_map(|(w, &word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| w as u32 * 64 + bit))
 }
 
 /// The numbers of elements of the last axes, the last two, ..., each times `scale`.

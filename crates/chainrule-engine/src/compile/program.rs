@@ -5,6 +5,7 @@ use super::lower::Kernels;
 use super::pipeline::{Options, compile};
 use super::schedule::Schedule;
 use crate::backend::cpu::executor::Executor;
+use crate::ops::Operation;
 use crate::tensor::{Error, Origin, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -56,10 +57,12 @@ impl Program {
     }
 
     /// An index that pointed outside, as an error that names the line.
-    pub(crate) fn fault(fault: super::kernel::Fault, origins: &[Origin]) -> Error {
+    pub(crate) fn fault(&self, fault: super::kernel::Fault, origins: &[Origin]) -> Error {
         let message = format!("index {} is outside 0..{}", fault.index, fault.limit);
-        let error = Error::new(crate::tensor::ErrorKind::Index, "gather", message);
-        match origins.get(fault.site as usize) {
+        let site = fault.site as usize;
+        let name = self.graph.nodes.get(site).map_or("gather", |node| node.op.name());
+        let error = Error::new(crate::tensor::ErrorKind::Index, name, message);
+        match origins.get(site) {
             Some(origin) => error.at(origin),
             None => error,
         }

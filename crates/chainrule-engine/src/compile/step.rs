@@ -150,7 +150,7 @@ impl Step {
         // SAFETY: inputs are borrowed and constants shared, and neither is written; states, outputs
         // and the arena belong to this step, which is borrowed mutably.
         let outcome = unsafe { self.program.executor.run(self.runtime.team(), &self.buffers, workspace) };
-        outcome.map_err(|fail| fail.into_error(&self.origins))?;
+        outcome.map_err(|fail| fail.into_error(&self.program, &self.origins))?;
         self.advance();
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::shape::{Shape, broadcast_shapes, resolve_axis};
 use super::{DType, Error, ErrorKind, Tensor};
 use crate::ops::movement::Axes;
 use crate::ops::{
-    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Gather, Max, Op, Permute, Reshape, Reverse, ScatterAdd, Select,
+    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Gather, Max, Permute, Reshape, Reverse, ScatterAdd, Select,
     StopGradient, Sum, Unary, shape_error,
 };
 

@@ -130,7 +130,8 @@ fn the_extremes_of_integers_wrap() {
     for length in LENGTHS {
         let (a, b): (Vec<i64>, Vec<i64>) = (0..length).map(|i| pairs[i % pairs.len()]).unzip();
         let (x, y) = (Tensor::from_slice(&a, length), Tensor::from_slice(&b, length));
-        let table: [(Binary, fn(i64, i64) -> i64); 6] = [
+        type Wrapping = fn(i64, i64) -> i64;
+        let table: [(Binary, Wrapping); 6] = [
             (Binary::Add, i64::wrapping_add),
             (Binary::Subtract, i64::wrapping_sub),
             (Binary::Multiply, i64::wrapping_mul),

@@ -4,6 +4,9 @@ use crate::support::{assert_agree, eval, leaf, numeric_gradient, random};
 use chainrule_engine::transform::{hessian, hvp, jvp, vjp};
 use chainrule_engine::{DType, Tensor};
 
+type OfOne = fn(&Tensor) -> Tensor;
+type OfTwo = fn(&Tensor, &Tensor) -> Tensor;
+
 fn gradient(y: &Tensor, x: &Tensor) -> Vec<f64> {
     match y.sum().grad(&[x]) {
         Ok(g) => eval(&g[0]),
@@ -103,7 +106,7 @@ fn a_cast_between_floats_is_tracked() {
 fn broadcasting_is_undone() {
     for (a, b) in [(&[1usize, 3][..], &[2usize, 1][..]), (&[3], &[2, 3]), (&[], &[2, 2]), (&[2, 1, 3], &[4, 1]), (&[1], &[1, 1])] {
         let (x, y) = (random(a, 7), random(b, 8));
-        let table: [(&str, fn(&Tensor, &Tensor) -> Tensor); 4] =
+        let table: [(&str, OfTwo); 4] =
             [("add", |a, b| a + b), ("mul", |a, b| a * b), ("div", |a, b| a / (b * b + 1.0)), ("maximum", Tensor::maximum)];
         for (name, f) in table {
             let loss = |t: &[Tensor]| f(&t[0], &t[1]).square().sum();
@@ -226,7 +229,7 @@ fn what_is_flat_by_declaration_has_gradient_zero() {
 #[test]
 fn small_and_large_arguments_keep_their_digits() {
     let tiny = 4.248_354_255_291_589e-18;
-    let table: [(&str, fn(&Tensor) -> Tensor, f64, f64, f64); 7] = [
+    let table: [(&str, OfOne, f64, f64, f64); 7] = [
         ("softplus", Tensor::softplus, -40.0, tiny, tiny),
         ("sigmoid", Tensor::sigmoid, -40.0, tiny, tiny),
         ("log-loss on a logit of a true answer", |x| (-x).softplus(), 40.0, tiny, -tiny),

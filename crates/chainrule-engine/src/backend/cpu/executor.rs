@@ -233,10 +233,10 @@ pub enum Fail {
 
 impl Fail {
     /// As the engine's error.
-    pub fn into_error(self, origins: &[crate::tensor::Origin]) -> Error {
+    pub fn into_error(self, program: &crate::compile::program::Program, origins: &[crate::tensor::Origin]) -> Error {
         match self {
             Fail::Panic(message) => Error::new(ErrorKind::Machine, "run", format!("a kernel failed: {message}")),
-            Fail::Index(fault) => crate::compile::program::Program::fault(fault, origins),
+            Fail::Index(fault) => program.fault(fault, origins),
         }
     }
 }
