@@ -218,7 +218,13 @@ pub fn gpt(sizes: &Gpt) -> Workload {
     let d = sizes.width;
     let (tokens, positions) = (p.normal(&[sizes.vocabulary, d]), p.normal(&[sizes.length, d]));
     let blocks: Vec<Block> = (0..sizes.layers)
-        .map(|_| Block { norms: [p.norm(d), p.norm(d)], qkv: p.linear(d, 3 * d), projection: p.linear(d, d), up: p.linear(d, 4 * d), down: p.linear(4 * d, d) })
+        .map(|_| Block {
+            norms: [p.norm(d), p.norm(d)],
+            qkv: p.linear(d, 3 * d),
+            projection: p.linear(d, d),
+            up: p.linear(d, 4 * d),
+            down: p.linear(4 * d, d),
+        })
         .collect();
     let norm = p.norm(d);
     let head = Linear { w: p.uniform(&[d, sizes.vocabulary], 1.0 / (d as f64).sqrt()), b: None };

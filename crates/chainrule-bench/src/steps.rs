@@ -78,11 +78,23 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
         }
     }
     times.sort_by(f64::total_cmp);
-    println!("{:12} chainrule      {:9.3} ms  first {:9.1} ms  loss {:.4}", row.name, times[times.len() / 2], first.as_secs_f64() * 1e3, step.item(0));
+    println!(
+        "{:12} chainrule      {:9.3} ms  first {:9.1} ms  loss {:.4}",
+        row.name,
+        times[times.len() / 2],
+        first.as_secs_f64() * 1e3,
+        step.item(0)
+    );
     if std::env::var_os("VERBOSE").is_some() {
         let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
-        println!("  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; built in {:.1} ms, captured in {:.1} ms", times[0], step.arena_bytes() / 1024, ms(setup), ms(captured - setup));
+        println!(
+            "  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; built in {:.1} ms, captured in {:.1} ms",
+            times[0],
+            step.arena_bytes() / 1024,
+            ms(setup),
+            ms(captured - setup)
+        );
         profile(&mut step, &batch.iter().collect::<Vec<_>>())?;
     }
     Ok(())

@@ -41,18 +41,12 @@ impl From<Outcome> for ExitCode {
 impl Failure {
     /// Input that cannot be used: exit code 2. `message` says what, where and what to do.
     pub fn bad_input(message: impl Display) -> Failure {
-        Failure {
-            text: format!("error: {message}\n"),
-            code: 2,
-        }
+        Failure { text: format!("error: {message}\n"), code: 2 }
     }
 
     /// Something that was asked for rightly and went wrong on the way: exit code 1.
     pub fn went_wrong(message: impl Display) -> Failure {
-        Failure {
-            text: format!("error: {message}\n"),
-            code: 1,
-        }
+        Failure { text: format!("error: {message}\n"), code: 1 }
     }
 
     /// An expression, or a list beside it, that cannot be read: the picture points at the place.
@@ -61,10 +55,7 @@ impl Failure {
             // What is not there has no place to point at.
             ExpressionProblem::MissingValues(names) if source.trim().is_empty() => {
                 let pairs: Vec<String> = names.iter().map(|name| format!("{name}=1")).collect();
-                format!(
-                    "error: {error}\n  = give it, as in --at {}\n",
-                    pairs.join(",")
-                )
+                format!("error: {error}\n  = give it, as in --at {}\n", pairs.join(","))
             }
             _ => error.render(source),
         };

@@ -34,9 +34,9 @@ impl Output {
                 self.closed = true;
                 Ok(())
             }
-            Err(error) => Err(Failure::went_wrong(format_args!(
-                "writing to standard output failed: {error}; check where it is redirected to"
-            ))),
+            Err(error) => {
+                Err(Failure::went_wrong(format_args!("writing to standard output failed: {error}; check where it is redirected to")))
+            }
         }
     }
 

@@ -11,51 +11,22 @@ struct Case {
 }
 
 fn case(args: &'static str, says: &'static [&'static str]) -> Case {
-    Case {
-        args: args.split_whitespace().collect(),
-        says,
-    }
+    Case { args: args.split_whitespace().collect(), says }
 }
 
 /// Flags and names, of both commands.
 fn of_flags() -> Vec<Case> {
     vec![
         case("trane", &["unrecognized subcommand", "'train'"]),
-        case(
-            "train digts",
-            &["\"digts\"", "did you mean digits?", "spiral"],
-        ),
-        case(
-            "train mnist",
-            &["\"mnist\"", "data sets are digits, xor, spiral"],
-        ),
-        case(
-            "train --layers 64,x",
-            &["--layers", "\"x\" is not the size of a layer"],
-        ),
-        case(
-            "train --layers 64,,32",
-            &["--layers", "\"\" is not the size of a layer"],
-        ),
+        case("train digts", &["\"digts\"", "did you mean digits?", "spiral"]),
+        case("train mnist", &["\"mnist\"", "data sets are digits, xor, spiral"]),
+        case("train --layers 64,x", &["--layers", "\"x\" is not the size of a layer"]),
+        case("train --layers 64,,32", &["--layers", "\"\" is not the size of a layer"]),
         case("train --layers -3", &["--layers"]),
         case("train --layers 0", &["size 0", "at least 1"]),
-        case(
-            "train --layers 999999999999",
-            &[
-                "999999999999",
-                "parameters",
-                "memory",
-                "choose smaller layers",
-            ],
-        ),
-        case(
-            "train --layers 18446744073709551615,18446744073709551615",
-            &["choose smaller layers"],
-        ),
-        case(
-            "train --layers 99999999999999999999",
-            &["is not the size of a layer"],
-        ),
+        case("train --layers 999999999999", &["999999999999", "parameters", "memory", "choose smaller layers"]),
+        case("train --layers 18446744073709551615,18446744073709551615", &["choose smaller layers"]),
+        case("train --layers 99999999999999999999", &["is not the size of a layer"]),
         case("train --threads 0", &["--threads 0", "1 or more"]),
         case("train --threads 100000", &["--threads 100000", "choose"]),
         case("train --threads many", &["--threads", "many"]),
@@ -66,89 +37,35 @@ fn of_flags() -> Vec<Case> {
         case("train --lr fast", &["--lr", "fast"]),
         case("train --epochs 0", &["--epochs", "0 is not in"]),
         case("train --batch 0", &["--batch 0", "choose 1 to 1437"]),
-        case(
-            "train --batch 1438",
-            &["--batch 1438", "1437 rows", "choose 1 to 1437"],
-        ),
+        case("train --batch 1438", &["--batch 1438", "1437 rows", "choose 1 to 1437"]),
         case("train --optimizer adma", &["--optimizer", "adma", "adamw"]),
         case("train --seed -1", &["--seed"]),
-        case(
-            "train --target species",
-            &["--target species", "leave --target out"],
-        ),
-        case(
-            "train --out trees.csv",
-            &["--out trees.csv", "is a file", "name another"],
-        ),
-        case(
-            "train --out trees.csv/below",
-            &["trees.csv/below", "choose another place"],
-        ),
-        case(
-            "train --resume nowhere",
-            &["--resume nowhere", "no such folder"],
-        ),
-        case(
-            "train --resume trees.csv",
-            &["--resume trees.csv", "not a folder"],
-        ),
+        case("train --target species", &["--target species", "leave --target out"]),
+        case("train --out trees.csv", &["--out trees.csv", "is a file", "name another"]),
+        case("train --out trees.csv/below", &["trees.csv/below", "choose another place"]),
+        case("train --resume nowhere", &["--resume nowhere", "no such folder"]),
+        case("train --resume trees.csv", &["--resume trees.csv", "not a folder"]),
         case("train --resume .", &["no training.safetensors"]),
         case("train --resume . --layers 3", &["cannot be used with"]),
-        case(
-            "train nothing.csv --target a",
-            &["nothing.csv", "no such file", "check the path"],
-        ),
+        case("train nothing.csv --target a", &["nothing.csv", "no such file", "check the path"]),
         case("train . --target a", &["directory"]),
-        case(
-            "train trees.csv",
-            &["which column", "--target", "width, height, kind"],
-        ),
-        case(
-            "train trees.csv --target kid",
-            &["\"kid\"", "did you mean \"kind\"?", "width"],
-        ),
-        case(
-            "train trees.csv --target kind --batch 193",
-            &["192 rows", "choose 1 to 192"],
-        ),
+        case("train trees.csv", &["which column", "--target", "width, height, kind"]),
+        case("train trees.csv --target kid", &["\"kid\"", "did you mean \"kind\"?", "width"]),
+        case("train trees.csv --target kind --batch 193", &["192 rows", "choose 1 to 192"]),
         case("derive", &["required", "<EXPRESSION>"]),
         case("derive x^2", &["no value for x", "--at x=1"]),
         case("derive x*y*z --at y=1", &["no value for x, z", "x=1,z=1"]),
-        case(
-            "derive x --at x=1 --order 0",
-            &["--order", "0 is not in 1..=4"],
-        ),
-        case(
-            "derive x --at x=1 --order 9",
-            &["--order", "9 is not in 1..=4"],
-        ),
-        case(
-            "derive x --at x=1 --wrt y",
-            &["no variable \"y\"", "its variables are x"],
-        ),
+        case("derive x --at x=1 --order 0", &["--order", "0 is not in 1..=4"]),
+        case("derive x --at x=1 --order 9", &["--order", "9 is not in 1..=4"]),
+        case("derive x --at x=1 --wrt y", &["no variable \"y\"", "its variables are x"]),
         case("derive x --at x=1 --wrt x,x", &["given twice"]),
         case("derive x --at x=1,x=2", &["given twice"]),
-        case(
-            "derive x --at x=one",
-            &["a number is expected", "(character 3)"],
-        ),
-        case(
-            "derive x --at x=1 --dot=no/where/graph.dot",
-            &["no/where", "not there"],
-        ),
+        case("derive x --at x=one", &["a number is expected", "(character 3)"]),
+        case("derive x --at x=1 --dot=no/where/graph.dot", &["no/where", "not there"]),
         case("derive 1+2 ", &["holds no variable", "it is 3"]),
-        case(
-            "derive log(x) --at x=-1",
-            &["not a number where x = -1", "^^^^^^", "--at"],
-        ),
-        case(
-            "derive 1+2/x --at x=0",
-            &["infinite", "(character 3)", "^^^"],
-        ),
-        case(
-            "derive exp(x) --at x=1000",
-            &["too large for a 64-bit float"],
-        ),
+        case("derive log(x) --at x=-1", &["not a number where x = -1", "^^^^^^", "--at"]),
+        case("derive 1+2/x --at x=0", &["infinite", "(character 3)", "^^^"]),
+        case("derive exp(x) --at x=1000", &["too large for a 64-bit float"]),
     ]
 }
 
@@ -176,19 +93,11 @@ fn every_bad_input_is_explained() {
         assert_eq!(ran.code, Some(2), "{args:?}: {}{}", ran.out, ran.err);
         assert!(ran.err.starts_with("error: "), "{args:?}: {}", ran.err);
         for text in says {
-            assert!(
-                ran.err.contains(text),
-                "{args:?} does not say {text:?}: {}",
-                ran.err
-            );
+            assert!(ran.err.contains(text), "{args:?} does not say {text:?}: {}", ran.err);
         }
         assert!(!ran.err.contains("panicked"), "{args:?}: {}", ran.err);
     }
-    assert_eq!(
-        listing(folder.path()),
-        before,
-        "a refused run leaves nothing behind"
-    );
+    assert_eq!(listing(folder.path()), before, "a refused run leaves nothing behind");
 }
 
 #[test]
@@ -198,18 +107,9 @@ fn errors_in_expressions_point_at_the_character() {
         let ran = run(folder.path(), &["derive", source, "--at", "x=1"]);
         assert_eq!(ran.code, Some(2), "{source:?}: {}{}", ran.out, ran.err);
         assert!(ran.err.contains(says), "{source:?}: {}", ran.err);
-        assert!(
-            ran.err.contains(&format!("(character {character})")),
-            "{source:?}: {}",
-            ran.err
-        );
+        assert!(ran.err.contains(&format!("(character {character})")), "{source:?}: {}", ran.err);
         let marks = ran.err.lines().find(|line| line.contains('^')).unwrap();
-        assert_eq!(
-            marks.find('^'),
-            Some("  | ".len() + character - 1),
-            "{source:?}: {}",
-            ran.err
-        );
+        assert_eq!(marks.find('^'), Some("  | ".len() + character - 1), "{source:?}: {}", ran.err);
         assert_eq!(ran.out, "", "{source:?}");
     }
 }
@@ -225,17 +125,9 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     ("x,y\n1,2\nnan,4\n", "y", &["line 3", "\"x\""]),
     ("x,y\n1,2\ninf,4\n", "y", &["line 3", "\"x\""]),
     ("x,y\n1,2\n1e99,4\n", "y", &["line 3", "\"x\""]),
-    (
-        "x,y\n1,a\n2,b\n3,a\n4,b\n",
-        "y",
-        &["4 rows are too few", "at least 5"],
-    ),
+    ("x,y\n1,a\n2,b\n3,a\n4,b\n", "y", &["4 rows are too few", "at least 5"]),
     ("x,y\n1,a\n", "y", &["1 row is too few"]),
-    (
-        "x,y\n1,a\n2,a\n3,a\n4,a\n5,a\n",
-        "y",
-        &["nothing to tell apart", "\"a\""],
-    ),
+    ("x,y\n1,a\n2,a\n3,a\n4,a\n5,a\n", "y", &["nothing to tell apart", "\"a\""]),
     ("x,y\n1,2.5\n2,red\n3,1\n4,1\n5,1\n", "y", &["red"]),
     ("y\n1\n2\n3\n4\n5\n", "y", &["\"y\""]),
     ("x,x\n1,2\n3,4\n", "x", &["columns 1 and 2"]),
@@ -251,11 +143,7 @@ fn every_bad_table_is_explained() {
         let ran = run(folder.path(), &["train", "table.csv", "--target", target]);
         assert_eq!(ran.code, Some(2), "{contents:?}: {}{}", ran.out, ran.err);
         for text in *says {
-            assert!(
-                ran.err.contains(text),
-                "{contents:?} does not say {text:?}: {}",
-                ran.err
-            );
+            assert!(ran.err.contains(text), "{contents:?} does not say {text:?}: {}", ran.err);
         }
         assert_eq!(listing(folder.path()), ["table.csv"], "{contents:?}");
     }
@@ -272,10 +160,7 @@ fn hostile_saved_trainings_are_refused() {
     let header = u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
     let text = |from: &str, to: &str| {
         assert_eq!(from.len(), to.len());
-        let at = good
-            .windows(from.len())
-            .position(|bytes| bytes == from.as_bytes())
-            .expect(from);
+        let at = good.windows(from.len()).position(|bytes| bytes == from.as_bytes()).expect(from);
         let mut bad = good.clone();
         bad[at..at + from.len()].copy_from_slice(to.as_bytes());
         bad
@@ -285,33 +170,12 @@ fn hostile_saved_trainings_are_refused() {
     let mut cases = vec![
         ("nothing".to_string(), Vec::new()),
         ("a header beyond the file".to_string(), long),
-        (
-            "other weights".to_string(),
-            fs::read(at.join("run/model.safetensors")).unwrap(),
-        ),
-        (
-            "no settings".to_string(),
-            text("\"settings\"", "\"sottings\""),
-        ),
-        (
-            "other data".to_string(),
-            text(
-                "\"data_fingerprint\":\"",
-                "\"data_fingerprint\":\"".to_uppercase().as_str(),
-            ),
-        ),
-        (
-            "other layers".to_string(),
-            text("\\\"layers\\\":[16]", "\\\"layers\\\":[99]"),
-        ),
-        (
-            "another optimizer".to_string(),
-            text("\\\"adamw\\\"", "\\\"adam\\\" "),
-        ),
-        (
-            "no optimizer".to_string(),
-            text("\\\"adamw\\\"", "\\\"gauss\\\""),
-        ),
+        ("other weights".to_string(), fs::read(at.join("run/model.safetensors")).unwrap()),
+        ("no settings".to_string(), text("\"settings\"", "\"sottings\"")),
+        ("other data".to_string(), text("\"data_fingerprint\":\"", "\"data_fingerprint\":\"".to_uppercase().as_str())),
+        ("other layers".to_string(), text("\\\"layers\\\":[16]", "\\\"layers\\\":[99]")),
+        ("another optimizer".to_string(), text("\\\"adamw\\\"", "\\\"adam\\\" ")),
+        ("no optimizer".to_string(), text("\\\"adamw\\\"", "\\\"gauss\\\"")),
     ];
     for cut in [1, 7, 8, 100, header, header + 8, good.len() - 1] {
         cases.push((format!("cut at {cut}"), good[..cut].to_vec()));
@@ -320,34 +184,21 @@ fn hostile_saved_trainings_are_refused() {
         fs::write(&file, &bytes).unwrap();
         let ran = run(at, &["train", "--resume", "run", "--epochs", "2"]);
         assert_eq!(ran.code, Some(2), "{name}: {}{}", ran.out, ran.err);
-        assert!(
-            ran.err.starts_with("error: ") && !ran.err.contains("panicked"),
-            "{name}: {}",
-            ran.err
-        );
-        assert!(
-            fs::read(&file).unwrap() == bytes,
-            "{name}: a refused file stays as it was"
-        );
+        assert!(ran.err.starts_with("error: ") && !ran.err.contains("panicked"), "{name}: {}", ran.err);
+        assert!(fs::read(&file).unwrap() == bytes, "{name}: a refused file stays as it was");
     }
     fs::write(&file, &good).unwrap();
     succeed(at, &["train", "--resume", "run", "--epochs", "2"]);
     let again = run(at, &["train", "--resume", "run"]);
     assert_eq!(again.code, Some(2));
-    assert!(
-        again.err.contains("has done 2 epochs") && again.err.contains("--epochs 4"),
-        "{}",
-        again.err
-    );
+    assert!(again.err.contains("has done 2 epochs") && again.err.contains("--epochs 4"), "{}", again.err);
     let over = run(at, &["train", "xor", "--out", "run"]);
     assert_eq!(over.code, Some(2));
     assert!(over.err.contains("holds a run already"), "{}", over.err);
 }
 
 fn listing(folder: &std::path::Path) -> Vec<String> {
-    let entries = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.collect();
     names.sort();
     names

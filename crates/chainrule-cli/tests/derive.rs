@@ -26,24 +26,9 @@ const CASES: &[Case] = &[
         at: &[1.0, 2.0, 0.5, 1.0],
         function: |v| (1.0 + (-v[3] * (v[0] * v[1] + v[2])).exp()).ln(),
     },
-    Case {
-        source: "x",
-        names: &["x"],
-        at: &[-3.5],
-        function: |v| v[0],
-    },
-    Case {
-        source: "-x^2",
-        names: &["x"],
-        at: &[3.0],
-        function: |v| -v[0] * v[0],
-    },
-    Case {
-        source: "x*x*x",
-        names: &["x"],
-        at: &[-1.5],
-        function: |v| v[0].powi(3),
-    },
+    Case { source: "x", names: &["x"], at: &[-3.5], function: |v| v[0] },
+    Case { source: "-x^2", names: &["x"], at: &[3.0], function: |v| -v[0] * v[0] },
+    Case { source: "x*x*x", names: &["x"], at: &[-1.5], function: |v| v[0].powi(3) },
     Case {
         source: "x^y + y^x - 2^-x",
         names: &["x", "y"],
@@ -68,9 +53,7 @@ const CASES: &[Case] = &[
         at: &[0.8],
         function: |v| {
             let t = v[0];
-            t.sin() * (2.0 * std::f64::consts::PI * t).cos()
-                + (t / 3.0).tan()
-                + t.sqrt() * (1.0 + t).ln()
+            t.sin() * (2.0 * std::f64::consts::PI * t).cos() + (t / 3.0).tan() + t.sqrt() * (1.0 + t).ln()
                 - ((-t).exp() - 1.0) * std::f64::consts::E
         },
     },
@@ -101,11 +84,7 @@ fn second(function: Function, at: &[f64], by: [usize; 2]) -> f64 {
 }
 
 fn values(case: &Case) -> String {
-    let pairs = case
-        .names
-        .iter()
-        .zip(case.at)
-        .map(|(name, value)| format!("{name}={value:?}"));
+    let pairs = case.names.iter().zip(case.at).map(|(name, value)| format!("{name}={value:?}"));
     pairs.collect::<Vec<_>>().join(",")
 }
 
@@ -116,46 +95,31 @@ fn table(out: &str, title: &str) -> Vec<Vec<String>> {
     lines.next();
     let rows = lines.take_while(|line| line.starts_with("  "));
     let cells = |line: &str| {
-        let cells = line
-            .split("  ")
-            .map(str::trim)
-            .filter(|cell| !cell.is_empty());
+        let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
         cells.map(str::to_string).collect()
     };
     rows.map(cells).collect()
 }
 
 fn number(text: &str) -> f64 {
-    text.parse()
-        .unwrap_or_else(|_| panic!("{text:?} is no number"))
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no number"))
 }
 
 /// Tables have six digits.
 fn assert_near(found: f64, meant: f64, tolerance: f64, what: &str) {
     let size = meant.abs().max(1e-3);
-    assert!(
-        (found - meant).abs() <= tolerance * size,
-        "{what}: {found}, not {meant}"
-    );
+    assert!((found - meant).abs() <= tolerance * size, "{what}: {found}, not {meant}");
 }
 
 #[test]
 fn gradients_agree_with_differences_computed_here() {
     let folder = tempfile::tempdir().unwrap();
     for case in CASES {
-        let out = succeed(
-            folder.path(),
-            &["derive", case.source, "--at", &values(case)],
-        )
-        .out;
+        let out = succeed(folder.path(), &["derive", case.source, "--at", &values(case)]).out;
         let rows = table(&out, "Gradient, checked");
         assert_eq!(rows.len(), case.names.len(), "{out}");
         for row in rows {
-            let by = case
-                .names
-                .iter()
-                .position(|name| row[0] == format!("dL/d{name}"))
-                .expect(&row[0]);
+            let by = case.names.iter().position(|name| row[0] == format!("dL/d{name}")).expect(&row[0]);
             let what = format!("{} {}", case.source, row[0]);
             let meant = partial(case.function, case.at, by);
             assert_near(number(&row[1]), meant, 6e-6, &what);
@@ -173,21 +137,11 @@ fn gradients_agree_with_differences_computed_here() {
 fn both_passes_hold_together() {
     let folder = tempfile::tempdir().unwrap();
     for case in CASES {
-        let out = succeed(
-            folder.path(),
-            &["derive", case.source, "--at", &values(case)],
-        )
-        .out;
+        let out = succeed(folder.path(), &["derive", case.source, "--at", &values(case)]).out;
         let forward = table(&out, "Forward pass");
-        let root = forward
-            .iter()
-            .find(|row| row.last().is_some_and(|last| last == "L"));
+        let root = forward.iter().find(|row| row.last().is_some_and(|last| last == "L"));
         let root = root.unwrap_or(&forward[0]);
-        let value = root
-            .iter()
-            .rev()
-            .find_map(|cell| cell.parse::<f64>().ok())
-            .expect("a value");
+        let value = root.iter().rev().find_map(|cell| cell.parse::<f64>().ok()).expect("a value");
         assert_near(value, (case.function)(case.at), 1e-5, case.source);
 
         let mut reaching: HashMap<String, f64> = HashMap::from([(root[0].clone(), 1.0)]);
@@ -195,33 +149,16 @@ fn both_passes_hold_together() {
         for mut row in table(&out, "Backward pass") {
             if row.len() == 5 {
                 current = (row.remove(0), number(&row.remove(0)));
-                assert_near(
-                    current.1,
-                    reaching[&current.0],
-                    1e-4,
-                    &format!("{} {}", case.source, current.0),
-                );
+                assert_near(current.1, reaching[&current.0], 1e-4, &format!("{} {}", case.source, current.0));
             }
-            let [to, local, handed_on] = &row[..] else {
-                panic!("{row:?}")
-            };
+            let [to, local, handed_on] = &row[..] else { panic!("{row:?}") };
             let local = number(local.rsplit(" = ").next().unwrap());
             let handed_on = number(handed_on);
-            assert_near(
-                handed_on,
-                current.1 * local,
-                2e-5,
-                &format!("{} {row:?}", case.source),
-            );
+            assert_near(handed_on, current.1 * local, 2e-5, &format!("{} {row:?}", case.source));
             *reaching.entry(to.clone()).or_default() += handed_on;
         }
         for row in table(&out, "Gradients as they gather") {
-            assert_near(
-                number(&row[1]),
-                reaching[&row[0]],
-                1e-4,
-                &format!("{} {row:?}", case.source),
-            );
+            assert_near(number(&row[1]), reaching[&row[0]], 1e-4, &format!("{} {row:?}", case.source));
         }
     }
 }
@@ -230,11 +167,7 @@ fn both_passes_hold_together() {
 fn second_derivatives_agree_with_differences_computed_here() {
     let folder = tempfile::tempdir().unwrap();
     for case in CASES {
-        let out = succeed(
-            folder.path(),
-            &["derive", case.source, "--at", &values(case), "--order", "2"],
-        )
-        .out;
+        let out = succeed(folder.path(), &["derive", case.source, "--at", &values(case), "--order", "2"]).out;
         let count = case.names.len();
         let rows = table(&out, "Derivatives of order 2");
         assert_eq!(rows.len(), count * (count + 1) / 2, "{out}");
@@ -244,26 +177,12 @@ fn second_derivatives_agree_with_differences_computed_here() {
         let matrix = table(&out, "As a matrix");
         assert_eq!(matrix.len(), if count == 1 { 0 } else { count });
         for row in matrix {
-            let name = |name: &str| {
-                case.names
-                    .iter()
-                    .position(|known| *known == name)
-                    .expect("a variable")
-            };
-            let heading = out
-                .lines()
-                .skip_while(|line| !line.starts_with("As a matrix"))
-                .nth(2)
-                .unwrap();
+            let name = |name: &str| case.names.iter().position(|known| *known == name).expect("a variable");
+            let heading = out.lines().skip_while(|line| !line.starts_with("As a matrix")).nth(2).unwrap();
             for (column, cell) in heading.split_whitespace().zip(&row[1..]) {
                 let by = [name(&row[0]), name(column)];
                 let meant = second(case.function, case.at, by);
-                assert_near(
-                    number(cell),
-                    meant,
-                    1e-5,
-                    &format!("{} {by:?}", case.source),
-                );
+                assert_near(number(cell), meant, 1e-5, &format!("{} {by:?}", case.source));
             }
         }
     }
@@ -272,21 +191,11 @@ fn second_derivatives_agree_with_differences_computed_here() {
 #[test]
 fn only_what_is_asked_for_is_derived_by() {
     let folder = tempfile::tempdir().unwrap();
-    let args = [
-        "derive", "a*b*c", "--at", "a=2,b=3", "--at", "c=-5", "--wrt", "c,a", "--order", "3",
-    ];
+    let args = ["derive", "a*b*c", "--at", "a=2,b=3", "--at", "c=-5", "--wrt", "c,a", "--order", "3"];
     let out = succeed(folder.path(), &args).out;
-    let names = |title| {
-        table(&out, title)
-            .into_iter()
-            .map(|row| row[0].clone())
-            .collect::<Vec<_>>()
-    };
+    let names = |title| table(&out, title).into_iter().map(|row| row[0].clone()).collect::<Vec<_>>();
     assert_eq!(names("Gradient, checked"), ["dL/dc", "dL/da"]);
-    assert_eq!(
-        names("Derivatives of order 2"),
-        ["d2L/dc^2", "d2L/dc da", "d2L/da^2"]
-    );
+    assert_eq!(names("Derivatives of order 2"), ["d2L/dc^2", "d2L/dc da", "d2L/da^2"]);
     assert_eq!(names("Derivatives of order 3").len(), 4);
 }
 
@@ -300,12 +209,7 @@ fn kinks_are_said_and_infinite_slopes_fail() {
     for source in ["sqrt(x)", "x^0.5", "log(1 + x^(1/3))"] {
         let ran = run(folder.path(), &["derive", source, "--at", "x=0"]);
         assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
-        assert!(
-            ran.out.contains("NOT OK") && ran.err.contains("NOT OK"),
-            "{}{}",
-            ran.out,
-            ran.err
-        );
+        assert!(ran.out.contains("NOT OK") && ran.err.contains("NOT OK"), "{}{}", ran.out, ran.err);
     }
 }
 
@@ -318,16 +222,9 @@ fn graphviz_gets_a_whole_graph() {
     assert!(dot.starts_with("digraph") && dot.ends_with("}\n"), "{dot}");
     // x, y, six operations and the constant 1; an arrow for every input.
     let lines = |what: &str| dot.lines().filter(|line| line.contains(what)).count();
-    assert_eq!(
-        (lines("value "), lines(" -> "), lines("plaintext")),
-        (8, 9, 1),
-        "{dot}"
-    );
+    assert_eq!((lines("value "), lines(" -> "), lines("plaintext")), (8, 9, 1), "{dot}");
     assert!(dot.contains("dL/dx = 0.880797"), "{dot}");
     let both = succeed(folder.path(), &[&args[..], &["--dot=graph.dot"]].concat()).out;
     assert!(both.starts_with(&plain) && both.contains("graph.dot"));
-    assert_eq!(
-        std::fs::read_to_string(folder.path().join("graph.dot")).unwrap(),
-        dot
-    );
+    assert_eq!(std::fs::read_to_string(folder.path().join("graph.dot")).unwrap(), dot);
 }

@@ -14,35 +14,16 @@ fn without_arguments_it_learns_digits() {
     let ran = succeed(folder.path(), &[]);
     let accuracy = last_number(&ran.out, "test accuracy: ");
     assert!(accuracy >= 97.0, "{accuracy}");
-    for text in [
-        "1437 rows to learn from, 360 to be tested on",
-        "training loss",
-        "true class",
-        "go on with: ",
-    ] {
+    for text in ["1437 rows to learn from, 360 to be tested on", "training loss", "true class", "go on with: "] {
         assert!(ran.out.contains(text), "{text}: {}", ran.out);
     }
-    assert!(
-        !ran.out.contains("left") && ran.err.starts_with("epoch  1/40"),
-        "progress goes to standard error"
-    );
+    assert!(!ran.out.contains("left") && ran.err.starts_with("epoch  1/40"), "progress goes to standard error");
     for file in ["model.safetensors", "training.safetensors", "metrics.csv"] {
-        assert!(
-            folder.path().join("runs/digits-1").join(file).is_file(),
-            "{file}"
-        );
+        assert!(folder.path().join("runs/digits-1").join(file).is_file(), "{file}");
     }
     let metrics = fs::read_to_string(folder.path().join("runs/digits-1/metrics.csv")).unwrap();
     assert_eq!(metrics.lines().count(), 41);
-    let last: f64 = metrics
-        .lines()
-        .last()
-        .unwrap()
-        .rsplit(',')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let last: f64 = metrics.lines().last().unwrap().rsplit(',').next().unwrap().parse().unwrap();
     assert!((100.0 * last - accuracy).abs() < 0.051);
     // The next run takes the next number.
     let next = succeed(folder.path(), &["train", "--epochs", "1"]);
@@ -53,46 +34,19 @@ fn without_arguments_it_learns_digits() {
 fn toys_and_tables_are_learned() {
     let folder = tempfile::tempdir().unwrap();
     tables(folder.path());
-    let accuracy =
-        |args: &[&str]| last_number(&succeed(folder.path(), args).out, "test accuracy: ");
+    let accuracy = |args: &[&str]| last_number(&succeed(folder.path(), args).out, "test accuracy: ");
     assert!(accuracy(&["train", "xor"]) >= 97.0);
     assert!(accuracy(&["train", "spiral"]) >= 97.0);
-    assert!(
-        accuracy(&["train", "xor", "--layers", "none"]) < 80.0,
-        "a straight line cannot"
-    );
+    assert!(accuracy(&["train", "xor", "--layers", "none"]) < 80.0, "a straight line cannot");
     for optimizer in ["adamw", "adam", "sgd"] {
-        let args = [
-            "train",
-            "trees.csv",
-            "--target",
-            "kind",
-            "--layers",
-            "16",
-            "--optimizer",
-            optimizer,
-        ];
+        let args = ["train", "trees.csv", "--target", "kind", "--layers", "16", "--optimizer", optimizer];
         let accuracy = accuracy(&args);
         assert!(accuracy >= 95.0, "{optimizer} {accuracy}");
     }
-    let out = succeed(
-        folder.path(),
-        &[
-            "train",
-            "prices.csv",
-            "--target",
-            "price",
-            "--epochs",
-            "150",
-        ],
-    )
-    .out;
+    let out = succeed(folder.path(), &["train", "prices.csv", "--target", "price", "--epochs", "150"]).out;
     let line = out.lines().last().unwrap();
     let r_squared: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(
-        line.starts_with("test error: RMSE 0.") && r_squared > 0.97,
-        "{line}"
-    );
+    assert!(line.starts_with("test error: RMSE 0.") && r_squared > 0.97, "{line}");
 }
 
 /// The model's file says how to use it: what was scaled, and by what.
@@ -100,40 +54,15 @@ fn toys_and_tables_are_learned() {
 fn the_model_carries_its_scaling() {
     let folder = tempfile::tempdir().unwrap();
     tables(folder.path());
-    succeed(
-        folder.path(),
-        &[
-            "train",
-            "prices.csv",
-            "--target",
-            "price",
-            "--epochs",
-            "1",
-            "--out",
-            "run",
-        ],
-    );
-    let contents =
-        chainrule::io::safetensors::read_contents(folder.path().join("run/model.safetensors"))
-            .unwrap();
-    let get = |key: &str| {
-        contents
-            .metadata
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, text)| text.clone())
-    };
+    succeed(folder.path(), &["train", "prices.csv", "--target", "price", "--epochs", "1", "--out", "run"]);
+    let contents = chainrule::io::safetensors::read_contents(folder.path().join("run/model.safetensors")).unwrap();
+    let get = |key: &str| contents.metadata.iter().find(|(known, _)| known == key).map(|(_, text)| text.clone());
     assert_eq!(get("sizes").as_deref(), Some("3,64,32,1"));
-    assert_eq!(
-        get("feature_columns").as_deref(),
-        Some("[\"size\",\"age\",\"constant\"]")
-    );
+    assert_eq!(get("feature_columns").as_deref(), Some("[\"size\",\"age\",\"constant\"]"));
     let list = |key: &str| serde_json::from_str::<Vec<f64>>(&get(key).unwrap()).unwrap();
     let (means, deviations) = (list("feature_means"), list("feature_deviations"));
     // Uniform on an interval of length 1000 and 1: deviation 1 / sqrt(12) of it; a constant has 1.
-    assert!(
-        (deviations[0] / 288.7 - 1.0).abs() < 0.15 && (deviations[1] / 0.2887 - 1.0).abs() < 0.15
-    );
+    assert!((deviations[0] / 288.7 - 1.0).abs() < 0.15 && (deviations[1] / 0.2887 - 1.0).abs() < 0.15);
     assert_eq!((means[2], deviations[2]), (7.0, 1.0));
     let target: serde_json::Value = serde_json::from_str(&get("target").unwrap()).unwrap();
     assert_eq!(target["name"], "price");
@@ -150,104 +79,38 @@ fn going_on_is_as_never_having_stopped_on_any_number_of_threads() {
     let at = folder.path();
     let common = ["train", "spiral", "--layers", "24"];
     let train = |more: &[&str]| succeed(at, &[&common[..], more].concat());
-    train(&[
-        "--epochs",
-        "6",
-        "--out",
-        "whole",
-        "--seed",
-        "5",
-        "--threads",
-        "1",
-    ]);
-    train(&[
-        "--epochs",
-        "6",
-        "--out",
-        "shared",
-        "--seed",
-        "5",
-        "--threads",
-        "3",
-    ]);
-    train(&[
-        "--epochs",
-        "2",
-        "--out",
-        "parts",
-        "--seed",
-        "5",
-        "--threads",
-        "2",
-    ]);
+    train(&["--epochs", "6", "--out", "whole", "--seed", "5", "--threads", "1"]);
+    train(&["--epochs", "6", "--out", "shared", "--seed", "5", "--threads", "3"]);
+    train(&["--epochs", "2", "--out", "parts", "--seed", "5", "--threads", "2"]);
     let more = succeed(at, &["train", "--resume", "parts", "--epochs", "6"]);
-    assert!(
-        more.out.contains("goes on   after 2 epochs and 0 steps"),
-        "{}",
-        more.out
-    );
-    assert!(
-        files(&at.join("whole")) == files(&at.join("shared")),
-        "threads change bits"
-    );
-    assert!(
-        files(&at.join("whole")) == files(&at.join("parts")),
-        "a stop changes bits"
-    );
+    assert!(more.out.contains("goes on   after 2 epochs and 0 steps"), "{}", more.out);
+    assert!(files(&at.join("whole")) == files(&at.join("shared")), "threads change bits");
+    assert!(files(&at.join("whole")) == files(&at.join("parts")), "a stop changes bits");
     train(&["--epochs", "6", "--out", "other", "--seed", "6"]);
-    assert!(
-        files(&at.join("whole")) != files(&at.join("other")),
-        "another seed is another run"
-    );
+    assert!(files(&at.join("whole")) != files(&at.join("other")), "another seed is another run");
 }
 
 #[test]
 fn changed_data_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     tables(folder.path());
-    succeed(
-        folder.path(),
-        &[
-            "train",
-            "trees.csv",
-            "--target",
-            "kind",
-            "--epochs",
-            "1",
-            "--out",
-            "run",
-        ],
-    );
+    succeed(folder.path(), &["train", "trees.csv", "--target", "kind", "--epochs", "1", "--out", "run"]);
     let table = folder.path().join("trees.csv");
     let text = fs::read_to_string(&table).unwrap();
     fs::write(&table, text.replacen("ash", "oak", 1)).unwrap();
-    let ran = run(
-        folder.path(),
-        &["train", "--resume", "run", "--epochs", "2"],
-    );
+    let ran = run(folder.path(), &["train", "--resume", "run", "--epochs", "2"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("trees.csv has changed"), "{}", ran.err);
     fs::write(folder.path().join("moved.csv"), text).unwrap();
-    succeed(
-        folder.path(),
-        &["train", "moved.csv", "--resume", "run", "--epochs", "2"],
-    );
+    succeed(folder.path(), &["train", "moved.csv", "--resume", "run", "--epochs", "2"]);
 }
 
 #[test]
 fn a_training_that_runs_away_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = run(
-        folder.path(),
-        &["train", "digits", "--optimizer", "sgd", "--lr", "1e12"],
-    );
+    let ran = run(folder.path(), &["train", "digits", "--optimizer", "sgd", "--lr", "1e12"]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
-    for text in [
-        "the loss became",
-        "epoch 1, step",
-        "learning rate 1e12",
-        "--lr 0.05",
-    ] {
+    for text in ["the loss became", "epoch 1, step", "learning rate 1e12", "--lr 0.05"] {
         assert!(ran.err.contains(text), "{text}: {}", ran.err);
     }
     let left = fs::read_dir(folder.path().join("runs")).unwrap().count();
@@ -273,48 +136,28 @@ fn ctrl_c_saves_and_the_run_goes_on() {
     let mut line = String::new();
     progress.read_line(&mut line).unwrap();
     assert!(line.starts_with("epoch"), "{line}");
-    let kill = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(kill.unwrap().success());
     let mut rest = String::new();
     progress.read_to_string(&mut rest).unwrap();
     let ran = ran(child.wait_with_output().unwrap());
     assert_eq!(ran.code, Some(130), "{}{rest}", ran.out);
-    assert!(
-        ran.out.contains("go on with: ") && ran.out.contains("--resume stopped"),
-        "{}",
-        ran.out
-    );
+    assert!(ran.out.contains("go on with: ") && ran.out.contains("--resume stopped"), "{}", ran.out);
 
     let after = ran.out.split("stopped by Ctrl-C after ").nth(1).unwrap();
     let epochs: u64 = after.split(' ').next().unwrap().parse().unwrap();
     let all = (epochs + 2).to_string();
     succeed(at, &["train", "--resume", "stopped", "--epochs", &all]);
-    succeed(
-        at,
-        &[&common[..], &["--epochs", &all, "--out", "whole"]].concat(),
-    );
-    assert!(
-        files(&at.join("whole")) == files(&at.join("stopped")),
-        "the interruption changed bits"
-    );
+    succeed(at, &[&common[..], &["--epochs", &all, "--out", "whole"]].concat());
+    assert!(files(&at.join("whole")) == files(&at.join("stopped")), "the interruption changed bits");
 }
 
 /// A reader that goes away ends nothing and is no panic.
 #[test]
 fn a_closed_pipe_is_no_mistake() {
     let folder = tempfile::tempdir().unwrap();
-    for args in [
-        &["train", "xor", "--epochs", "2"][..],
-        &["derive", "x^2", "--at", "x=1"],
-    ] {
-        let mut child = program(folder.path())
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    for args in [&["train", "xor", "--epochs", "2"][..], &["derive", "x^2", "--at", "x=1"]] {
+        let mut child = program(folder.path()).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ran = ran(child.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(0), "{args:?} {}", ran.err);
@@ -328,9 +171,6 @@ fn the_help_has_examples() {
     let folder = tempfile::tempdir().unwrap();
     for args in [&["--help"][..], &["train", "--help"], &["derive", "--help"]] {
         let help = succeed(folder.path(), args).out;
-        assert!(
-            help.contains("Examples:") && help.contains("chainrule "),
-            "{help}"
-        );
+        assert!(help.contains("Examples:") && help.contains("chainrule "), "{help}");
     }
 }

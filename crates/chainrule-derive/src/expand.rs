@@ -8,9 +8,7 @@ use quote::{format_ident, quote, quote_spanned};
 use std::collections::HashSet;
 use syn::spanned::Spanned;
 use syn::visit::Visit;
-use syn::{
-    Attribute, Data, DeriveInput, Error, Field, Fields, GenericParam, Index, Member, Result,
-};
+use syn::{Attribute, Data, DeriveInput, Error, Field, Fields, GenericParam, Index, Member, Result};
 
 /// What is done with a field.
 #[derive(Clone, Copy, PartialEq)]
@@ -101,10 +99,7 @@ fn arm(constructor: TokenStream, fields: &Fields) -> Result<Arm> {
         });
     }
     let arm = quote!(#constructor { #(#patterns,)* .. } => { #(#calls)* });
-    Ok(Arm {
-        walk: arm.clone(),
-        walk_mut: arm,
-    })
+    Ok(Arm { walk: arm.clone(), walk_mut: arm })
 }
 
 /// A field's name as people write it: `r#type` is `type`.
@@ -132,10 +127,7 @@ fn role(field: &Field) -> Result<Role> {
             Ok(())
         })?;
         if role == Role::Part {
-            return Err(Error::new_spanned(
-                attribute,
-                "expected `#[module(skip)]` or `#[module(buffer)]`",
-            ));
+            return Err(Error::new_spanned(attribute, "expected `#[module(skip)]` or `#[module(buffer)]`"));
         }
     }
     Ok(role)
@@ -143,10 +135,9 @@ fn role(field: &Field) -> Result<Role> {
 
 fn refuse_attribute_on_type(attributes: &[Attribute]) -> Result<()> {
     match attributes.iter().find(|a| a.path().is_ident("module")) {
-        Some(attribute) => Err(Error::new_spanned(
-            attribute,
-            "`module` marks a field: write it above the field that is to be skipped or is a buffer",
-        )),
+        Some(attribute) => {
+            Err(Error::new_spanned(attribute, "`module` marks a field: write it above the field that is to be skipped or is a buffer"))
+        }
         None => Ok(()),
     }
 }
@@ -169,9 +160,7 @@ fn with_bounds(input: &DeriveInput) -> Result<syn::Generics> {
         if let GenericParam::Type(parameter) = parameter
             && mentioned.0.contains(&parameter.ident)
         {
-            parameter
-                .bounds
-                .push(syn::parse_quote!(::chainrule::nn::Module));
+            parameter.bounds.push(syn::parse_quote!(::chainrule::nn::Module));
         }
     }
     Ok(generics)

@@ -11,7 +11,6 @@ pub mod ops;
 pub mod tensor;
 pub mod transform;
 
-
 pub use backend::Runtime;
 pub use compile::pipeline::Options;
 pub use compile::step::Step;

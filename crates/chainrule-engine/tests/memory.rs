@@ -3,7 +3,7 @@
 //! One test, as the figure is that of the whole process; on Linux, where the system tells it.
 #![cfg(target_os = "linux")]
 
-use chainrule_engine::{Data, DType, Result, Tensor};
+use chainrule_engine::{DType, Data, Result, Tensor};
 use std::hint::black_box;
 
 /// Bytes that the process has in memory.
@@ -58,7 +58,11 @@ fn memory_stays_flat() {
         ("an error half way", |model| if model.fail().is_err() { 0.0 } else { f64::NAN }),
     ];
     for (name, body) in loops {
-        let mut model = Model { w: (Tensor::ones([4, 3]) * 0.3).to_leaf().unwrap_or_else(|_| Tensor::ones([4, 3])), unused: Tensor::ones([5]), step: 0 };
+        let mut model = Model {
+            w: (Tensor::ones([4, 3]) * 0.3).to_leaf().unwrap_or_else(|_| Tensor::ones([4, 3])),
+            unused: Tensor::ones([5]),
+            step: 0,
+        };
         let mut losses: Vec<f64> = Vec::with_capacity(8000);
         let mut run = |steps: usize| (0..steps).for_each(|_| losses.push(body(&mut model)));
         run(1000);

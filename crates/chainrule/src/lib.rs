@@ -34,6 +34,8 @@ pub mod io;
 pub mod loss;
 pub mod nn;
 pub mod optim;
+#[cfg(doctest)]
+mod readme;
 pub mod spelling;
 pub mod train;
 
@@ -42,8 +44,7 @@ pub mod prelude {
     pub use crate::data::batches::{Batches, LastBatch};
     pub use crate::loss;
     pub use crate::nn::{
-        Activation, Conv2d, Dropout, Embedding, Gpt, LayerNorm, Linear, Mlp, Mode, Module,
-        MultiHeadAttention, TransformerBlock,
+        Activation, Conv2d, Dropout, Embedding, Gpt, LayerNorm, Linear, Mlp, Mode, Module, MultiHeadAttention, TransformerBlock,
     };
     pub use crate::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};
     pub use crate::train::Trainer;

@@ -16,9 +16,7 @@ fn every_example_comes_once_whatever_the_sizes() {
     for count in [1, 2, 3, 7, 16, 17] {
         for size in 1..=count {
             for last in [LastBatch::Drop, LastBatch::Fill, LastBatch::Short] {
-                let mut batches = Batches::new(&[&numbers(count)], size, &mut Rng::new(1))
-                    .unwrap()
-                    .last(last);
+                let mut batches = Batches::new(&[&numbers(count)], size, &mut Rng::new(1)).unwrap().last(last);
                 for _ in 0..2 {
                     let all: Vec<Vec<i64>> = batches.by_ref().map(|batch| rows(&batch)).collect();
                     let what = format!("{count} by {size}, {last:?}: {all:?}");
@@ -67,10 +65,7 @@ fn rows_of_all_tensors_stay_together() {
         let x = batch[1].to_vec::<f64>().unwrap();
         let flags = batch[2].to_vec::<u8>().unwrap();
         for (at, &i) in index.iter().enumerate() {
-            assert_eq!(
-                x[at * 6..][..6],
-                [0, 1, 2, 3, 4, 5].map(|k| (i * 6 + k) as f64)
-            );
+            assert_eq!(x[at * 6..][..6], [0, 1, 2, 3, 4, 5].map(|k| (i * 6 + k) as f64));
             assert_eq!(flags[at] as i64, i % 2);
         }
     }
@@ -78,11 +73,7 @@ fn rows_of_all_tensors_stay_together() {
 
 #[test]
 fn each_place_can_be_gone_back_to() {
-    let new = || {
-        Batches::new(&[&numbers(11)], 3, &mut Rng::new(4))
-            .unwrap()
-            .last(LastBatch::Short)
-    };
+    let new = || Batches::new(&[&numbers(11)], 3, &mut Rng::new(4)).unwrap().last(LastBatch::Short);
     let mut batches = new();
     for _ in 0..12 {
         let place = batches.place();
@@ -102,11 +93,7 @@ fn each_place_can_be_gone_back_to() {
 
 #[test]
 fn what_cannot_be_batched_is_refused() {
-    let refused = |tensors: &[&Tensor], size| {
-        Batches::new(tensors, size, &mut Rng::new(0))
-            .unwrap_err()
-            .to_string()
-    };
+    let refused = |tensors: &[&Tensor], size| Batches::new(tensors, size, &mut Rng::new(0)).unwrap_err().to_string();
     let five = numbers(5);
     assert!(refused(&[], 1).contains("no tensor"));
     assert!(refused(&[&five, &numbers(4)], 1).contains("[[5], [4]]"));
@@ -114,7 +101,5 @@ fn what_cannot_be_batched_is_refused() {
     assert!(refused(&[&five], 0).contains("choose a size from 1 to 5"));
     assert!(refused(&[&five], 6).contains("batches of 6 from 5 examples"));
     assert!(refused(&[&Tensor::zeros([0, 3])], 1).contains("0 examples"));
-    assert!(
-        refused(&[&Tensor::ones([2]).matmul(&Tensor::ones([3]))], 1).contains("inner dimensions")
-    );
+    assert!(refused(&[&Tensor::ones([2]).matmul(&Tensor::ones([3]))], 1).contains("inner dimensions"));
 }

@@ -8,16 +8,8 @@ use chainrule::prelude::*;
 fn right(logits: &Tensor, labels: &[i64]) -> usize {
     let classes = logits.shape()[1];
     let values = logits.to_vec::<f32>().unwrap();
-    let largest = |row: &[f32]| {
-        (0..classes)
-            .max_by(|&a, &b| row[a].total_cmp(&row[b]))
-            .unwrap_or(0)
-    };
-    values
-        .chunks(classes)
-        .zip(labels)
-        .filter(|(row, label)| largest(row) as i64 == **label)
-        .count()
+    let largest = |row: &[f32]| (0..classes).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+    values.chunks(classes).zip(labels).filter(|(row, label)| largest(row) as i64 == **label).count()
 }
 
 fn classify(model: &Mlp, batch: &[Tensor], _: &mut Mode<'_>) -> Tensor {
@@ -30,15 +22,8 @@ fn xor_is_learned_by_every_optimizer() {
     let labels = [0i64, 1, 1, 0];
     let batch = [x.clone(), Tensor::from_slice(&labels, [4])];
     let optimizers: [Box<dyn Optimizer>; 4] = [
-        Box::new(Sgd {
-            momentum: 0.9,
-            ..Sgd::new(0.3)
-        }),
-        Box::new(Sgd {
-            momentum: 0.9,
-            nesterov: true,
-            ..Sgd::new(0.3)
-        }),
+        Box::new(Sgd { momentum: 0.9, ..Sgd::new(0.3) }),
+        Box::new(Sgd { momentum: 0.9, nesterov: true, ..Sgd::new(0.3) }),
         Box::new(Adam::new(0.03)),
         Box::new(AdamW::new(0.03)),
     ];
@@ -51,11 +36,7 @@ fn xor_is_learned_by_every_optimizer() {
         }
         let loss = trainer.step(&batch).unwrap();
         assert!(loss < 0.05, "{name}: {loss}");
-        assert_eq!(
-            right(&trainer.model().unwrap().forward(&x), &labels),
-            4,
-            "{name}"
-        );
+        assert_eq!(right(&trainer.model().unwrap().forward(&x), &labels), 4, "{name}");
     }
 }
 
@@ -74,14 +55,8 @@ fn two_arms_of_a_spiral_are_told_apart() {
     let mut rng = Rng::new(1);
     let model = Mlp::new(&[2, 48, 48, 2], Activation::Tanh, &mut rng);
     let steps = 600;
-    let schedule = Schedule::WarmupCosine {
-        warmup: 20,
-        steps,
-        floor: 0.05,
-    };
-    let mut trainer = Trainer::new(model, AdamW::new(0.02), classify)
-        .unwrap()
-        .schedule(schedule);
+    let schedule = Schedule::WarmupCosine { warmup: 20, steps, floor: 0.05 };
+    let mut trainer = Trainer::new(model, AdamW::new(0.02), classify).unwrap().schedule(schedule);
     let mut batches = Batches::new(&[&x, &y], 50, &mut rng).unwrap();
     while trainer.steps() < steps {
         for batch in &mut batches {
@@ -95,11 +70,7 @@ fn two_arms_of_a_spiral_are_told_apart() {
 fn tensors(digits: &Digits) -> (Tensor, Tensor, Vec<i64>) {
     let labels: Vec<i64> = digits.labels.iter().map(|&label| label as i64).collect();
     let count = digits.count();
-    (
-        Tensor::from_slice(&digits.images, [count, 64]),
-        Tensor::from_slice(&labels, [count]),
-        labels,
-    )
+    (Tensor::from_slice(&digits.images, [count, 64]), Tensor::from_slice(&labels, [count]), labels)
 }
 
 #[test]
@@ -111,21 +82,14 @@ fn digits_reach_97_percent_on_images_never_seen() {
     let model = Mlp::new(&[64, 64, 10], Activation::Relu, &mut rng);
     let mut batches = Batches::new(&[&x, &y], 32, &mut rng).unwrap();
     let epochs = 30;
-    let schedule = Schedule::WarmupCosine {
-        warmup: 20,
-        steps: epochs * batches.per_epoch() as u64,
-        floor: 0.0,
-    };
-    let mut trainer = Trainer::new(model, AdamW::new(5e-3), classify)
-        .unwrap()
-        .schedule(schedule);
+    let schedule = Schedule::WarmupCosine { warmup: 20, steps: epochs * batches.per_epoch() as u64, floor: 0.0 };
+    let mut trainer = Trainer::new(model, AdamW::new(5e-3), classify).unwrap().schedule(schedule);
     while batches.place().epoch < epochs {
         for batch in &mut batches {
             trainer.step(&batch).unwrap();
         }
     }
-    let accuracy =
-        right(&trainer.into_model().unwrap().forward(&test), &labels) as f64 / labels.len() as f64;
+    let accuracy = right(&trainer.into_model().unwrap().forward(&test), &labels) as f64 / labels.len() as f64;
     assert!(accuracy >= 0.97, "{accuracy}");
 }
 
@@ -135,26 +99,16 @@ fn a_small_transformer_learns_a_text_by_heart() {
     let mut letters = text.to_vec();
     letters.sort_unstable();
     letters.dedup();
-    let tokens: Vec<i64> = text
-        .iter()
-        .map(|c| letters.binary_search(c).unwrap() as i64)
-        .collect();
+    let tokens: Vec<i64> = text.iter().map(|c| letters.binary_search(c).unwrap() as i64).collect();
     let time = tokens.len() - 1;
     let x = Tensor::from_slice(&tokens[..time], [1, time]);
     let y = Tensor::from_slice(&tokens[1..], [1, time]);
-    let sizes = GptSizes {
-        vocabulary: letters.len(),
-        context: time,
-        width: 32,
-        heads: 4,
-        blocks: 2,
-    };
+    let sizes = GptSizes { vocabulary: letters.len(), context: time, width: 32, heads: 4, blocks: 2 };
     let model = Gpt::new(sizes, &mut Rng::new(2));
-    let mut trainer = Trainer::new(model, AdamW::new(5e-3), |model, batch, mode| {
-        loss::cross_entropy(&model.forward(&batch[0], mode), &batch[1])
-    })
-    .unwrap()
-    .clip(1.0);
+    let mut trainer =
+        Trainer::new(model, AdamW::new(5e-3), |model, batch, mode| loss::cross_entropy(&model.forward(&batch[0], mode), &batch[1]))
+            .unwrap()
+            .clip(1.0);
     let batch = [x.clone(), y];
     let first = trainer.step(&batch).unwrap();
     for _ in 0..150 {
@@ -163,19 +117,10 @@ fn a_small_transformer_learns_a_text_by_heart() {
     let last = trainer.step(&batch).unwrap();
     assert!(first > 2.0 && last < 0.1, "{first} {last}");
     let logits = trainer.model().unwrap().forward(&x, &mut Mode::Evaluate);
-    assert_eq!(
-        right(&logits.reshape([time, letters.len()]), &tokens[1..]),
-        time
-    );
+    assert_eq!(right(&logits.reshape([time, letters.len()]), &tokens[1..]), time);
     // A causal model's answer does not depend on what comes later.
     let model = trainer.model().unwrap();
-    let prefix = model.forward(
-        &Tensor::from_slice(&tokens[..5], [1, 5]),
-        &mut Mode::Evaluate,
-    );
-    let (prefix, whole) = (
-        prefix.to_vec::<f32>().unwrap(),
-        logits.to_vec::<f32>().unwrap(),
-    );
+    let prefix = model.forward(&Tensor::from_slice(&tokens[..5], [1, 5]), &mut Mode::Evaluate);
+    let (prefix, whole) = (prefix.to_vec::<f32>().unwrap(), logits.to_vec::<f32>().unwrap());
     assert!(prefix.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-3));
 }

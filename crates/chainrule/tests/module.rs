@@ -9,11 +9,7 @@ fn tensor(shape: &[usize]) -> Tensor {
 }
 
 fn names(module: &(impl Module + ?Sized)) -> Vec<String> {
-    module
-        .parameters()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect()
+    module.parameters().into_iter().map(|(name, _)| name).collect()
 }
 
 #[derive(Module)]
@@ -81,10 +77,7 @@ struct Everything {
 }
 
 fn leafy(optional: bool) -> Leafy {
-    Leafy {
-        weight: tensor(&[2, 3]),
-        r#type: optional.then(|| tensor(&[3])),
-    }
+    Leafy { weight: tensor(&[2, 3]), r#type: optional.then(|| tensor(&[3])) }
 }
 
 fn everything() -> Everything {
@@ -92,10 +85,7 @@ fn everything() -> Everything {
         layers: vec![
             Layer::Dense(leafy(true)),
             Layer::Two(tensor(&[1]), tensor(&[2])),
-            Layer::Named {
-                scale: tensor(&[4]),
-                width: 4,
-            },
+            Layer::Named { scale: tensor(&[4]), width: 4 },
             Layer::Nothing,
         ],
         boxed: Box::new(leafy(false)),
@@ -134,26 +124,15 @@ fn names_follow_fields_positions_and_indices() {
     assert_eq!(names(&module), all);
     let buffers = ["running.0", "running.1.weight", "count"];
     let mut state: Vec<(String, Role)> = Vec::new();
-    module.walk(&mut Visitor::new(&mut |name, role, _| {
-        state.push((name.to_string(), role))
-    }));
+    module.walk(&mut Visitor::new(&mut |name, role, _| state.push((name.to_string(), role))));
     let parameters = all.iter().map(|name| (name.to_string(), Role::Parameter));
     let buffers = buffers.iter().map(|name| (name.to_string(), Role::Buffer));
     assert_eq!(state, parameters.chain(buffers).collect::<Vec<_>>());
-    assert_eq!(
-        module.parameter_count(),
-        6 + 3 + 1 + 2 + 4 + 6 + 5 + 6 + 6 + 6 + 3
-    );
+    assert_eq!(module.parameter_count(), 6 + 3 + 1 + 2 + 4 + 6 + 5 + 6 + 6 + 6 + 3);
     // Fields that are skipped or plain are still there to be used.
     let Setting = module.setting;
-    assert_eq!(
-        (module.unseen.len(), module.text.as_str(), module.rate),
-        (8, "a", 0.5)
-    );
-    assert_eq!(
-        (module.activation, module.dtype, module.phantom),
-        (Activation::Relu, DType::F32, PhantomData)
-    );
+    assert_eq!((module.unseen.len(), module.text.as_str(), module.rate), (8, "a", 0.5));
+    assert_eq!((module.activation, module.dtype, module.phantom), (Activation::Relu, DType::F32, PhantomData));
     assert!(matches!(module.layers[2], Layer::Named { width: 4, .. }) && module.none.is_none());
     assert_eq!(module.numbered.1, 6);
 }
@@ -161,17 +140,8 @@ fn names_follow_fields_positions_and_indices() {
 #[test]
 fn generic_modules_ask_for_modules_only_where_they_are_visited() {
     let mut other = leafy(false);
-    let mut module = Generic {
-        inner: [leafy(false), leafy(true)],
-        borrowed: &mut other,
-        setting: (Setting, 1),
-    };
-    let meant = [
-        "inner.0.weight",
-        "inner.1.weight",
-        "inner.1.type",
-        "borrowed.weight",
-    ];
+    let mut module = Generic { inner: [leafy(false), leafy(true)], borrowed: &mut other, setting: (Setting, 1) };
+    let meant = ["inner.0.weight", "inner.1.weight", "inner.1.type", "borrowed.weight"];
     assert_eq!(names(&module), meant);
     module.visit_mut(&mut |_, tensor| *tensor = tensor.ones_like());
     assert_eq!(module.setting.1, 1);
@@ -191,23 +161,13 @@ fn visiting_and_changing_reach_the_same_tensors_in_the_same_order() {
     for (at, (name, tensor)) in module.parameters().iter().enumerate() {
         assert_eq!(tensor.max().item().unwrap(), at as f64 + 1.0, "{name}");
     }
-    assert_eq!(
-        module.running.0.max().item().unwrap(),
-        0.0,
-        "a buffer is no parameter"
-    );
+    assert_eq!(module.running.0.max().item().unwrap(), 0.0, "a buffer is no parameter");
 }
 
 /// What is missing, not expected and of another type is all named, and nothing has changed.
 #[test]
 fn a_state_that_does_not_fit_is_refused_as_a_whole() {
-    let ones = |module: &Leafy| {
-        module
-            .state()
-            .into_iter()
-            .map(|(name, t)| (name, t.ones_like()))
-            .collect::<Vec<(String, Tensor)>>()
-    };
+    let ones = |module: &Leafy| module.state().into_iter().map(|(name, t)| (name, t.ones_like())).collect::<Vec<(String, Tensor)>>();
     let mut module = leafy(true);
     let good = ones(&module);
     let mut wrongs: Vec<(Vec<(String, Tensor)>, &str)> = Vec::new();
@@ -217,23 +177,11 @@ fn a_state_that_does_not_fit_is_refused_as_a_whole() {
         wrongs.push((state, message));
     };
     changed(|state| drop(state.remove(1)), "missing: type");
-    changed(
-        |state| state.push(("bias".into(), Tensor::ones([3]))),
-        "not expected: bias",
-    );
+    changed(|state| state.push(("bias".into(), Tensor::ones([3]))), "not expected: bias");
     changed(|state| state.push(state[0].clone()), "not expected: weight");
-    changed(
-        |state| state[0].1 = Tensor::ones([3, 2]),
-        "weight is f32 [3, 2], the model needs f32 [2, 3]",
-    );
-    changed(
-        |state| state[0].1 = state[0].1.cast(DType::F64),
-        "weight is f64 [2, 3], the model needs f32 [2, 3]",
-    );
-    changed(
-        |state| state[0].0 = "wieght".into(),
-        "missing: weight; not expected: wieght",
-    );
+    changed(|state| state[0].1 = Tensor::ones([3, 2]), "weight is f32 [3, 2], the model needs f32 [2, 3]");
+    changed(|state| state[0].1 = state[0].1.cast(DType::F64), "weight is f64 [2, 3], the model needs f32 [2, 3]");
+    changed(|state| state[0].0 = "wieght".into(), "missing: weight; not expected: wieght");
     changed(|state| state.clear(), "missing: weight, type");
     for (state, message) in wrongs {
         let error = module.load_state(&state).unwrap_err();
@@ -261,10 +209,7 @@ fn a_tensor_in_two_places_stays_one() {
     }
     let mut rng = Rng::new(1);
     let token = Embedding::new(5, 3, &mut rng);
-    let head = Linear {
-        weight: token.weight.clone(),
-        bias: None,
-    };
+    let head = Linear { weight: token.weight.clone(), bias: None };
     let mut module = Tied { token, head };
     let one = |module: &Tied| assert!(module.token.weight.is(&module.head.weight));
     assert_eq!(module.parameter_count(), 15);
@@ -285,20 +230,9 @@ fn initialize_draws_the_numbers_that_would_be_drawn_anyway() {
     for ((name, a), (_, b)) in drawn.parameters().iter().zip(recorded.parameters()) {
         assert!(a.inputs().is_empty(), "{name} is a leaf");
         assert_eq!(a.origin().scope(), Some(name.as_str()));
-        assert_eq!(
-            a.to_vec::<f32>().unwrap(),
-            b.to_vec::<f32>().unwrap(),
-            "{name}"
-        );
-        let widest = if name.starts_with("layers.0") {
-            1.0 / 3f32.sqrt()
-        } else {
-            0.5
-        };
-        assert!(
-            a.to_vec::<f32>().unwrap().iter().all(|v| v.abs() <= widest),
-            "{name}"
-        );
+        assert_eq!(a.to_vec::<f32>().unwrap(), b.to_vec::<f32>().unwrap(), "{name}");
+        let widest = if name.starts_with("layers.0") { 1.0 / 3f32.sqrt() } else { 0.5 };
+        assert!(a.to_vec::<f32>().unwrap().iter().all(|v| v.abs() <= widest), "{name}");
     }
 }
 
@@ -309,28 +243,16 @@ fn layers_name_what_does_not_fit() {
     let linear = Linear::new(3, 2, &mut rng);
     for x in [Tensor::ones([5, 4]), Tensor::ones(())] {
         let text = message(linear.forward(&x));
-        assert!(
-            text.contains("linear at") && text.contains("weight [2, 3] [outputs, inputs]"),
-            "{text}"
-        );
-        assert!(
-            text.contains("module.rs"),
-            "the line of the call is named: {text}"
-        );
+        assert!(text.contains("linear at") && text.contains("weight [2, 3] [outputs, inputs]"), "{text}");
+        assert!(text.contains("module.rs"), "the line of the call is named: {text}");
     }
     let text = message(Dropout::new(1.0).forward(&Tensor::ones([2]), &mut Mode::Evaluate));
     assert!(text.contains("0 <= p < 1"), "{text}");
     let heads = MultiHeadAttention::new(6, 4, &mut rng);
     let text = message(heads.forward(&Tensor::ones([1, 2, 6])));
-    assert!(
-        text.contains("4 heads over an input of [1, 2, 6]"),
-        "{text}"
-    );
+    assert!(text.contains("4 heads over an input of [1, 2, 6]"), "{text}");
     let text = message(Conv2d::grouped(3, 4, 3, 2, &mut rng).forward(&Tensor::ones([1, 3, 5, 5])));
-    assert!(
-        text.contains("3 channels cannot be parted into 2 groups"),
-        "{text}"
-    );
+    assert!(text.contains("3 channels cannot be parted into 2 groups"), "{text}");
     let table = Embedding::new(4, 2, &mut rng);
     let text = message(table.forward(&Tensor::from_slice(&[0i64, 4], [2])));
     assert!(text.contains('4'), "{text}");
@@ -342,10 +264,7 @@ fn layers_name_what_does_not_fit() {
 #[test]
 fn linear_sums_over_the_last_axis_whatever_comes_before() {
     let layer = Linear::new(3, 2, &mut Rng::new(4));
-    let (w, b) = (
-        layer.weight.to_vec::<f32>().unwrap(),
-        layer.bias.as_ref().unwrap().to_vec::<f32>().unwrap(),
-    );
+    let (w, b) = (layer.weight.to_vec::<f32>().unwrap(), layer.bias.as_ref().unwrap().to_vec::<f32>().unwrap());
     for leading in [vec![], vec![4], vec![2, 2], vec![2, 1, 2]] {
         let shape: Vec<usize> = leading.iter().copied().chain([3]).collect();
         let x = Tensor::randn(&shape, &mut Rng::new(9));

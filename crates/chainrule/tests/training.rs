@@ -6,28 +6,14 @@ use chainrule::prelude::*;
 use chainrule::{ErrorKind, Runtime};
 
 fn bits(model: &impl Module) -> Vec<(String, Vec<u32>)> {
-    let bits = |t: &Tensor| {
-        t.to_vec::<f32>()
-            .unwrap()
-            .into_iter()
-            .map(f32::to_bits)
-            .collect()
-    };
-    model
-        .state()
-        .iter()
-        .map(|(name, tensor)| (name.clone(), bits(tensor)))
-        .collect()
+    let bits = |t: &Tensor| t.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
+    model.state().iter().map(|(name, tensor)| (name.clone(), bits(tensor))).collect()
 }
 
 fn tensors(digits: &Digits) -> (Tensor, Tensor, Vec<i64>) {
     let labels: Vec<i64> = digits.labels.iter().map(|&label| label as i64).collect();
     let count = digits.count();
-    (
-        Tensor::from_slice(&digits.images, [count, 64]),
-        Tensor::from_slice(&labels, [count]),
-        labels,
-    )
+    (Tensor::from_slice(&digits.images, [count, 64]), Tensor::from_slice(&labels, [count]), labels)
 }
 
 /// A model with a dropout, so that a step depends on the random numbers of its number.
@@ -49,21 +35,11 @@ fn dropping(optimizer: impl Optimizer + 'static, seed: u64) -> Trainer<Dropping>
         scale: Tensor::rand([3], &mut rng),
     };
     let loss = |model: &Dropping, batch: &[Tensor], mode: &mut Mode<'_>| {
-        let x = model
-            .dropout
-            .forward(&model.first.forward(&batch[0]).relu(), mode);
+        let x = model.dropout.forward(&model.first.forward(&batch[0]).relu(), mode);
         loss::cross_entropy(&(model.second.forward(&x) * &model.scale), &batch[1])
     };
-    let schedule = Schedule::WarmupCosine {
-        warmup: 5,
-        steps: 20,
-        floor: 0.1,
-    };
-    Trainer::new(model, optimizer, loss)
-        .unwrap()
-        .seed(7)
-        .schedule(schedule)
-        .clip(0.5)
+    let schedule = Schedule::WarmupCosine { warmup: 5, steps: 20, floor: 0.1 };
+    Trainer::new(model, optimizer, loss).unwrap().seed(7).schedule(schedule).clip(0.5)
 }
 
 fn data() -> Batches {
@@ -87,25 +63,15 @@ fn advance<M: Module>(trainer: &mut Trainer<M>, batches: &mut Batches, steps: us
 fn a_resumed_training_is_the_same_to_the_last_bit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("training.safetensors");
-    let optimizers: [fn() -> Box<dyn Optimizer>; 3] = [
-        || Box::new(Sgd::new(0.1)),
-        || {
-            Box::new(Sgd {
-                momentum: 0.9,
-                ..Sgd::new(0.1)
-            })
-        },
-        || Box::new(AdamW::new(0.01)),
-    ];
+    let optimizers: [fn() -> Box<dyn Optimizer>; 3] =
+        [|| Box::new(Sgd::new(0.1)), || Box::new(Sgd { momentum: 0.9, ..Sgd::new(0.1) }), || Box::new(AdamW::new(0.01))];
     for optimizer in optimizers {
         let (mut whole, mut batches) = (dropping(optimizer(), 1), data());
         let losses = advance(&mut whole, &mut batches, 20);
 
         let (mut first, mut batches) = (dropping(optimizer(), 1), data());
         assert_eq!(advance(&mut first, &mut batches, 10), losses[..10]);
-        first
-            .save(&path, &[("note".to_string(), "ten".to_string())])
-            .unwrap();
+        first.save(&path, &[("note".to_string(), "ten".to_string())]).unwrap();
         let place = batches.place();
         // Saving changes nothing for the one that goes on.
         assert_eq!(advance(&mut first, &mut batches, 10), losses[10..]);
@@ -113,10 +79,7 @@ fn a_resumed_training_is_the_same_to_the_last_bit() {
         // Another start and another seed: all that counts comes from the file.
         let (mut second, mut batches) = (dropping(optimizer(), 2).seed(99), data());
         advance(&mut second, &mut batches, 3);
-        assert_eq!(
-            second.load(&path).unwrap(),
-            [("note".to_string(), "ten".to_string())]
-        );
+        assert_eq!(second.load(&path).unwrap(), [("note".to_string(), "ten".to_string())]);
         assert_eq!(second.steps(), 10);
         batches.go_to(place);
         assert_eq!(advance(&mut second, &mut batches, 10), losses[10..]);
@@ -133,33 +96,18 @@ fn a_file_that_does_not_fit_changes_nothing() {
     let mut other = dropping(AdamW::new(0.01), 1);
     let before = bits(other.model().unwrap());
     let error = other.load(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("saved with the optimizer `adam`, not `adamw`"),
-        "{error}"
-    );
+    assert!(error.contains("saved with the optimizer `adam`, not `adamw`"), "{error}");
 
-    let mut small = Trainer::new(
-        Linear::new(2, 1, &mut Rng::new(0)),
-        Adam::new(0.1),
-        |m, b, _| m.forward(&b[0]).sum(),
-    )
-    .unwrap();
+    let mut small = Trainer::new(Linear::new(2, 1, &mut Rng::new(0)), Adam::new(0.1), |m, b, _| m.forward(&b[0]).sum()).unwrap();
     let error = small.load(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("missing: optimizer.first_moment.weight")
-            && error.contains("training.safetensors"),
-        "{error}"
-    );
+    assert!(error.contains("missing: optimizer.first_moment.weight") && error.contains("training.safetensors"), "{error}");
 
     chainrule::io::weights::save(&path, adam.model().unwrap(), &[]).unwrap();
     let error = other.load(&path).unwrap_err().to_string();
     assert!(error.contains("holds no training to go on with"), "{error}");
     assert_eq!(bits(other.model().unwrap()), before);
     assert_eq!(other.steps(), 0);
-    let error = other
-        .load(folder.path().join("none"))
-        .unwrap_err()
-        .to_string();
+    let error = other.load(folder.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("there is no such file"), "{error}");
 }
 
@@ -177,10 +125,7 @@ fn the_number_of_threads_changes_no_bit() {
             let x = Dropout::new(0.2).forward(&batch[0], mode);
             loss::cross_entropy(&model.forward(&x), &batch[1])
         };
-        let mut trainer = Trainer::new(model, AdamW::new(0.01), loss)
-            .unwrap()
-            .clip(1.0)
-            .on(&runtime);
+        let mut trainer = Trainer::new(model, AdamW::new(0.01), loss).unwrap().clip(1.0).on(&runtime);
         let losses = advance(&mut trainer, &mut batches, 100);
         (losses, bits(trainer.model().unwrap()))
     };
@@ -193,19 +138,14 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn random_numbers_are_new_in_each_step_and_the_same_for_a_seed() {
     let losses = |seed| {
-        let model = Dropping {
-            dropout: Dropout::new(0.5),
-            ..dropping(Sgd::new(0.0), 1).into_model().unwrap()
-        };
+        let model = Dropping { dropout: Dropout::new(0.5), ..dropping(Sgd::new(0.0), 1).into_model().unwrap() };
         let loss = |model: &Dropping, batch: &[Tensor], mode: &mut Mode<'_>| {
             let x = model.dropout.forward(&model.first.forward(&batch[0]), mode);
             model.second.forward(&x).square().sum()
         };
         let mut trainer = Trainer::new(model, Sgd::new(0.0), loss).unwrap().seed(seed);
         let batch = [Tensor::ones([1, 6])];
-        (0..6)
-            .map(|_| trainer.step(&batch).unwrap().to_bits())
-            .collect::<Vec<u64>>()
+        (0..6).map(|_| trainer.step(&batch).unwrap().to_bits()).collect::<Vec<u64>>()
     };
     let first = losses(1);
     assert_eq!(losses(1), first);
@@ -220,9 +160,7 @@ fn a_short_last_batch_goes_on_where_the_others_were() {
     let count = 10;
     let x = Tensor::randn([count, 6], &mut Rng::new(3));
     let y = Tensor::randint([count], 3, &mut Rng::new(4));
-    let mut batches = Batches::new(&[&x, &y], 4, &mut Rng::new(5))
-        .unwrap()
-        .last(LastBatch::Short);
+    let mut batches = Batches::new(&[&x, &y], 4, &mut Rng::new(5)).unwrap().last(LastBatch::Short);
     let mut trainer = dropping(AdamW::new(0.01), 1);
     // The same by a trainer that is saved and loaded, so captured anew, before each step.
     let folder = tempfile::tempdir().unwrap();
@@ -248,10 +186,7 @@ fn a_short_last_batch_goes_on_where_the_others_were() {
 fn tied_parameters_move_together() {
     let mut rng = Rng::new(1);
     let token = Embedding::new(7, 5, &mut rng);
-    let head = Linear {
-        weight: token.weight.clone(),
-        bias: None,
-    };
+    let head = Linear { weight: token.weight.clone(), bias: None };
     let mut trainer = Trainer::new((token, head), Adam::new(0.05), |model, batch, _| {
         loss::cross_entropy(&model.1.forward(&model.0.forward(&batch[0])), &batch[1])
     })
@@ -271,73 +206,39 @@ fn tied_parameters_move_together() {
     let path = folder.path().join("t");
     trainer.save(&path, &[]).unwrap();
     let (saved, _) = chainrule::io::weights::load_tensors(&path).unwrap();
-    let kept: Vec<&str> = saved
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .filter(|name| name.contains("moment"))
-        .collect();
-    assert_eq!(
-        kept,
-        [
-            "optimizer.first_moment.0.weight",
-            "optimizer.second_moment.0.weight"
-        ]
-    );
+    let kept: Vec<&str> = saved.iter().map(|(name, _)| name.as_str()).filter(|name| name.contains("moment")).collect();
+    assert_eq!(kept, ["optimizer.first_moment.0.weight", "optimizer.second_moment.0.weight"]);
 }
 
 #[test]
 fn mistakes_in_a_step_are_told_and_leave_the_trainer_usable() {
     let model = Linear::new(3, 2, &mut Rng::new(0));
-    let mut trainer = Trainer::new(model, Sgd::new(0.1), |model, batch, _| {
-        model.forward(&batch[0]).square().mean()
-    })
-    .unwrap();
+    let mut trainer = Trainer::new(model, Sgd::new(0.1), |model, batch, _| model.forward(&batch[0]).square().mean()).unwrap();
     let good = [Tensor::ones([4, 3])];
     let first = trainer.step(&good).unwrap();
     let error = trainer.step(&[Tensor::ones([4, 5])]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
-    let error = trainer
-        .step(&[Tensor::ones([2, 3]).matmul(&Tensor::ones([2, 3]))])
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("inner dimensions differ"),
-        "{error}"
-    );
+    let error = trainer.step(&[Tensor::ones([2, 3]).matmul(&Tensor::ones([2, 3]))]).unwrap_err();
+    assert!(error.to_string().contains("inner dimensions differ"), "{error}");
     assert!(trainer.step(&good).unwrap() < first);
     assert_eq!(trainer.steps(), 2);
 
     let table = Embedding::new(4, 2, &mut Rng::new(0));
-    let mut trainer = Trainer::new(table, Sgd::new(0.1), |model, batch, _| {
-        model.forward(&batch[0]).sum()
-    })
-    .unwrap();
-    let error = trainer
-        .step(&[Tensor::from_slice(&[9i64], [1])])
-        .unwrap_err();
+    let mut trainer = Trainer::new(table, Sgd::new(0.1), |model, batch, _| model.forward(&batch[0]).sum()).unwrap();
+    let error = trainer.step(&[Tensor::from_slice(&[9i64], [1])]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Index, "{error}");
 
-    let model = (
-        Linear::new(3, 1, &mut Rng::new(0)),
-        Linear::new(3, 1, &mut Rng::new(0)),
-    );
+    let model = (Linear::new(3, 1, &mut Rng::new(0)), Linear::new(3, 1, &mut Rng::new(0)));
     let one = |model: &(Linear, Linear), batch: &[Tensor], _: &mut Mode<'_>| {
         (model.0.forward(&batch[0]) + model.1.forward(&batch[0]).detach()).sum()
     };
     let mut trainer = Trainer::new(model, AdamW::new(0.1), one).unwrap();
     let error = trainer.step(&good).unwrap_err().to_string();
-    assert!(
-        error.contains("`1.weight`, `1.bias`") && error.contains("`detach`"),
-        "{error}"
-    );
-    let mut trainer = Trainer::new(trainer.into_model().unwrap(), Sgd::new(0.1), one)
-        .unwrap()
-        .allow_disconnected();
+    assert!(error.contains("`1.weight`, `1.bias`") && error.contains("`detach`"), "{error}");
+    let mut trainer = Trainer::new(trainer.into_model().unwrap(), Sgd::new(0.1), one).unwrap().allow_disconnected();
     let before = trainer.model().unwrap().1.weight.to_vec::<f32>().unwrap();
     trainer.step(&good).unwrap();
-    assert_eq!(
-        trainer.model().unwrap().1.weight.to_vec::<f32>().unwrap(),
-        before
-    );
+    assert_eq!(trainer.model().unwrap().1.weight.to_vec::<f32>().unwrap(), before);
 }
 
 #[test]
@@ -352,9 +253,7 @@ fn metrics_are_those_of_the_step_and_rates_change_without_compiling() {
     assert_eq!((trainer.metric(0), trainer.rate()), (None, 0.25));
     let batch = [Tensor::ones([1, 1])];
     let first = trainer.step(&batch).unwrap();
-    let close = |found: Option<f64>, meant: f64| {
-        assert!((found.unwrap() - meant).abs() < 1e-6, "{found:?} {meant}")
-    };
+    let close = |found: Option<f64>, meant: f64| assert!((found.unwrap() - meant).abs() < 1e-6, "{found:?} {meant}");
     close(trainer.metric(0), 2.0 * first);
     close(trainer.metric(1), first);
     close(trainer.metric(2), 1.0);

@@ -40,6 +40,8 @@ pub enum Verdict {
         /// The slope on the right.
         right: f64,
     },
+    /// What is derived jumps here, so it has no derivative.
+    Jump,
     /// The two do not agree.
     Differs,
     /// The derivative is infinite or not a number.
@@ -78,10 +80,7 @@ pub fn places(x: f64) -> Vec<f64> {
 /// `magnitude` is the largest number met on the way to the values: its rounding is seen in them.
 pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
     let differences = extrapolated(x, values, magnitude).unwrap_or(f64::NAN);
-    let size = derivative
-        .abs()
-        .max(differences.abs())
-        .max(1e-3 * magnitude / scale(x));
+    let size = derivative.abs().max(differences.abs()).max(1e-3 * magnitude / scale(x));
     let gap = (derivative - differences).abs();
     let relative = if gap == 0.0 { 0.0 } else { gap / size };
     let verdict = if !derivative.is_finite() {
@@ -93,12 +92,7 @@ pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
     } else {
         kink(derivative, x, values).unwrap_or(Verdict::Differs)
     };
-    Check {
-        derivative,
-        differences,
-        relative,
-        verdict,
-    }
+    Check { derivative, differences, relative, verdict }
 }
 
 /// The central differences, extrapolated; of all estimates the one that changed least on the way.
@@ -107,18 +101,13 @@ pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
 /// slope that is not the one here: those are left out that the nearest difference contradicts.
 fn extrapolated(x: f64, values: &[f64], magnitude: f64) -> Option<f64> {
     let estimates = estimates(x, values);
-    let nearest = estimates
-        .iter()
-        .rev()
-        .find(|estimate| estimate.change.is_nan())?;
+    let nearest = estimates.iter().rev().find(|estimate| estimate.change.is_nan())?;
     let rounding = 1e3 * f64::EPSILON * magnitude / nearest.distance;
     let contradicted = |slope: f64| {
         let size = slope.abs().max(nearest.slope.abs());
         (slope - nearest.slope).abs() > 1e-3 * size + rounding
     };
-    let fitting = estimates
-        .iter()
-        .filter(|estimate| !contradicted(estimate.slope));
+    let fitting = estimates.iter().filter(|estimate| !contradicted(estimate.slope));
     let known = fitting.filter(|estimate| !estimate.change.is_nan());
     let best = known.min_by(|a, b| a.change.total_cmp(&b.change));
     Some(best.unwrap_or(nearest).slope)
@@ -146,21 +135,13 @@ fn estimates(x: f64, values: &[f64]) -> Vec<Estimate> {
             above.clear();
             continue;
         }
-        all.push(Estimate {
-            slope,
-            change: f64::NAN,
-            distance,
-        });
+        all.push(Estimate { slope, change: f64::NAN, distance });
         let mut row = vec![slope];
         let mut factor = SHRINKING * SHRINKING;
         for k in 0..above.len() {
             let slope = row[k] + (row[k] - above[k]) / (factor - 1.0);
             let change = (slope - row[k]).abs().max((slope - above[k]).abs());
-            all.push(Estimate {
-                slope,
-                change,
-                distance,
-            });
+            all.push(Estimate { slope, change, distance });
             row.push(slope);
             factor *= SHRINKING * SHRINKING;
         }
@@ -169,7 +150,8 @@ fn estimates(x: f64, values: &[f64]) -> Vec<Estimate> {
     all
 }
 
-/// The slopes on both sides, if they stay apart as the distance falls and enclose the derivative.
+/// A sharp bend or a jump, told by how the slopes on both sides change as the distance falls: they
+/// stay apart at a bend that encloses the derivative, and grow without end at a jump.
 fn kink(derivative: f64, x: f64, values: &[f64]) -> Option<Verdict> {
     let places = places(x);
     let middle = *values.get(PLACES - 1)?;
@@ -179,12 +161,15 @@ fn kink(derivative: f64, x: f64, values: &[f64]) -> Option<Verdict> {
         (left, right)
     };
     let (wide, (left, right)) = (slopes(DISTANCES - 8), slopes(DISTANCES - 4));
-    let gap = (right - left).abs();
-    let stays = gap > 0.5 * (wide.1 - wide.0).abs();
+    let (wide_gap, gap) = ((wide.1 - wide.0).abs(), (right - left).abs());
     let size = left.abs().max(right.abs());
+    // The distance fell by a factor of 6.6 in between.
+    if size > 4.0 * wide.0.abs().max(wide.1.abs()) {
+        return Some(Verdict::Jump);
+    }
     let slack = 1e-3 * size;
     let enclosed = (left.min(right) - slack..=left.max(right) + slack).contains(&derivative);
-    (stays && gap > 1e-2 * size && enclosed).then_some(Verdict::Kink { left, right })
+    (gap > 1e-2 * size && gap > 0.5 * wide_gap && enclosed).then_some(Verdict::Kink { left, right })
 }
 
 #[cfg(test)]
@@ -215,22 +200,11 @@ mod tests {
             for x in [1e-3, 0.02, 0.3, 1.0, 1.7, 12.0] {
                 let right = derivative(x);
                 let good = judge(function, x, right);
-                assert_eq!(
-                    good.verdict,
-                    Verdict::Agrees,
-                    "case {number} at {x}: {good:?}"
-                );
-                let size = right
-                    .abs()
-                    .max(1e-2 * function(x).abs() / x.max(0.1))
-                    .max(1e-9);
+                assert_eq!(good.verdict, Verdict::Agrees, "case {number} at {x}: {good:?}");
+                let size = right.abs().max(1e-2 * function(x).abs() / x.max(0.1)).max(1e-9);
                 for wrong in [right + 1e-3 * size, right - 1e-3 * size, -right - size] {
                     let bad = judge(function, x, wrong);
-                    assert_eq!(
-                        bad.verdict,
-                        Verdict::Differs,
-                        "case {number} at {x}: {bad:?}"
-                    );
+                    assert_eq!(bad.verdict, Verdict::Differs, "case {number} at {x}: {bad:?}");
                 }
             }
         }
@@ -273,14 +247,11 @@ mod tests {
 
     #[test]
     fn what_has_no_derivative_is_said() {
-        assert_eq!(
-            judge(f64::sqrt, 0.0, f64::INFINITY).verdict,
-            Verdict::NotFinite
-        );
-        assert_eq!(
-            judge(|_| f64::NAN, 1.0, 1.0).verdict,
-            Verdict::NoDifferences
-        );
+        let step = |x: f64| f64::from(u8::from(x > 0.0));
+        assert_eq!(judge(step, 0.0, 0.0).verdict, Verdict::Jump);
+        assert_eq!(judge(f64::signum, 0.0, 0.0).verdict, Verdict::Jump);
+        assert_eq!(judge(f64::sqrt, 0.0, f64::INFINITY).verdict, Verdict::NotFinite);
+        assert_eq!(judge(|_| f64::NAN, 1.0, 1.0).verdict, Verdict::NoDifferences);
         assert_eq!(judge(f64::ln, 1.0, f64::NAN).verdict, Verdict::NotFinite);
     }
 }

@@ -71,11 +71,7 @@ impl Graph {
             let first = |node: &&crate::expression::Node| node.kind == NodeKind::Variable(number);
             rows.push(Row {
                 name: name.clone(),
-                node: expression
-                    .nodes
-                    .iter()
-                    .position(|node| first(&node))
-                    .unwrap_or(0),
+                node: expression.nodes.iter().position(|node| first(&node)).unwrap_or(0),
                 operands: Vec::new(),
                 variable: Some(number),
             });
@@ -102,19 +98,9 @@ impl Graph {
             let operands = operands.iter().map(named).collect();
             let number = rows.len() + 1 - expression.variables().len();
             row_of.push(Some(rows.len()));
-            rows.push(Row {
-                name: format!("{prefix}{number}"),
-                node: index,
-                operands,
-                variable: None,
-            });
+            rows.push(Row { name: format!("{prefix}{number}"), node: index, operands, variable: None });
         }
-        Graph {
-            output: row_of[expression.root],
-            expression,
-            rows,
-            output_name,
-        }
+        Graph { output: row_of[expression.root], expression, rows, output_name }
     }
 
     /// Records the whole expression on one tensor for each variable, all of one shape.
@@ -130,14 +116,9 @@ impl Graph {
                 NodeKind::Constant(constant) => rules::constant(constant.value, shape),
                 NodeKind::Variable(number) => variables[*number].clone(),
                 kind => {
-                    let operands: Vec<Tensor> = kind
-                        .operands()
-                        .iter()
-                        .map(|&operand| nodes[operand].clone())
-                        .collect();
+                    let operands: Vec<Tensor> = kind.operands().iter().map(|&operand| nodes[operand].clone()).collect();
                     // The parser knows no function that has no rule; a test holds it to that.
-                    rules::record(rules::name(kind), &operands)
-                        .unwrap_or_else(|| rules::constant(f64::NAN, shape))
+                    rules::record(rules::name(kind), &operands).unwrap_or_else(|| rules::constant(f64::NAN, shape))
                 }
             };
             nodes.push(tensor);
@@ -163,19 +144,13 @@ fn constant_name(expression: &Expression, node: NodeIndex) -> String {
 /// The first name that no variable has; if it is to be a prefix, that none has before digits.
 fn unused(expression: &Expression, names: &[&str], prefix: bool) -> String {
     let taken = |name: &str| {
-        expression
-            .variables()
-            .iter()
-            .any(|variable| match variable.strip_prefix(name) {
-                Some("") => !prefix,
-                Some(rest) => prefix && rest.bytes().all(|byte| byte.is_ascii_digit()),
-                None => false,
-            })
+        expression.variables().iter().any(|variable| match variable.strip_prefix(name) {
+            Some("") => !prefix,
+            Some(rest) => prefix && rest.bytes().all(|byte| byte.is_ascii_digit()),
+            None => false,
+        })
     };
-    let free = names
-        .iter()
-        .find(|name| !taken(name))
-        .map(|name| name.to_string());
+    let free = names.iter().find(|name| !taken(name)).map(|name| name.to_string());
     free.unwrap_or_else(|| {
         let mut name = names.last().map_or("_", |name| name).to_string();
         while taken(&name) {
@@ -200,11 +175,7 @@ mod tests {
         let names: Vec<&str> = graph.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["x", "v1", "v2"]);
         assert_eq!(graph.output, Some(2));
-        let operands: Vec<&str> = graph.rows[2]
-            .operands
-            .iter()
-            .map(|operand| operand.name.as_str())
-            .collect();
+        let operands: Vec<&str> = graph.rows[2].operands.iter().map(|operand| operand.name.as_str()).collect();
         assert_eq!(operands, ["v1", "(2*pi)"]);
         assert_eq!(super::Graph::new(parse("1 + 2").unwrap()).output, None);
     }
@@ -213,10 +184,7 @@ mod tests {
     fn made_up_names_are_never_a_variables() {
         let names = |source| {
             let graph = graph(source);
-            (
-                graph.rows[graph.rows.len() - 1].name.clone(),
-                graph.output_name,
-            )
+            (graph.rows[graph.rows.len() - 1].name.clone(), graph.output_name)
         };
         assert_eq!(names("v + L"), ("v1".into(), "f".into()));
         assert_eq!(names("v1 + f"), ("n1".into(), "L".into()));

@@ -60,9 +60,7 @@ fn help() -> String {
 pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let (graph, at, wrt) = read(args)?;
     if graph.output.is_none() {
-        let value = Passes::forward(&graph, &at)?
-            .last()
-            .map_or(f64::NAN, |value| *value);
+        let value = Passes::forward(&graph, &at)?.last().map_or(f64::NAN, |value| *value);
         return Err(Failure::bad_input(format_args!(
             "the expression holds no variable: it is {} and its derivatives are 0; name what is to \
              be derived by, as in x^2",
@@ -95,16 +93,9 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
     if let Some(file) = args.dot.as_deref().filter(|_| !only_dot) {
         let text = dot::draw(&graph, &passes);
         chainrule::io::atomic::atomic_write(file, |to| to.write_all(text.as_bytes()))?;
-        out.line(&format!(
-            "graph written to {}; draw it with: dot -Tsvg -O {0}",
-            file
-        ))?;
+        out.line(&format!("graph written to {}; draw it with: dot -Tsvg -O {0}", file))?;
     }
-    match orders
-        .iter()
-        .flatten()
-        .all(|partial| partial.check.verdict.is_good())
-    {
+    match orders.iter().flatten().all(|partial| partial.check.verdict.is_good()) {
         true => Ok(Outcome::Done),
         false => {
             complain("some derivatives did not stand their check: see the lines marked NOT OK\n");
@@ -116,16 +107,12 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
 /// The graph, the values of all variables and the variables to derive by.
 fn read(args: &DeriveArgs) -> Result<(Graph, Vec<f64>, Vec<usize>), Failure> {
     let source = &args.expression;
-    let expression: Expression =
-        parse(source).map_err(|error| Failure::expression(&error, source))?;
+    let expression: Expression = parse(source).map_err(|error| Failure::expression(&error, source))?;
     let bindings = args.at.join(",");
-    let at = parse_bindings(&bindings, &expression)
-        .map_err(|error| Failure::expression(&error, &bindings))?;
+    let at = parse_bindings(&bindings, &expression).map_err(|error| Failure::expression(&error, &bindings))?;
     let wrt = match &args.wrt {
         None => (0..expression.variables().len()).collect(),
-        Some(names) => {
-            parse_names(names, &expression).map_err(|error| Failure::expression(&error, names))?
-        }
+        Some(names) => parse_names(names, &expression).map_err(|error| Failure::expression(&error, names))?,
     };
     Ok((Graph::new(expression), at, wrt))
 }
@@ -139,16 +126,8 @@ fn refuse_undefined(graph: &Graph, values: &[f64]) -> Result<(), Failure> {
     let expression = &graph.expression;
     let span = expression.nodes[node].span.clone();
     let operands = expression.nodes[node].kind.operands();
-    let inputs: Vec<String> = operands
-        .iter()
-        .map(|&operand| {
-            format!(
-                "{} = {}",
-                expression.text(operand),
-                table::six_digits(values[operand])
-            )
-        })
-        .collect();
+    let inputs: Vec<String> =
+        operands.iter().map(|&operand| format!("{} = {}", expression.text(operand), table::six_digits(values[operand]))).collect();
     let what = match values[node].is_nan() {
         true => "not a number",
         false => "infinite, or too large for a 64-bit float,",

@@ -38,13 +38,7 @@ pub fn count(variables: usize, order: usize) -> Option<usize> {
 ///
 /// # Errors
 /// A mistake that the engine finds.
-pub fn compute(
-    graph: &Graph,
-    at: &[f64],
-    wrt: &[usize],
-    order: usize,
-    magnitude: f64,
-) -> Result<Vec<Vec<Partial>>> {
+pub fn compute(graph: &Graph, at: &[f64], wrt: &[usize], order: usize, magnitude: f64) -> Result<Vec<Vec<Partial>>> {
     let variables = at_all_places(at, wrt);
     let mut quantities = vec![(Vec::new(), graph.record(&variables).output().clone())];
     let mut orders = Vec::with_capacity(order);
@@ -85,14 +79,9 @@ fn one_order(
     let mut sources: Vec<usize> = Vec::new();
     for (source, (by, quantity)) in quantities.iter().enumerate() {
         // Only later variables, or the last one again: d/dx d/dw is d/dw d/dx.
-        let from = by
-            .last()
-            .map_or(0, |last| wrt.iter().position(|x| x == last).unwrap_or(0));
+        let from = by.last().map_or(0, |last| wrt.iter().position(|x| x == last).unwrap_or(0));
         let further = &wrt[from..];
-        let moved: Vec<&Tensor> = further
-            .iter()
-            .map(|&variable| &variables[variable])
-            .collect();
+        let moved: Vec<&Tensor> = further.iter().map(|&variable| &variables[variable]).collect();
         // Elements do not depend on one another, so the gradient of their sum holds the
         // derivative of each. What no longer depends on a variable has derivative zero.
         let gradients = quantity.sum().grad_or_zeros(&moved)?;
@@ -101,11 +90,7 @@ fn one_order(
             sources.push(source);
         }
     }
-    let all: Vec<&Tensor> = quantities
-        .iter()
-        .chain(&next)
-        .map(|(_, tensor)| tensor)
-        .collect();
+    let all: Vec<&Tensor> = quantities.iter().chain(&next).map(|(_, tensor)| tensor).collect();
     Tensor::eval_all(&all)?;
     let values = |(_, tensor): &Quantity| tensor.to_vec::<f64>();
     let known = quantities.iter().map(values).collect::<Result<Vec<_>>>()?;
@@ -126,9 +111,7 @@ fn one_order(
 
 /// The largest number of the forward pass.
 pub fn magnitude(values: &[f64]) -> f64 {
-    values
-        .iter()
-        .fold(0.0, |largest: f64, value| largest.max(value.abs()))
+    values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()))
 }
 
 #[cfg(test)]
@@ -144,11 +127,7 @@ mod tests {
         let orders = compute(&graph, &[x, y], &[0, 1], 4, 1.0).unwrap();
         let falling = |n: usize, k: usize| (0..k).map(|i| n as f64 - i as f64).product::<f64>();
         let power = |base: f64, n: usize, k: usize| {
-            if k > n {
-                0.0
-            } else {
-                base.powi((n - k) as i32)
-            }
+            if k > n { 0.0 } else { base.powi((n - k) as i32) }
         };
         for (order, partials) in orders.iter().enumerate() {
             assert_eq!(partials.len(), order + 2);
@@ -157,11 +136,7 @@ mod tests {
                 let b = partial.by.len() - a;
                 let known = falling(3, a) * power(x, 3, a) * falling(2, b) * power(y, 2, b);
                 let found = partial.check.derivative;
-                assert!(
-                    (found - known).abs() < 1e-12,
-                    "{:?}: {found}, not {known}",
-                    partial.by
-                );
+                assert!((found - known).abs() < 1e-12, "{:?}: {found}, not {known}", partial.by);
                 assert!(partial.check.verdict.is_good(), "{partial:?}");
             }
         }

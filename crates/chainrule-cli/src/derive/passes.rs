@@ -46,79 +46,39 @@ impl Passes {
     pub fn compute(graph: &Graph, at: &[f64]) -> Result<Passes> {
         let recorded = graph.record(&leaves(at));
         let values = numbers(&recorded.nodes)?;
-        let nodes: Vec<&Tensor> = graph
-            .rows
-            .iter()
-            .map(|row| &recorded.nodes[row.node])
-            .collect();
+        let nodes: Vec<&Tensor> = graph.rows.iter().map(|row| &recorded.nodes[row.node]).collect();
         // A variable's tensor is one leaf, wherever it is written.
         let incoming = numbers(&recorded.output().grad(&nodes)?)?;
         let mut edges = Vec::with_capacity(graph.rows.len());
         for (row, &incoming) in graph.rows.iter().zip(&incoming) {
-            let operands: Vec<f64> = row
-                .operands
-                .iter()
-                .map(|operand| values[operand.node])
-                .collect();
-            let wanted: Vec<bool> = row
-                .operands
-                .iter()
-                .map(|operand| operand.row.is_some())
-                .collect();
-            edges.push(handed_on(
-                rules::name(graph.kind(row)),
-                &operands,
-                &wanted,
-                incoming,
-            )?);
+            let operands: Vec<f64> = row.operands.iter().map(|operand| values[operand.node]).collect();
+            let wanted: Vec<bool> = row.operands.iter().map(|operand| operand.row.is_some()).collect();
+            edges.push(handed_on(rules::name(graph.kind(row)), &operands, &wanted, incoming)?);
         }
-        Ok(Passes {
-            values,
-            incoming,
-            edges,
-        })
+        Ok(Passes { values, incoming, edges })
     }
 }
 
 /// The local derivative of one operation by each wanted operand, and its product with `incoming`.
-fn handed_on(
-    name: &str,
-    operands: &[f64],
-    wanted: &[bool],
-    incoming: f64,
-) -> Result<Vec<Option<Edge>>> {
+fn handed_on(name: &str, operands: &[f64], wanted: &[bool], incoming: f64) -> Result<Vec<Option<Edge>>> {
     let alone = leaves(operands);
     let Some(output) = rules::record(name, &alone) else {
         return Ok(Vec::new());
     };
-    let by: Vec<&Tensor> = alone
-        .iter()
-        .zip(wanted)
-        .filter(|(_, wanted)| **wanted)
-        .map(|(x, _)| x)
-        .collect();
+    let by: Vec<&Tensor> = alone.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(x, _)| x).collect();
     let incoming = leaves(&[incoming]).swap_remove(0);
     let local = vjp(&[&output], &[&output.ones_like()], &by)?;
     let outgoing = vjp(&[&output], &[&incoming], &by)?;
     let all: Vec<Tensor> = local.into_iter().chain(outgoing).collect();
     let all = numbers(&all)?;
     let (local, outgoing) = all.split_at(by.len());
-    let mut edges = local
-        .iter()
-        .zip(outgoing)
-        .map(|(&local, &outgoing)| Edge { local, outgoing });
-    Ok(wanted
-        .iter()
-        .map(|&wanted| wanted.then(|| edges.next()).flatten())
-        .collect())
+    let mut edges = local.iter().zip(outgoing).map(|(&local, &outgoing)| Edge { local, outgoing });
+    Ok(wanted.iter().map(|&wanted| wanted.then(|| edges.next()).flatten()).collect())
 }
 
 /// One scalar for each number.
 pub fn leaves(values: &[f64]) -> Vec<Tensor> {
-    values
-        .iter()
-        .map(|&value| Tensor::from_slice(&[value], []))
-        .collect()
+    values.iter().map(|&value| Tensor::from_slice(&[value], [])).collect()
 }
 
 /// The values of scalars, computed as one program.
@@ -163,10 +123,7 @@ mod tests {
             sums[graph.output.unwrap()] = 1.0;
             for (row, (sum, incoming)) in sums.iter().zip(&passes.incoming).enumerate() {
                 let name = &graph.rows[row].name;
-                assert!(
-                    (sum - incoming).abs() < 1e-14,
-                    "{source} {name}: {sum} {incoming}"
-                );
+                assert!((sum - incoming).abs() < 1e-14, "{source} {name}: {sum} {incoming}");
             }
         }
     }

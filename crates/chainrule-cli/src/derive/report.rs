@@ -17,12 +17,7 @@ const WIDEST_MATRIX: usize = 6;
 pub fn title(graph: &Graph, at: &[f64]) -> String {
     let values: Vec<String> = pairs(&graph.expression, at);
     let source: Vec<&str> = graph.expression.source.split_whitespace().collect();
-    format!(
-        "{} = {}\nat {}\n\n",
-        graph.output_name,
-        source.join(" "),
-        values.join(", ")
-    )
+    format!("{} = {}\nat {}\n\n", graph.output_name, source.join(" "), values.join(", "))
 }
 
 fn pairs(expression: &Expression, at: &[f64]) -> Vec<String> {
@@ -37,21 +32,12 @@ fn formula(graph: &Graph, row: &Row) -> String {
 }
 
 fn names(row: &Row) -> Vec<String> {
-    row.operands
-        .iter()
-        .map(|operand| operand.name.clone())
-        .collect()
+    row.operands.iter().map(|operand| operand.name.clone()).collect()
 }
 
 /// The values, from the variables to the output.
 pub fn forward(graph: &Graph, values: &[f64]) -> String {
-    let columns = [
-        ("node", Left),
-        ("operation", Left),
-        ("inputs", Left),
-        ("value", Right),
-        ("what it is", Left),
-    ];
+    let columns = [("node", Left), ("operation", Left), ("inputs", Left), ("value", Right), ("what it is", Left)];
     let mut table = Table::new(&columns, 4);
     for (index, row) in graph.rows.iter().enumerate() {
         let text = match row.variable {
@@ -64,31 +50,16 @@ pub fn forward(graph: &Graph, values: &[f64]) -> String {
             None => rules::name(graph.kind(row)),
         };
         let value = six_digits(values[row.node]);
-        table.row([
-            row.name.clone(),
-            operation.into(),
-            names(row).join(", "),
-            value,
-            text,
-        ]);
+        table.row([row.name.clone(), operation.into(), names(row).join(", "), value, text]);
     }
-    format!(
-        "Forward pass: each node's value from its inputs, top down\n\n{}\n",
-        table.draw()
-    )
+    format!("Forward pass: each node's value from its inputs, top down\n\n{}\n", table.draw())
 }
 
 /// The gradients, from the output back to the variables.
 pub fn backward(graph: &Graph, passes: &Passes) -> String {
     let name = &graph.output_name;
     let incoming = format!("d{name}/d(node)");
-    let columns = [
-        ("node", Left),
-        (incoming.as_str(), Right),
-        ("to", Left),
-        ("local derivative", Left),
-        ("hands on", Right),
-    ];
+    let columns = [("node", Left), (incoming.as_str(), Right), ("to", Left), ("local derivative", Left), ("hands on", Right)];
     let mut table = Table::new(&columns, 3);
     for (index, row) in graph.rows.iter().enumerate().rev() {
         if row.variable.is_none() {
@@ -99,13 +70,7 @@ pub fn backward(graph: &Graph, passes: &Passes) -> String {
                 };
                 let [node, incoming] = std::mem::take(&mut first);
                 let local = local(graph, row, place, edge);
-                table.row([
-                    node,
-                    incoming,
-                    operand.name.clone(),
-                    local,
-                    six_digits(edge.outgoing),
-                ]);
+                table.row([node, incoming, operand.name.clone(), local, six_digits(edge.outgoing)]);
             }
         }
     }
@@ -120,18 +85,9 @@ pub fn backward(graph: &Graph, passes: &Passes) -> String {
 
 /// What reaches each variable: the sum of what its uses hand on.
 fn gathered(graph: &Graph, passes: &Passes) -> String {
-    let columns = [
-        ("variable", Left),
-        ("gradient", Right),
-        ("is the sum of", Left),
-    ];
+    let columns = [("variable", Left), ("gradient", Right), ("is the sum of", Left)];
     let mut table = Table::new(&columns, 2);
-    for (index, row) in graph
-        .rows
-        .iter()
-        .enumerate()
-        .filter(|(_, row)| row.variable.is_some())
-    {
+    for (index, row) in graph.rows.iter().enumerate().filter(|(_, row)| row.variable.is_some()) {
         let mut parts = Vec::new();
         for (user, edges) in graph.rows.iter().zip(&passes.edges) {
             let to_here = |(operand, _): &(&Operand, &Option<Edge>)| operand.row == Some(index);
@@ -147,10 +103,7 @@ fn gathered(graph: &Graph, passes: &Passes) -> String {
         };
         table.row([row.name.clone(), six_digits(passes.incoming[index]), sum]);
     }
-    format!(
-        "Gradients as they gather at the variables\n\n{}\n",
-        table.draw()
-    )
+    format!("Gradients as they gather at the variables\n\n{}\n", table.draw())
 }
 
 /// Such as `d exp(v5)/dv5 = exp(v5) = 0.082085`.
@@ -185,19 +138,11 @@ pub fn results(graph: &Graph, wrt: &[usize], orders: &[Vec<Partial>]) -> String 
         let order = before + 1;
         let title = match order {
             1 => "Gradient, checked against differences of values".to_string(),
-            _ => format!(
-                "Derivatives of order {order}, checked against differences of those of order {before}"
-            ),
+            _ => format!("Derivatives of order {order}, checked against differences of those of order {before}"),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{title}\n");
-        let columns = [
-            ("derivative", Left),
-            ("by reverse mode", Right),
-            ("by differences", Right),
-            ("apart by", Right),
-            ("", Left),
-        ];
+        let columns = [("derivative", Left), ("by reverse mode", Right), ("by differences", Right), ("apart by", Right), ("", Left)];
         let mut table = Table::new(&columns, 4);
         for partial in partials {
             let check = partial.check;
@@ -228,11 +173,8 @@ fn apart(check: Check) -> String {
 fn verdict(verdict: Verdict) -> String {
     match verdict {
         Verdict::Agrees => "ok".into(),
-        Verdict::Kink { left, right } => format!(
-            "ok: a kink, slope {} left, {} right",
-            six_digits(left),
-            six_digits(right)
-        ),
+        Verdict::Kink { left, right } => format!("ok: a kink, slope {} left, {} right", six_digits(left), six_digits(right)),
+        Verdict::Jump => "NOT OK: a jump, without slope".into(),
         Verdict::Differs => "NOT OK".into(),
         Verdict::NotFinite => "NOT OK: no finite derivative here".into(),
         Verdict::NoDifferences => "NOT OK: no finite values around here".into(),
@@ -249,11 +191,7 @@ fn derivative_name(graph: &Graph, by: &[usize]) -> String {
     let mut parts: Vec<String> = Vec::new();
     for same in by.chunk_by(|a, b| a == b) {
         // In dx^2, the caret keeps x twice apart from a variable called x2.
-        let times = if same.len() > 1 {
-            format!("^{}", same.len())
-        } else {
-            String::new()
-        };
+        let times = if same.len() > 1 { format!("^{}", same.len()) } else { String::new() };
         parts.push(format!("d{}{times}", name(same[0])));
     }
     format!("d{order}{}/{}", graph.output_name, parts.join(" "))
@@ -261,21 +199,15 @@ fn derivative_name(graph: &Graph, by: &[usize]) -> String {
 
 /// The matrix of second derivatives.
 fn matrix(graph: &Graph, wrt: &[usize], partials: &[Partial]) -> String {
-    let names: Vec<&str> = wrt
-        .iter()
-        .map(|&variable| graph.expression.variables()[variable].as_str())
-        .collect();
+    let names: Vec<&str> = wrt.iter().map(|&variable| graph.expression.variables()[variable].as_str()).collect();
     let mut columns = vec![("", Left)];
     columns.extend(names.iter().map(|name| (*name, Right)));
     let mut table = Table::new(&columns, 0);
     for (row, name) in wrt.iter().zip(&names) {
         let cells = wrt.iter().map(|column| {
-            let both =
-                |partial: &&Partial| partial.by == [*row, *column] || partial.by == [*column, *row];
+            let both = |partial: &&Partial| partial.by == [*row, *column] || partial.by == [*column, *row];
             let found = partials.iter().find(both);
-            found.map_or(String::new(), |partial| {
-                six_digits(partial.check.derivative)
-            })
+            found.map_or(String::new(), |partial| six_digits(partial.check.derivative))
         });
         table.row(std::iter::once(name.to_string()).chain(cells));
     }

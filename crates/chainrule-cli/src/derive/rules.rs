@@ -19,17 +19,8 @@ pub struct Rule {
     pub derivatives: [&'static str; 2],
 }
 
-const fn rule(
-    name: &'static str,
-    value: &'static str,
-    by_u: &'static str,
-    by_v: &'static str,
-) -> Rule {
-    Rule {
-        name,
-        value,
-        derivatives: [by_u, by_v],
-    }
+const fn rule(name: &'static str, value: &'static str, by_u: &'static str, by_v: &'static str) -> Rule {
+    Rule { name, value, derivatives: [by_u, by_v] }
 }
 
 /// Every operation. The functions have the names under which expressions call them.
@@ -55,18 +46,8 @@ pub static RULES: &[Rule] = &[
     rule("abs", "abs(u)", "[sign of u]", ""),
     rule("erf", "erf(u)", "2/sqrt(pi)*exp(-u^2)", ""),
     rule("square", "square(u)", "2*u", ""),
-    rule(
-        "max",
-        "max(u, v)",
-        "[1 if u > v, 1/2 if equal]",
-        "[1 if v > u, 1/2 if equal]",
-    ),
-    rule(
-        "min",
-        "min(u, v)",
-        "[1 if u < v, 1/2 if equal]",
-        "[1 if v < u, 1/2 if equal]",
-    ),
+    rule("max", "max(u, v)", "[1 if u > v, 1/2 if equal]", "[1 if v > u, 1/2 if equal]"),
+    rule("min", "min(u, v)", "[1 if u < v, 1/2 if equal]", "[1 if v < u, 1/2 if equal]"),
 ];
 
 /// The name of the operation of a node; empty for numbers and variables.
@@ -168,17 +149,9 @@ mod tests {
     fn every_function_has_a_rule_and_tensors() {
         let one = constant(1.0, &[]);
         for function in FUNCTIONS {
-            assert!(
-                RULES.iter().any(|rule| rule.name == function.name),
-                "{}",
-                function.name
-            );
+            assert!(RULES.iter().any(|rule| rule.name == function.name), "{}", function.name);
             let operands = vec![one.clone(); function.arity];
-            assert!(
-                record(function.name, &operands).is_some(),
-                "{}",
-                function.name
-            );
+            assert!(record(function.name, &operands).is_some(), "{}", function.name);
         }
         assert!(record("pow", &[one]).is_none());
     }
@@ -198,11 +171,7 @@ mod tests {
                     }
                     let local = vjp(&[&output], &[&output.ones_like()], &[&leaves[k]]).unwrap();
                     let text = parse(text).unwrap();
-                    let values: Vec<Tensor> = text
-                        .variables()
-                        .iter()
-                        .map(|name| leaves[usize::from(name == "v")].clone())
-                        .collect();
+                    let values: Vec<Tensor> = text.variables().iter().map(|name| leaves[usize::from(name == "v")].clone()).collect();
                     let stated = Graph::new(text).record(&values).output().item().unwrap();
                     let found = local[0].item().unwrap();
                     assert!(
@@ -221,9 +190,6 @@ mod tests {
     fn names_take_the_places_of_the_operands() {
         let names = ["v3".to_string(), "u".to_string()];
         assert_eq!(spelled("u^v*log(u)", &names), "v3^u*log(v3)");
-        assert_eq!(
-            spelled("[1 if u > v, else 0]", &names),
-            "[1 if v3 > u, else 0]"
-        );
+        assert_eq!(spelled("[1 if u > v, else 0]", &names), "[1 if v3 > u, else 0]");
     }
 }

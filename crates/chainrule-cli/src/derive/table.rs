@@ -28,12 +28,7 @@ impl Table {
         Table {
             sides: columns.iter().map(|(_, side)| *side).collect(),
             gives_way,
-            rows: vec![
-                columns
-                    .iter()
-                    .map(|(heading, _)| heading.to_string())
-                    .collect(),
-            ],
+            rows: vec![columns.iter().map(|(heading, _)| heading.to_string()).collect()],
         }
     }
 
@@ -46,15 +41,8 @@ impl Table {
 
     /// The table, each line indented by two blanks.
     pub fn draw(&self) -> String {
-        let mut widths: Vec<usize> = (0..self.sides.len())
-            .map(|column| {
-                self.rows
-                    .iter()
-                    .map(|row| length(&row[column]))
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
+        let mut widths: Vec<usize> =
+            (0..self.sides.len()).map(|column| self.rows.iter().map(|row| length(&row[column])).max().unwrap_or(0)).collect();
         let taken: usize = widths.iter().map(|width| width + GAP).sum();
         let heading = length(&self.rows[0][self.gives_way]);
         let over = taken.saturating_sub(WIDTH);
@@ -109,21 +97,12 @@ fn length(text: &str) -> usize {
 /// An expression may have been written over several lines.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    words
-        .join(" ")
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    words.join(" ").chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn cut(text: &str, width: usize) -> String {
     match length(text) > width {
-        true => text
-            .chars()
-            .take(width.saturating_sub(2))
-            .chain("..".chars())
-            .take(width)
-            .collect(),
+        true => text.chars().take(width.saturating_sub(2)).chain("..".chars()).take(width).collect(),
         false => text.to_string(),
     }
 }
@@ -163,23 +142,14 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_kept_short() {
-        let columns = [
-            ("name", Side::Left),
-            ("value", Side::Right),
-            ("text", Side::Left),
-        ];
+        let columns = [("name", Side::Left), ("value", Side::Right), ("text", Side::Left)];
         let mut table = Table::new(&columns, 2);
         table.row(["a".into(), "1".into(), "x".repeat(300)]);
         table.row(["long name".into(), "-12.5".into(), "a\n  b".into()]);
         table.row(["short".into()]);
         let text = table.draw();
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
-        let expected = [
-            "  name       value  text",
-            "  a              1  xxxxx",
-            "  long name  -12.5  a b",
-            "  short",
-        ];
+        let expected = ["  name       value  text", "  a              1  xxxxx", "  long name  -12.5  a b", "  short"];
         for (line, start) in text.lines().zip(expected) {
             assert!(line.starts_with(start), "{text}");
         }

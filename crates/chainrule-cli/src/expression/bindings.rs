@@ -28,16 +28,11 @@ pub fn parse_bindings(source: &str, expression: &Expression) -> Result<Vec<f64>,
         }
         list.separator()?;
     }
-    let missing: Vec<String> = (0..values.len())
-        .filter(|&variable| values[variable].is_none())
-        .map(|variable| expression.variables()[variable].clone())
-        .collect();
+    let missing: Vec<String> =
+        (0..values.len()).filter(|&variable| values[variable].is_none()).map(|variable| expression.variables()[variable].clone()).collect();
     if !missing.is_empty() {
         let end = source.trim_end().len();
-        return Err(ExpressionError::new(
-            Problem::MissingValues(missing),
-            end..end,
-        ));
+        return Err(ExpressionError::new(Problem::MissingValues(missing), end..end));
     }
     Ok(values.into_iter().flatten().collect())
 }
@@ -80,18 +75,11 @@ impl<'a> List<'a> {
             return Err(ExpressionError::new(Problem::TooLong, end..end));
         }
         let tokens = tokens(source)?;
-        Ok(List {
-            source,
-            tokens,
-            at: 0,
-        })
+        Ok(List { source, tokens, at: 0 })
     }
 
     /// The next name as a variable of the expression, or nothing at the end.
-    fn variable(
-        &mut self,
-        expression: &Expression,
-    ) -> Result<Option<(usize, Range<usize>)>, ExpressionError> {
+    fn variable(&mut self, expression: &Expression) -> Result<Option<(usize, Range<usize>)>, ExpressionError> {
         let token = self.step();
         if token.kind == TokenKind::End {
             return Ok(None);
@@ -106,8 +94,7 @@ impl<'a> List<'a> {
             None => {
                 let problem = Problem::UnknownVariable {
                     name: name.to_string(),
-                    nearest: nearest(name, variables.iter().map(String::as_str))
-                        .map(str::to_string),
+                    nearest: nearest(name, variables.iter().map(String::as_str)).map(str::to_string),
                     constant: find_constant(name).is_some(),
                     variables: variables.to_vec(),
                 };

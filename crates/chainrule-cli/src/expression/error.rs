@@ -108,12 +108,7 @@ impl ExpressionError {
     /// `source` is the text that was being read: the expression or the list beside it. Only the
     /// line of the place is shown, and of a long line only the part around it.
     pub fn render(&self, source: &str) -> String {
-        point_at(
-            source,
-            self.span.clone(),
-            &self.to_string(),
-            &self.problem.advice(),
-        )
+        point_at(source, self.span.clone(), &self.to_string(), &self.problem.advice())
     }
 }
 
@@ -125,9 +120,7 @@ pub fn point_at(source: &str, span: Range<usize>, message: &str, advice: &str) -
         let start = character_start(source, span.start);
         let end = character_start(source, span.end).max(start);
         let line_start = source[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = source[start..]
-            .find('\n')
-            .map_or(source.len(), |at| start + at);
+        let line_end = source[start..].find('\n').map_or(source.len(), |at| start + at);
         let before: Vec<char> = source[line_start..start].chars().collect();
         let marked = source[start..end.min(line_end)].chars().count();
         let after: Vec<char> = source[start..line_end].chars().collect();
@@ -143,9 +136,7 @@ pub fn point_at(source: &str, span: Range<usize>, message: &str, advice: &str) -
         let marks = "^".repeat(marked.clamp(1, SHOWN_AROUND));
         (line, " ".repeat(indent), marks, before.len() + 1)
     };
-    format!(
-        "error: {message} (character {column})\n  |\n  | {line}\n  | {indent}{marks}\n  = {advice}\n"
-    )
+    format!("error: {message} (character {column})\n  |\n  | {line}\n  | {indent}{marks}\n  = {advice}\n")
 }
 
 /// The start of the character that the byte `at` lies in, or the end of a shorter text.
@@ -175,10 +166,7 @@ impl fmt::Display for ExpressionError {
         match &self.problem {
             Empty => f.write_str("the expression is empty"),
             TooLong => write!(f, "the text is longer than {LONGEST_SOURCE} bytes"),
-            TooDeep => write!(
-                f,
-                "the expression is nested more than {DEEPEST_NESTING} deep"
-            ),
+            TooDeep => write!(f, "the expression is nested more than {DEEPEST_NESTING} deep"),
             UnknownCharacter { character, .. } => {
                 write!(f, "the character {character:?} means nothing here")
             }
@@ -196,15 +184,9 @@ impl fmt::Display for ExpressionError {
             FunctionWithoutCall(function) => {
                 write!(f, "{:?} is a function and needs parentheses", function.name)
             }
-            WrongArity {
-                function,
-                arity,
-                found,
-            } => write!(
-                f,
-                "{function:?} takes {arity} {}, not {found}",
-                if *arity == 1 { "operand" } else { "operands" }
-            ),
+            WrongArity { function, arity, found } => {
+                write!(f, "{function:?} takes {arity} {}, not {found}", if *arity == 1 { "operand" } else { "operands" })
+            }
             NameExpected => f.write_str("the name of a variable is expected here"),
             UnknownVariable { name, .. } => write!(f, "the expression has no variable {name:?}"),
             EqualsExpected => f.write_str("an = is expected after the name"),
@@ -239,10 +221,7 @@ impl ExpressionProblem {
             NeverClosed => "add a ) where the group ends".into(),
             NeverOpened => "remove it, or add a ( where the group begins".into(),
             UnknownFunction { name, known: true } => {
-                format!(
-                    "to multiply, write {name}*(...); functions are {}",
-                    function_names()
-                )
+                format!("to multiply, write {name}*(...); functions are {}", function_names())
             }
             UnknownFunction { name, .. } => match suggest_function(name) {
                 Some(meant) => format!("did you mean {meant}? Functions are {}", function_names()),
@@ -256,23 +235,14 @@ impl ExpressionProblem {
                 None => String::new(),
             },
             NameExpected => "entries are separated by single commas, as in w=1,x=2 or w,b".into(),
-            UnknownVariable {
-                constant: true,
-                name,
-                ..
-            } => {
+            UnknownVariable { constant: true, name, .. } => {
                 format!("{name} is a constant and keeps its value; rename your variable")
             }
-            UnknownVariable {
-                nearest, variables, ..
-            } => unknown_variable(nearest, variables),
+            UnknownVariable { nearest, variables, .. } => unknown_variable(nearest, variables),
             EqualsExpected => "write name=number, as in w=1".into(),
             ValueExpected => {
                 let names: Vec<&str> = CONSTANTS.iter().map(|constant| constant.name).collect();
-                format!(
-                    "write a number such as -0.5 or 1e-3, or {}",
-                    names.join(" or ")
-                )
+                format!("write a number such as -0.5 or 1e-3, or {}", names.join(" or "))
             }
             CommaExpected => "separate entries by commas, as in w=1,x=2".into(),
             RepeatedName(_) => "remove one of the two".into(),

@@ -29,18 +29,8 @@ pub struct Constant {
     pub doc: &'static str,
 }
 
-const fn function(
-    name: &'static str,
-    arity: usize,
-    doc: &'static str,
-    also_called: &'static [&'static str],
-) -> Function {
-    Function {
-        name,
-        arity,
-        doc,
-        also_called,
-    }
+const fn function(name: &'static str, arity: usize, doc: &'static str, also_called: &'static [&'static str]) -> Function {
+    Function { name, arity, doc, also_called }
 }
 
 /// Every function.
@@ -56,12 +46,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("tanh", 1, "hyperbolic tangent", &["th"]),
     function("sigmoid", 1, "1 / (1 + exp(-x))", &["logistic", "expit"]),
     function("softplus", 1, "log(1 + exp(x))", &[]),
-    function(
-        "relu",
-        1,
-        "x where positive, else 0",
-        &["rectifier", "relu6"],
-    ),
+    function("relu", 1, "x where positive, else 0", &["rectifier", "relu6"]),
     function("abs", 1, "x without its sign", &["fabs", "absolute"]),
     function("erf", 1, "error function", &[]),
     function("square", 1, "x * x", &["sqr", "sq"]),
@@ -72,16 +57,8 @@ pub static FUNCTIONS: &[Function] = &[
 
 /// Every constant.
 pub static CONSTANTS: &[Constant] = &[
-    Constant {
-        name: "pi",
-        value: std::f64::consts::PI,
-        doc: "half the circumference of the unit circle",
-    },
-    Constant {
-        name: "e",
-        value: std::f64::consts::E,
-        doc: "base of the natural logarithm",
-    },
+    Constant { name: "pi", value: std::f64::consts::PI, doc: "half the circumference of the unit circle" },
+    Constant { name: "e", value: std::f64::consts::E, doc: "base of the natural logarithm" },
 ];
 
 /// The function of exactly this name.
@@ -97,21 +74,14 @@ pub(super) fn find_constant(name: &str) -> Option<&'static Constant> {
 /// The function that a wrong name probably means.
 pub(super) fn suggest_function(name: &str) -> Option<&'static str> {
     let lower = name.to_lowercase();
-    let known_elsewhere = FUNCTIONS
-        .iter()
-        .find(|function| function.also_called.contains(&lower.as_str()))
-        .map(|function| function.name);
+    let known_elsewhere = FUNCTIONS.iter().find(|function| function.also_called.contains(&lower.as_str())).map(|function| function.name);
     known_elsewhere.or_else(|| spelling::nearest(name, FUNCTIONS.iter().map(|f| f.name)))
 }
 
 impl Function {
     /// The call written out with its operands' names.
     pub fn usage(&self) -> String {
-        format!(
-            "{}({})",
-            self.name,
-            ["x", "x, y"][usize::from(self.arity == 2)]
-        )
+        format!("{}({})", self.name, ["x", "x, y"][usize::from(self.arity == 2)])
     }
 }
 
@@ -129,11 +99,7 @@ pub fn help() -> String {
         let _ = writeln!(text, "  {:<12} {}", function.usage(), function.doc);
     }
     for constant in CONSTANTS {
-        let _ = writeln!(
-            text,
-            "  {:<12} {} ({})",
-            constant.name, constant.doc, constant.value
-        );
+        let _ = writeln!(text, "  {:<12} {} ({})", constant.name, constant.doc, constant.value);
     }
     text
 }

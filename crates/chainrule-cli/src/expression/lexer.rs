@@ -35,33 +35,18 @@ const INSTEAD: &[(&[char], &str)] = &[
     (&['×', '·', '⋅', '∙', '∗', '•'], "write * to multiply"),
     (&['÷', '∕', '⁄'], "write / to divide"),
     (&['−', '–', '—'], "write the minus sign of the keyboard, -"),
-    (
-        &['²', '³', '¹', '⁰', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'],
-        "write ^2 for a square, ^3 for a cube",
-    ),
+    (&['²', '³', '¹', '⁰', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'], "write ^2 for a square, ^3 for a cube"),
     (&['√'], "write sqrt(x)"),
     (&['π'], "write pi"),
-    (
-        &['[', ']', '{', '}', '（', '）'],
-        "group with parentheses, ( and )",
-    ),
+    (&['[', ']', '{', '}', '（', '）'], "group with parentheses, ( and )"),
     (&['|'], "write abs(x) for the absolute value"),
     (&['%'], "write x/100 for a percentage"),
     (&['!'], "there is no factorial; write the product out"),
-    (
-        &['<', '>', '?', ':', '&'],
-        "there are no conditions; use max, min, abs or relu",
-    ),
+    (&['<', '>', '?', ':', '&'], "there are no conditions; use max, min, abs or relu"),
     (&['.'], "write a digit beside the point, as in 0.5"),
-    (
-        &[';'],
-        "write one expression only; operands are separated by commas",
-    ),
+    (&[';'], "write one expression only; operands are separated by commas"),
     (&['"', '\'', '`', '“', '”', '‘', '’'], "leave the quote out"),
-    (
-        &['$', '#', '@', '\\', '~'],
-        "names consist of letters, digits and _",
-    ),
+    (&['$', '#', '@', '\\', '~'], "names consist of letters, digits and _"),
 ];
 
 /// Cuts the whole source; the last token is [`TokenKind::End`].
@@ -73,18 +58,13 @@ pub(super) fn tokens(source: &str) -> Result<Vec<Token>, ExpressionError> {
         let start = source.len() - rest.len();
         let Some(first) = rest.chars().next() else {
             let span = start..start;
-            tokens.push(Token {
-                kind: TokenKind::End,
-                span,
-            });
+            tokens.push(Token { kind: TokenKind::End, span });
             return Ok(tokens);
         };
         let (kind, length) = match first {
             '0'..='9' => number(rest, start)?,
             '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest, start)?,
-            _ if first.is_alphabetic() && first != 'π' || first == '_' => {
-                (TokenKind::Name, name_length(rest))
-            }
+            _ if first.is_alphabetic() && first != 'π' || first == '_' => (TokenKind::Name, name_length(rest)),
             _ => symbol(rest, first, start)?,
         };
         let span = start..start + length;
@@ -106,17 +86,9 @@ fn symbol(rest: &str, first: char, start: usize) -> Result<(TokenKind, usize), E
         ',' => (TokenKind::Comma, 1),
         '=' => (TokenKind::Equals, 1),
         _ => {
-            let instead = INSTEAD
-                .iter()
-                .find(|(characters, _)| characters.contains(&first));
-            let problem = ExpressionProblem::UnknownCharacter {
-                character: first,
-                instead: instead.map(|(_, advice)| *advice),
-            };
-            return Err(ExpressionError::new(
-                problem,
-                start..start + first.len_utf8(),
-            ));
+            let instead = INSTEAD.iter().find(|(characters, _)| characters.contains(&first));
+            let problem = ExpressionProblem::UnknownCharacter { character: first, instead: instead.map(|(_, advice)| *advice) };
+            return Err(ExpressionError::new(problem, start..start + first.len_utf8()));
         }
     })
 }
@@ -130,9 +102,7 @@ fn name_length(rest: &str) -> usize {
 /// Reads `1`, `1.`, `.5`, `1.5`, each with or without an exponent such as `e-3`.
 fn number(rest: &str, start: usize) -> Result<(TokenKind, usize), ExpressionError> {
     let digits = |from: usize| {
-        let digits = rest.as_bytes()[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit());
+        let digits = rest.as_bytes()[from..].iter().take_while(|byte| byte.is_ascii_digit());
         from + digits.count()
     };
     let mut length = digits(0);
@@ -150,16 +120,10 @@ fn number(rest: &str, start: usize) -> Result<(TokenKind, usize), ExpressionErro
     let span = start..start + length;
     if rest[length..].starts_with('.') {
         let end = digits(length + 1);
-        return Err(ExpressionError::new(
-            ExpressionProblem::TwoPoints,
-            start..start + end,
-        ));
+        return Err(ExpressionError::new(ExpressionProblem::TwoPoints, start..start + end));
     }
     match rest[..length].parse::<f64>() {
         Ok(value) if value.is_finite() => Ok((TokenKind::Number(value), length)),
-        _ => Err(ExpressionError::new(
-            ExpressionProblem::NumberTooLarge,
-            span,
-        )),
+        _ => Err(ExpressionError::new(ExpressionProblem::NumberTooLarge, span)),
     }
 }

@@ -10,9 +10,7 @@ use std::ops::Range;
 use super::error::{ExpressionError, ExpressionProblem as Problem, character_start};
 use super::functions::{find_constant, find_function};
 use super::lexer::{Token, TokenKind, tokens};
-use super::{
-    BinaryOperator, DEEPEST_NESTING, Expression, LONGEST_SOURCE, Node, NodeIndex, NodeKind,
-};
+use super::{BinaryOperator, DEEPEST_NESTING, Expression, LONGEST_SOURCE, Node, NodeIndex, NodeKind};
 
 /// Reads one expression.
 ///
@@ -39,12 +37,7 @@ pub fn parse(source: &str) -> Result<Expression, ExpressionError> {
     let whole = parser.expression(0)?;
     let next = parser.peek().clone();
     match next.kind {
-        TokenKind::End => Ok(Expression {
-            source: source.to_string(),
-            root: whole.node,
-            nodes: parser.nodes,
-            variables: parser.variables,
-        }),
+        TokenKind::End => Ok(Expression { source: source.to_string(), root: whole.node, nodes: parser.nodes, variables: parser.variables }),
         TokenKind::Close => Err(ExpressionError::new(Problem::NeverOpened, next.span)),
         TokenKind::Comma => Err(ExpressionError::new(Problem::StrayComma, next.span)),
         _ => Err(parser.operator_expected()),
@@ -137,10 +130,7 @@ impl<'a> Parser<'a> {
                 self.open.push(token.span.clone());
                 let inside = self.expression(0)?;
                 let end = self.close(token.span.clone())?;
-                Ok(Operand {
-                    outer: token.span.start..end,
-                    ..inside
-                })
+                Ok(Operand { outer: token.span.start..end, ..inside })
             }
             TokenKind::Close => Err(self.unexpected_close(token.span)),
             TokenKind::End => Err(match self.open.last() {
@@ -161,17 +151,11 @@ impl<'a> Parser<'a> {
                 let end = self.tokens[self.at - 1].span.end;
                 Ok(self.add(NodeKind::Call(function, operands), span.start..end))
             }
-            (Some(function), _) => Err(ExpressionError::new(
-                Problem::FunctionWithoutCall(function),
-                span,
-            )),
+            (Some(function), _) => Err(ExpressionError::new(Problem::FunctionWithoutCall(function), span)),
             (None, constant) if called => {
                 let known = constant.is_some() || self.known.contains_key(name);
                 let name = name.to_string();
-                Err(ExpressionError::new(
-                    Problem::UnknownFunction { name, known },
-                    span,
-                ))
+                Err(ExpressionError::new(Problem::UnknownFunction { name, known }, span))
             }
             (None, Some(constant)) => Ok(self.add(NodeKind::Constant(constant), span)),
             (None, None) => {
@@ -182,12 +166,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads `(a, b)` with exactly `arity` operands.
-    fn call_operands(
-        &mut self,
-        arity: usize,
-        function: &'static str,
-        name: &Range<usize>,
-    ) -> Result<Vec<NodeIndex>, ExpressionError> {
+    fn call_operands(&mut self, arity: usize, function: &'static str, name: &Range<usize>) -> Result<Vec<NodeIndex>, ExpressionError> {
         let open = self.step().span;
         self.open.push(open.clone());
         let mut operands = Vec::new();
@@ -202,11 +181,7 @@ impl<'a> Parser<'a> {
         match operands.len() {
             found if found == arity => Ok(operands),
             found => {
-                let problem = Problem::WrongArity {
-                    function,
-                    arity,
-                    found,
-                };
+                let problem = Problem::WrongArity { function, arity, found };
                 Err(ExpressionError::new(problem, name.start..end))
             }
         }
@@ -230,9 +205,7 @@ impl<'a> Parser<'a> {
     fn unexpected_close(&self, span: Range<usize>) -> ExpressionError {
         match self.open.last() {
             None => ExpressionError::new(Problem::NeverOpened, span),
-            Some(open) if open.end == self.tokens[self.at - 1].span.end => {
-                ExpressionError::new(Problem::EmptyGroup, open.start..span.end)
-            }
+            Some(open) if open.end == self.tokens[self.at - 1].span.end => ExpressionError::new(Problem::EmptyGroup, open.start..span.end),
             Some(_) => ExpressionError::new(Problem::OperandExpected, span),
         }
     }
@@ -256,14 +229,8 @@ impl<'a> Parser<'a> {
     }
 
     fn add(&mut self, kind: NodeKind, span: Range<usize>) -> Operand {
-        self.nodes.push(Node {
-            kind,
-            span: span.clone(),
-        });
-        Operand {
-            node: self.nodes.len() - 1,
-            outer: span,
-        }
+        self.nodes.push(Node { kind, span: span.clone() });
+        Operand { node: self.nodes.len() - 1, outer: span }
     }
 
     fn peek(&self) -> &Token {

@@ -28,10 +28,7 @@ enum Tree {
     Call(&'static Function, Vec<Tree>),
 }
 
-const LEAVES: &[&str] = &[
-    "1", "2.5", ".5", "3.", "1e-3", "2E+2", "7e1", "x", "w_1", "Éta", "_", "pi", "e", "x2",
-    "exponent",
-];
+const LEAVES: &[&str] = &["1", "2.5", ".5", "3.", "1e-3", "2E+2", "7e1", "x", "w_1", "Éta", "_", "pi", "e", "x2", "exponent"];
 const OPERATORS: &[(BinaryOperator, &[&str])] = &[
     (BinaryOperator::Add, &["+"]),
     (BinaryOperator::Subtract, &["-"]),
@@ -92,15 +89,8 @@ fn spell(random: &mut Random, tree: &Tree) -> String {
             format!("{left}{a}{sign}{b}{right}")
         }
         Tree::Call(function, operands) => {
-            let operands: Vec<String> = operands
-                .iter()
-                .map(|operand| spell(random, operand))
-                .collect();
-            format!(
-                "{}{a}({b}{})",
-                function.name,
-                operands.join(&format!("{b},{a}"))
-            )
+            let operands: Vec<String> = operands.iter().map(|operand| spell(random, operand)).collect();
+            format!("{}{a}({b}{})", function.name, operands.join(&format!("{b},{a}")))
         }
     }
 }
@@ -198,9 +188,7 @@ fn signs_and_powers_bind_as_in_mathematics() {
 fn variables_come_in_order_of_first_appearance() {
     let expression = parse("log(1 + exp(-y*(w*x + b)))*y + pi*w").unwrap();
     assert_eq!(expression.variables(), ["y", "w", "x", "b"]);
-    let texts: Vec<&str> = (0..expression.nodes.len())
-        .map(|i| expression.text(i))
-        .collect();
+    let texts: Vec<&str> = (0..expression.nodes.len()).map(|i| expression.text(i)).collect();
     assert_eq!(texts[..6], ["1", "y", "-y", "w", "x", "w*x"]);
     assert_eq!(texts[8], "-y*(w*x + b)");
     assert_eq!(expression.text(999), "");
@@ -275,35 +263,20 @@ fn the_picture_of_an_error() {
     assert_eq!(error.render(source), expected);
     // Characters, not bytes, are counted before the mark.
     let picture = parse("ü + é é").unwrap_err().render("ü + é é");
-    assert!(
-        picture.contains("(character 7)\n  |\n  | ü + é é\n  |       ^\n"),
-        "{picture}"
-    );
+    assert!(picture.contains("(character 7)\n  |\n  | ü + é é\n  |       ^\n"), "{picture}");
     // A long line is shown around the place.
     let long = format!("{}2 2{}", "x+".repeat(500), "+x".repeat(500));
     let picture = parse(&long).unwrap_err().render(&long);
     assert!(picture.contains("(character 1003)"), "{picture}");
     let lines: Vec<&str> = picture.lines().collect();
-    assert!(
-        lines[2].starts_with("  | ...x+") && lines[2].ends_with("..."),
-        "{picture}"
-    );
+    assert!(lines[2].starts_with("  | ...x+") && lines[2].ends_with("..."), "{picture}");
     assert_eq!(lines[2].as_bytes()[lines[3].len() - 1], b'2', "{picture}");
 }
 
 #[test]
 fn nesting_and_length_have_a_limit_and_an_error() {
-    let nested = |open: &str, count: usize, close: &str| {
-        format!("{}x{}", open.repeat(count), close.repeat(count))
-    };
-    for (open, close) in [
-        ("(", ")"),
-        ("-", ""),
-        ("+", ""),
-        ("x^", ""),
-        ("exp(", ")"),
-        ("(x+", ")"),
-    ] {
+    let nested = |open: &str, count: usize, close: &str| format!("{}x{}", open.repeat(count), close.repeat(count));
+    for (open, close) in [("(", ")"), ("-", ""), ("+", ""), ("x^", ""), ("exp(", ")"), ("(x+", ")")] {
         assert!(parse(&nested(open, 90, close)).is_ok(), "{open}");
         let deep = nested(open, 500, close);
         let error = parse(&deep).expect_err(open);
@@ -313,10 +286,7 @@ fn nesting_and_length_have_a_limit_and_an_error() {
     assert!(parse(&nested("(", DEEPEST_NESTING - 1, ")")).is_ok());
     assert!(parse(&nested("(", DEEPEST_NESTING, ")")).is_err());
     let unclosed = "(".repeat(LONGEST_SOURCE);
-    assert_eq!(
-        parse(&unclosed).unwrap_err().problem,
-        ExpressionProblem::TooDeep
-    );
+    assert_eq!(parse(&unclosed).unwrap_err().problem, ExpressionProblem::TooDeep);
     // A long chain of operators is not nested.
     let chain = format!("{}x", "x+".repeat(LONGEST_SOURCE / 2 - 1));
     assert_eq!(parse(&chain).unwrap().nodes.len(), LONGEST_SOURCE - 1);
@@ -332,26 +302,16 @@ fn nesting_and_length_have_a_limit_and_an_error() {
 fn broken_expressions_never_panic() {
     let mut random = Random(2);
     let scraps = [
-        "(", ")", ",", "=", "+", "-", "*", "**", "^", "/", "exp", "max", "x", "é", "pi", "1", ".5",
-        "1e", ".", "²", " ", "\n", "\u{0}", "😀", "\"",
+        "(", ")", ",", "=", "+", "-", "*", "**", "^", "/", "exp", "max", "x", "é", "pi", "1", ".5", "1e", ".", "²", " ", "\n", "\u{0}",
+        "😀", "\"",
     ];
     let lists = parse("w*x + b").unwrap();
     let look = |source: &str| {
-        for error in [
-            parse(source).err(),
-            parse_bindings(source, &lists).err(),
-            parse_names(source, &lists).err(),
-        ] {
+        for error in [parse(source).err(), parse_bindings(source, &lists).err(), parse_names(source, &lists).err()] {
             let Some(error) = error else { continue };
-            assert!(
-                source.get(error.span.clone()).is_some(),
-                "{source:?} {error:?}"
-            );
+            assert!(source.get(error.span.clone()).is_some(), "{source:?} {error:?}");
             let picture = error.render(source);
-            assert!(
-                picture.lines().count() == 5 && picture.contains('^'),
-                "{picture}"
-            );
+            assert!(picture.lines().count() == 5 && picture.contains('^'), "{picture}");
             // A picture of another text than was read is wrong, but must not panic either.
             error.render("é");
         }
@@ -361,19 +321,10 @@ fn broken_expressions_never_panic() {
         let valid = spell(&mut random, &tree);
         for (at, _) in valid.char_indices().take(60) {
             look(&valid[..at]);
-            look(&format!(
-                "{}{}{}",
-                &valid[..at],
-                random.pick(&scraps),
-                &valid[at..]
-            ));
+            look(&format!("{}{}{}", &valid[..at], random.pick(&scraps), &valid[at..]));
         }
         let count = round % 12;
-        look(
-            &(0..count)
-                .map(|_| *random.pick(&scraps))
-                .collect::<String>(),
-        );
+        look(&(0..count).map(|_| *random.pick(&scraps)).collect::<String>());
     }
 }
 
@@ -440,9 +391,6 @@ fn the_tables_have_no_name_twice_and_the_help_has_them_all() {
         assert!(help().contains(&function.usage()) && help().contains(function.doc));
         let call = parse(&function.usage()).unwrap();
         let expected: Vec<usize> = (0..function.arity).collect();
-        assert_eq!(
-            call.nodes[call.root].kind,
-            NodeKind::Call(function, expected)
-        );
+        assert_eq!(call.nodes[call.root].kind, NodeKind::Call(function, expected));
     }
 }

@@ -45,19 +45,12 @@ impl std::error::Error for ConfusionError {}
 impl fmt::Display for ConfusionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfusionError::LengthsDiffer {
-                truths,
-                predictions,
-            } => write!(
+            ConfusionError::LengthsDiffer { truths, predictions } => write!(
                 f,
                 "there are {truths} true classes but {predictions} predicted ones; \
                  give one prediction for each"
             ),
-            ConfusionError::UnknownClass {
-                place,
-                class,
-                classes,
-            } => write!(
+            ConfusionError::UnknownClass { place, class, classes } => write!(
                 f,
                 "number {place} has the class {class}, but only {classes} classes (from 0) have a \
                  name; name every class"
@@ -71,34 +64,20 @@ impl Confusion {
     ///
     /// # Errors
     /// Where the two lists differ in length or hold a class without a name.
-    pub fn count(
-        names: &[String],
-        truths: &[usize],
-        predictions: &[usize],
-    ) -> Result<Confusion, ConfusionError> {
+    pub fn count(names: &[String], truths: &[usize], predictions: &[usize]) -> Result<Confusion, ConfusionError> {
         if truths.len() != predictions.len() {
-            return Err(ConfusionError::LengthsDiffer {
-                truths: truths.len(),
-                predictions: predictions.len(),
-            });
+            return Err(ConfusionError::LengthsDiffer { truths: truths.len(), predictions: predictions.len() });
         }
         let classes = names.len();
         let mut counts = vec![0; classes * classes];
         for (place, (&truth, &prediction)) in truths.iter().zip(predictions).enumerate() {
             let class = truth.max(prediction);
             if class >= classes {
-                return Err(ConfusionError::UnknownClass {
-                    place,
-                    class,
-                    classes,
-                });
+                return Err(ConfusionError::UnknownClass { place, class, classes });
             }
             counts[truth * classes + prediction] += 1;
         }
-        Ok(Confusion {
-            names: names.to_vec(),
-            counts,
-        })
+        Ok(Confusion { names: names.to_vec(), counts })
     }
 
     /// How often `truth` was predicted as `prediction`; nothing for a class without a name.
@@ -111,9 +90,7 @@ impl Confusion {
     /// The share of all that were predicted rightly, 0 to 1; nothing where there are none.
     #[cfg(test)]
     pub fn accuracy(&self) -> Option<f64> {
-        let right = (0..self.names.len())
-            .filter_map(|class| self.get(class, class))
-            .sum();
+        let right = (0..self.names.len()).filter_map(|class| self.get(class, class)).sum();
         share(right, self.counts.iter().sum())
     }
 
@@ -149,20 +126,13 @@ impl Confusion {
             let mut row = vec![name.clone()];
             for &count in &self.counts[truth * classes..(truth + 1) * classes] {
                 // Points for zeros: the mistakes stand out.
-                row.push(if count == 0 {
-                    ".".into()
-                } else {
-                    count.to_string()
-                });
+                row.push(if count == 0 { ".".into() } else { count.to_string() });
             }
             row.push(self.total(truth).to_string());
             row.push(percent(self.recall(truth)));
             rows.push(row);
         }
-        format!(
-            "rows: true class, columns: predicted class\n{}",
-            aligned(&rows)
-        )
+        format!("rows: true class, columns: predicted class\n{}", aligned(&rows))
     }
 
     fn worst_pairs(&self) -> String {
@@ -171,17 +141,11 @@ impl Confusion {
             .map(|place| (self.counts[place], place / classes, place % classes))
             .filter(|&(count, truth, prediction)| count > 0 && truth != prediction)
             .collect();
-        pairs.sort_by_key(|&(count, truth, prediction)| {
-            (std::cmp::Reverse(count), truth, prediction)
-        });
+        pairs.sort_by_key(|&(count, truth, prediction)| (std::cmp::Reverse(count), truth, prediction));
         if pairs.is_empty() {
             return format!("none of the {classes} classes was taken for another\n");
         }
-        let mut rows = vec![
-            ["true", "predicted", "count", "recall"]
-                .map(String::from)
-                .to_vec(),
-        ];
+        let mut rows = vec![["true", "predicted", "count", "recall"].map(String::from).to_vec()];
         for &(count, truth, prediction) in pairs.iter().take(WORST_PAIRS) {
             rows.push(vec![
                 clipped(&self.names[truth], 2 * NAME_WIDTH),
@@ -190,12 +154,7 @@ impl Confusion {
                 percent(self.recall(truth)),
             ]);
         }
-        format!(
-            "{classes} classes; the {} most frequent confusions of {}\n{}",
-            rows.len() - 1,
-            pairs.len(),
-            aligned(&rows)
-        )
+        format!("{classes} classes; the {} most frequent confusions of {}\n{}", rows.len() - 1, pairs.len(), aligned(&rows))
     }
 }
 
@@ -214,15 +173,10 @@ fn percent(share: Option<f64>) -> String {
 fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:>width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
         text += &cells.collect::<Vec<_>>().join("  ");
         text.push('\n');
     }
@@ -265,25 +219,15 @@ a very lon..    .    .             .      0       -
             let text = confusion.draw();
             let lines: Vec<&str> = text.lines().skip(1).collect();
             assert_eq!(lines.len(), classes + 1);
-            assert!(
-                lines
-                    .iter()
-                    .all(|line| line.chars().count() == lines[0].chars().count())
-            );
+            assert!(lines.iter().all(|line| line.chars().count() == lines[0].chars().count()));
             for (class, line) in lines[1..].iter().enumerate() {
                 let cells: Vec<&str> = line.split_whitespace().collect();
-                let counts = cells[1..=classes]
-                    .iter()
-                    .map(|cell| cell.parse().unwrap_or(0));
+                let counts = cells[1..=classes].iter().map(|cell| cell.parse().unwrap_or(0));
                 let total = truths.iter().filter(|&&truth| truth == class).count();
                 assert_eq!(counts.sum::<usize>(), total);
                 assert_eq!(cells[classes + 1], total.to_string());
             }
-            let right = truths
-                .iter()
-                .zip(&predictions)
-                .filter(|(t, p)| t == p)
-                .count();
+            let right = truths.iter().zip(&predictions).filter(|(t, p)| t == p).count();
             assert_eq!(confusion.accuracy(), Some(right as f64 / 500.0));
         }
     }
@@ -292,24 +236,15 @@ a very lon..    .    .             .      0       -
     fn many_classes_become_a_list_of_the_worst_pairs() {
         let truths: Vec<usize> = (0..100).collect();
         let confusion = Confusion::count(&names(100), &truths, &truths).unwrap();
-        assert_eq!(
-            confusion.draw(),
-            "none of the 100 classes was taken for another\n"
-        );
+        assert_eq!(confusion.draw(), "none of the 100 classes was taken for another\n");
         let mut predictions = truths.clone();
         predictions[3] = 4;
         predictions.extend([9, 9]);
         let truths = [truths, vec![5, 5]].concat();
-        let text = Confusion::count(&names(100), &truths, &predictions)
-            .unwrap()
-            .draw();
+        let text = Confusion::count(&names(100), &truths, &predictions).unwrap().draw();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "100 classes; the 2 most frequent confusions of 2");
-        let cells = |line: &str| {
-            line.split_whitespace()
-                .map(String::from)
-                .collect::<Vec<_>>()
-        };
+        let cells = |line: &str| line.split_whitespace().map(String::from).collect::<Vec<_>>();
         assert_eq!(cells(lines[2]), ["class5", "class9", "2", "33.3", "%"]);
         assert_eq!(cells(lines[3]), ["class3", "class4", "1", "0.0", "%"]);
     }
@@ -320,10 +255,7 @@ a very lon..    .    .             .      0       -
         assert!(error.to_string().contains("2 true classes but 1 predicted"));
         for (truth, prediction) in [(2, 0), (0, 2), (usize::MAX, 0)] {
             let error = Confusion::count(&names(2), &[0, truth], &[0, prediction]).unwrap_err();
-            assert!(
-                error.to_string().contains("number 1 has the class"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("number 1 has the class"), "{error}");
         }
         let empty = Confusion::count(&[], &[], &[]).unwrap();
         assert_eq!(empty.accuracy(), None);

@@ -30,10 +30,7 @@ pub struct Curve<'a> {
 
 /// How values are spread over the height.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the program leaves the choice to the values")
-)]
+#[cfg_attr(not(test), allow(dead_code, reason = "the program leaves the choice to the values"))]
 pub enum Scale {
     /// Logarithmic where all values are positive and the largest is more than 100 times the
     /// smallest, else linear.
@@ -76,12 +73,7 @@ impl Style {
 impl Curve<'_> {
     /// The picture: title, drawing with labels, axis, and notes on what is not shown.
     pub fn draw(&self) -> String {
-        let finite = || {
-            self.values
-                .iter()
-                .copied()
-                .filter(|value| value.is_finite())
-        };
+        let finite = || self.values.iter().copied().filter(|value| value.is_finite());
         let low = finite().fold(f64::INFINITY, f64::min);
         let high = finite().fold(f64::NEG_INFINITY, f64::max);
         if low > high {
@@ -90,11 +82,7 @@ impl Curve<'_> {
         let height = self.height.clamp(3, 100);
         let axis = Axis::new(self.scale, low, high);
         let labels = axis.labels(height);
-        let margin = labels
-            .iter()
-            .map(|label| label.chars().count())
-            .max()
-            .unwrap_or(0);
+        let margin = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
         let columns = self.width.clamp(24, 400).saturating_sub(margin + 2).max(8);
         let canvas = self.dots(&axis, columns, height);
 
@@ -202,19 +190,11 @@ impl Axis {
                 (low - around, high + around)
             }
         };
-        Axis {
-            low,
-            high: high.min(f64::MAX),
-            logarithmic,
-        }
+        Axis { low, high: high.min(f64::MAX), logarithmic }
     }
 
     fn name(&self) -> &'static str {
-        if self.logarithmic {
-            " (logarithmic scale)"
-        } else {
-            ""
-        }
+        if self.logarithmic { " (logarithmic scale)" } else { "" }
     }
 
     /// How high a value lies, from 0 at the lowest to 1 at the highest.
@@ -224,11 +204,7 @@ impl Axis {
             // Halves, because the difference of two finite numbers can be infinite.
             false => (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0),
         };
-        if share.is_nan() {
-            0.5
-        } else {
-            share.clamp(0.0, 1.0)
-        }
+        if share.is_nan() { 0.5 } else { share.clamp(0.0, 1.0) }
     }
 
     /// The value at a share of the height.
@@ -265,10 +241,7 @@ struct Canvas {
 
 impl Canvas {
     fn new(width: usize, height: usize) -> Canvas {
-        Canvas {
-            width,
-            set: vec![false; width * height],
-        }
+        Canvas { width, set: vec![false; width * height] }
     }
 
     /// Draws a straight line between two dots, each given as column and row; `to` is not left of

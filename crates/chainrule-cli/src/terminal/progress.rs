@@ -127,21 +127,14 @@ impl Default for ProgressDisplay<Stderr> {
 impl<W: Write> ProgressDisplay<W> {
     /// Writes to `out`, in place if `rewrites`.
     pub fn to(out: W, rewrites: bool) -> ProgressDisplay<W> {
-        ProgressDisplay {
-            out,
-            rewrites,
-            shown: 0,
-            last_drawn: None,
-        }
+        ProgressDisplay { out, rewrites, shown: 0, last_drawn: None }
     }
 
     /// Shows how far the training is, on a terminal, unless it was shown a moment ago.
     ///
     /// A display that cannot be written to is no reason to stop a training: errors are ignored.
     pub fn update(&mut self, progress: &Progress) {
-        let recent = self
-            .last_drawn
-            .is_some_and(|drawn| drawn.elapsed() < INTERVAL);
+        let recent = self.last_drawn.is_some_and(|drawn| drawn.elapsed() < INTERVAL);
         if self.rewrites && !recent {
             self.last_drawn = Some(Instant::now());
             self.rewrite(&progress_line(progress, WIDTH));
@@ -193,22 +186,13 @@ impl<W: Write> Drop for ProgressDisplay<W> {
 mod tests {
     use super::*;
 
-    const HALF: Progress = Progress {
-        epoch: 3,
-        epochs: 20,
-        done: 0.5,
-        loss: Some(0.1234),
-        accuracy: Some(0.971),
-        left: Some(Duration::from_secs(12)),
-    };
+    const HALF: Progress =
+        Progress { epoch: 3, epochs: 20, done: 0.5, loss: Some(0.1234), accuracy: Some(0.971), left: Some(Duration::from_secs(12)) };
 
     #[test]
     fn the_line_says_everything() {
         let line = progress_line(&HALF, 68);
-        assert_eq!(
-            line,
-            "epoch  3/20  [######......]  loss 0.1234  accuracy 97.1 %  0:12 left"
-        );
+        assert_eq!(line, "epoch  3/20  [######......]  loss 0.1234  accuracy 97.1 %  0:12 left");
     }
 
     /// At every width the line fits; parts go from the end, and what is left is whole.
@@ -221,13 +205,7 @@ mod tests {
             assert!(line.len() >= last.len(), "{last:?} {line:?}");
             for part in line.split("  ").filter(|_| width >= 11) {
                 let part = part.trim();
-                let whole = [
-                    "loss 0.1234",
-                    "accuracy 97.1 %",
-                    "0:12 left",
-                    "epoch",
-                    "3/20",
-                ];
+                let whole = ["loss 0.1234", "accuracy 97.1 %", "0:12 left", "epoch", "3/20"];
                 assert!(whole.contains(&part) || part.starts_with('['), "{line:?}");
             }
             last = line;
@@ -256,15 +234,8 @@ mod tests {
     #[test]
     fn losses_of_every_size_are_readable() {
         let text = |loss| {
-            let progress = Progress {
-                loss: Some(loss),
-                ..HALF
-            };
-            progress_line(&progress, 100)
-                .split("  ")
-                .nth(3)
-                .unwrap_or("")
-                .to_string()
+            let progress = Progress { loss: Some(loss), ..HALF };
+            progress_line(&progress, 100).split("  ").nth(3).unwrap_or("").to_string()
         };
         let cases = [
             (2.0, "loss 2.0000"),
@@ -283,13 +254,7 @@ mod tests {
     #[test]
     fn times_are_formatted_and_foretold() {
         let text = |seconds| format_duration(Duration::from_secs(seconds));
-        let cases = [
-            (0, "0:00"),
-            (7, "0:07"),
-            (754, "12:34"),
-            (3723, "1:02:03"),
-            (360_000, "100:00:00"),
-        ];
+        let cases = [(0, "0:00"), (7, "0:07"), (754, "12:34"), (3723, "1:02:03"), (360_000, "100:00:00")];
         for (seconds, expected) in cases {
             assert_eq!(text(seconds), expected);
         }
@@ -327,11 +292,7 @@ mod tests {
             let mut display = ProgressDisplay::to(&mut out, true);
             display.update(&HALF);
             display.note("saved");
-            display.epoch_done(&Progress {
-                accuracy: None,
-                left: None,
-                ..HALF
-            });
+            display.epoch_done(&Progress { accuracy: None, left: None, ..HALF });
         }
         let longest = progress_line(&HALF, WIDTH);
         assert!(String::from_utf8_lossy(&out).contains(&longest));
@@ -340,12 +301,7 @@ mod tests {
         // A shorter line covers all of the longer one before it.
         let mut out = Vec::new();
         let mut display = ProgressDisplay::to(&mut out, true);
-        let short = Progress {
-            loss: None,
-            accuracy: None,
-            left: None,
-            ..HALF
-        };
+        let short = Progress { loss: None, accuracy: None, left: None, ..HALF };
         display.epoch_done(&HALF);
         display.epoch_done(&short);
         std::mem::forget(display);
@@ -375,9 +331,6 @@ mod tests {
         }
         let allowed = start.elapsed().as_millis() / INTERVAL.as_millis() + 1;
         let drawn = String::from_utf8(out).unwrap().matches("epoch").count();
-        assert!(
-            drawn >= 1 && drawn as u128 <= allowed,
-            "{drawn} of {allowed}"
-        );
+        assert!(drawn >= 1 && drawn as u128 <= allowed, "{drawn} of {allowed}");
     }
 }

@@ -130,15 +130,11 @@ impl Dataset {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |value: u64| hash = (hash ^ value).wrapping_mul(0x0100_0000_01b3);
         for part in [&self.train, &self.test] {
-            part.features
-                .iter()
-                .for_each(|value| add(u64::from(value.to_bits())));
+            part.features.iter().for_each(|value| add(u64::from(value.to_bits())));
             match &part.targets {
                 Targets::Classes(labels) => labels.iter().for_each(|label| add(*label as u64)),
                 Targets::Numbers(numbers) => {
-                    numbers
-                        .iter()
-                        .for_each(|value| add(u64::from(value.to_bits())));
+                    numbers.iter().for_each(|value| add(u64::from(value.to_bits())));
                 }
             }
             add(part.targets.len() as u64);
@@ -151,28 +147,15 @@ fn handwritten_digits() -> Dataset {
     let split = digits::digits().split();
     let part = |digits: digits::Digits| Part {
         features: digits.images,
-        targets: Targets::Classes(
-            digits
-                .labels
-                .iter()
-                .map(|&label| usize::from(label))
-                .collect(),
-        ),
+        targets: Targets::Classes(digits.labels.iter().map(|&label| usize::from(label)).collect()),
     };
     Dataset {
         name: "digits".into(),
-        about: format!(
-            "{} handwritten digits of 8x8 pixels (UCI, E. Alpaydin and C. Kaynak, CC BY 4.0)",
-            digits::COUNT
-        ),
+        about: format!("{} handwritten digits of 8x8 pixels (UCI, E. Alpaydin and C. Kaynak, CC BY 4.0)", digits::COUNT),
         width: digits::PIXELS,
         train: part(split.train),
         test: part(split.test),
-        task: Task::Classes(
-            (0..digits::CLASSES)
-                .map(|class| class.to_string())
-                .collect(),
-        ),
+        task: Task::Classes((0..digits::CLASSES).map(|class| class.to_string()).collect()),
         scaling: None,
     }
 }
@@ -182,8 +165,7 @@ fn table(source: &str, target: Option<&str>, seed: u64) -> Result<Dataset, Failu
     // A bare word that is no file is meant as a name.
     let is_word = path.extension().is_none() && path.components().count() == 1;
     if is_word && !path.exists() {
-        let meant =
-            nearest(source, NAMED).map_or(String::new(), |name| format!("did you mean {name}? "));
+        let meant = nearest(source, NAMED).map_or(String::new(), |name| format!("did you mean {name}? "));
         return Err(Failure::bad_input(format_args!(
             "there is no data set {source:?}; {meant}data sets are {}, and a table is named by its \
              file, as in table.csv",
@@ -201,12 +183,10 @@ fn table(source: &str, target: Option<&str>, seed: u64) -> Result<Dataset, Failu
 fn no_target(source: &str) -> Failure {
     // No column has this name, as cells are trimmed of blanks: the reader's answer lists them all.
     let columns = match read_table(source, "\u{1}") {
-        Err(DataError { problem, .. }) if matches!(*problem, DataProblem::NoTarget { .. }) => {
-            match *problem {
-                DataProblem::NoTarget { columns, .. } => columns,
-                _ => Vec::new(),
-            }
-        }
+        Err(DataError { problem, .. }) if matches!(*problem, DataProblem::NoTarget { .. }) => match *problem {
+            DataProblem::NoTarget { columns, .. } => columns,
+            _ => Vec::new(),
+        },
         Err(error) => return Failure::bad_input(error),
         Ok(table) => table.columns,
     };
@@ -215,15 +195,8 @@ fn no_target(source: &str) -> Failure {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let names = columns
-        .iter()
-        .take(SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    Failure::bad_input(format_args!(
-        "{source}: which column is to be predicted? Name it with --target; the columns are {names}{more}"
-    ))
+    let names = columns.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    Failure::bad_input(format_args!("{source}: which column is to be predicted? Name it with --target; the columns are {names}{more}"))
 }
 
 /// Shuffles the rows, keeps a fifth for the test and scales all by the others.
@@ -234,11 +207,7 @@ fn split(source: &str, table: Table, seed: u64) -> Result<Dataset, Failure> {
             "{source}: one row of {TEST_SHARE} is kept for the test, and {} {} too few for that; \
              add rows until there are at least {TEST_SHARE}",
             table.rows,
-            if table.rows == 1 {
-                "row is"
-            } else {
-                "rows are"
-            }
+            if table.rows == 1 { "row is" } else { "rows are" }
         )));
     }
     if let Target::Classes { names, .. } = &table.target
@@ -257,26 +226,14 @@ fn split(source: &str, table: Table, seed: u64) -> Result<Dataset, Failure> {
     let part = |rows: &[usize]| Part {
         features: scaling.apply(&table, rows),
         targets: match &targets {
-            Targets::Classes(labels) => {
-                Targets::Classes(rows.iter().map(|&row| labels[row]).collect())
-            }
-            Targets::Numbers(numbers) => {
-                Targets::Numbers(rows.iter().map(|&row| numbers[row]).collect())
-            }
+            Targets::Classes(labels) => Targets::Classes(rows.iter().map(|&row| labels[row]).collect()),
+            Targets::Numbers(numbers) => Targets::Numbers(rows.iter().map(|&row| numbers[row]).collect()),
         },
     };
-    let stem = Path::new(source)
-        .file_stem()
-        .map_or("table".into(), |stem| stem.to_string_lossy());
+    let stem = Path::new(source).file_stem().map_or("table".into(), |stem| stem.to_string_lossy());
     Ok(Dataset {
-        name: stem
-            .chars()
-            .map(|c| if c.is_alphanumeric() { c } else { '_' })
-            .collect(),
-        about: format!(
-            "{} rows of {source}; {} from {} columns",
-            table.rows, table.target_name, table.width
-        ),
+        name: stem.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect(),
+        about: format!("{} rows of {source}; {} from {} columns", table.rows, table.target_name, table.width),
         width: table.width,
         train: part(train),
         test: part(test),
@@ -292,25 +249,13 @@ fn moments(values: impl Iterator<Item = f64> + Clone, count: usize) -> (f64, f64
     let variance = values.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
     // Equal numbers may differ from their mean by rounding: that is no deviation.
     let deviation = variance.sqrt();
-    (
-        mean,
-        if deviation > 1e-7 * mean.abs() {
-            deviation
-        } else {
-            1.0
-        },
-    )
+    (mean, if deviation > 1e-7 * mean.abs() { deviation } else { 1.0 })
 }
 
 impl Scaling {
     fn of(table: &Table, rows: &[usize]) -> Scaling {
-        let column = |column: usize| {
-            moments(
-                rows.iter()
-                    .map(move |&row| f64::from(table.features[row * table.width + column])),
-                rows.len(),
-            )
-        };
+        let column =
+            |column: usize| moments(rows.iter().map(move |&row| f64::from(table.features[row * table.width + column])), rows.len());
         let all: Vec<(f64, f64)> = (0..table.width).map(column).collect();
         Scaling {
             columns: table.columns.clone(),
@@ -323,9 +268,8 @@ impl Scaling {
         let scaled = |row: usize| {
             let values = &table.features[row * table.width..(row + 1) * table.width];
             let scales = self.means.iter().zip(&self.deviations);
-            let one = |(value, (mean, deviation)): (&f32, (&f32, &f32))| {
-                ((f64::from(*value) - f64::from(*mean)) / f64::from(*deviation)) as f32
-            };
+            let one =
+                |(value, (mean, deviation)): (&f32, (&f32, &f32))| ((f64::from(*value) - f64::from(*mean)) / f64::from(*deviation)) as f32;
             values.iter().zip(scales).map(one).collect::<Vec<f32>>()
         };
         rows.iter().flat_map(|&row| scaled(row)).collect()
@@ -334,25 +278,12 @@ impl Scaling {
 
 fn scaled_target(table: &Table, rows: &[usize]) -> (Task, Targets) {
     match &table.target {
-        Target::Classes { labels, names } => (
-            Task::Classes(names.clone()),
-            Targets::Classes(labels.clone()),
-        ),
+        Target::Classes { labels, names } => (Task::Classes(names.clone()), Targets::Classes(labels.clone())),
         Target::Numbers(numbers) => {
             let known = rows.iter().map(|&row| f64::from(numbers[row]));
             let (mean, deviation) = moments(known, rows.len());
-            let scaled = numbers
-                .iter()
-                .map(|value| ((f64::from(*value) - mean) / deviation) as f32)
-                .collect();
-            (
-                Task::Numbers {
-                    name: table.target_name.clone(),
-                    mean,
-                    deviation,
-                },
-                Targets::Numbers(scaled),
-            )
+            let scaled = numbers.iter().map(|value| ((f64::from(*value) - mean) / deviation) as f32).collect();
+            (Task::Numbers { name: table.target_name.clone(), mean, deviation }, Targets::Numbers(scaled))
         }
     }
 }

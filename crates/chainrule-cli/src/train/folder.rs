@@ -35,10 +35,7 @@ impl Folder {
     /// # Errors
     /// Where there is none.
     pub fn open(path: &Path) -> Result<Folder, Failure> {
-        let folder = Folder {
-            path: path.to_path_buf(),
-            made: false,
-        };
+        let folder = Folder { path: path.to_path_buf(), made: false };
         if folder.training().is_file() {
             return Ok(folder);
         }
@@ -47,30 +44,20 @@ impl Folder {
             Ok(about) if !about.is_dir() => "this is not a folder".to_string(),
             Ok(_) => "this folder holds no training.safetensors".to_string(),
         };
-        Err(Failure::bad_input(format_args!(
-            "--resume {}: {why}; name the folder of a run, such as runs/digits-1",
-            path.display()
-        )))
+        Err(Failure::bad_input(format_args!("--resume {}: {why}; name the folder of a run, such as runs/digits-1", path.display())))
     }
 
     fn named(path: &Path) -> Result<Folder, Failure> {
         let out = path.display();
         if path.as_os_str().is_empty() {
-            return Err(Failure::bad_input(
-                "--out is empty; name a folder, such as runs/mine",
-            ));
+            return Err(Failure::bad_input("--out is empty; name a folder, such as runs/mine"));
         }
         if path.exists() && !path.is_dir() {
-            return Err(Failure::bad_input(format_args!(
-                "--out {out} is a file, and a folder is needed; name another"
-            )));
+            return Err(Failure::bad_input(format_args!("--out {out} is a file, and a folder is needed; name another")));
         }
         let made = !path.exists();
         fs::create_dir_all(path).map_err(|error| unmakeable(path, &error))?;
-        let folder = Folder {
-            path: path.to_path_buf(),
-            made,
-        };
+        let folder = Folder { path: path.to_path_buf(), made };
         if folder.training().exists() {
             return Err(Failure::bad_input(format_args!(
                 "--out {out} holds a run already; go on with it by --resume {out}, or name another folder"
@@ -126,8 +113,5 @@ impl Drop for Folder {
 }
 
 fn unmakeable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::bad_input(format_args!(
-        "making the folder {} failed: {error}; choose another place with --out",
-        path.display()
-    ))
+    Failure::bad_input(format_args!("making the folder {} failed: {error}; choose another place with --out", path.display()))
 }

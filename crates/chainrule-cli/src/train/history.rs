@@ -21,10 +21,7 @@ impl History {
             Task::Classes(_) => OF_CLASSES,
             Task::Numbers { .. } => OF_NUMBERS,
         };
-        History {
-            columns,
-            rows: Vec::new(),
-        }
+        History { columns, rows: Vec::new() }
     }
 
     /// Adds the figures of the next epoch, in the order of the columns.
@@ -34,10 +31,7 @@ impl History {
 
     /// The training loss of each epoch.
     pub fn losses(&self) -> Vec<f64> {
-        self.rows
-            .iter()
-            .filter_map(|row| row.first().copied())
-            .collect()
+        self.rows.iter().filter_map(|row| row.first().copied()).collect()
     }
 
     /// A line of headings and one line for each epoch. Numbers are read back as they were.
@@ -62,11 +56,7 @@ impl History {
             return None;
         }
         for line in lines.take(usize::try_from(epochs).ok()?) {
-            let figures: Option<Vec<f64>> = line
-                .split(',')
-                .skip(1)
-                .map(|figure| figure.parse().ok())
-                .collect();
+            let figures: Option<Vec<f64>> = line.split(',').skip(1).map(|figure| figure.parse().ok()).collect();
             history.push(figures.filter(|figures| figures.len() == history.columns.len())?);
         }
         (history.rows.len() as u64 == epochs).then_some(history)
@@ -87,10 +77,7 @@ mod tests {
         }
         let text = history.to_csv();
         assert_eq!(History::from_csv(&text, &task, 20).as_ref(), Some(&history));
-        assert_eq!(
-            History::from_csv(&text, &task, 5).unwrap().losses(),
-            history.losses()[..5]
-        );
+        assert_eq!(History::from_csv(&text, &task, 5).unwrap().losses(), history.losses()[..5]);
         assert_eq!(History::from_csv(&text, &task, 21), None);
         assert_eq!(History::from_csv("epoch,train_loss\n1,2\n", &task, 1), None);
         assert_eq!(History::from_csv(&text.replace("inf", ""), &task, 20), None);

@@ -84,12 +84,7 @@ impl std::str::FromStr for Layers {
         }
         let size = |part: &str| {
             let size = part.trim().parse::<usize>();
-            size.map_err(|_| {
-                format!(
-                    "{:?} is not the size of a layer; write whole numbers as in 64,32, or none",
-                    part.trim()
-                )
-            })
+            size.map_err(|_| format!("{:?} is not the size of a layer; write whole numbers as in 64,32, or none", part.trim()))
         };
         Ok(Layers(text.split(',').map(size).collect::<Result<_, _>>()?))
     }
@@ -102,11 +97,8 @@ impl std::str::FromStr for Layers {
 pub fn run(args: TrainArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let runtime = match args.threads {
         None => Runtime::shared().clone(),
-        Some(threads) => Runtime::new(threads).map_err(|error| {
-            Failure::bad_input(format_args!(
-                "--threads {threads}: {error}; choose 1 or more, up to one per processor"
-            ))
-        })?,
+        Some(threads) => Runtime::new(threads)
+            .map_err(|error| Failure::bad_input(format_args!("--threads {threads}: {error}; choose 1 or more, up to one per processor")))?,
     };
     let (mut session, folder) = match &args.resume {
         Some(path) => resumed(&args, Folder::open(path)?, runtime)?,
@@ -122,13 +114,8 @@ pub fn run(args: TrainArgs, out: &mut Output) -> Result<Outcome, Failure> {
         }
         End::Interrupted => {
             let (epochs, steps) = session.place();
-            out.line(&format!(
-                "stopped by Ctrl-C after {epochs} epochs and {steps} steps; everything is saved"
-            ))?;
-            out.line(&format!(
-                "go on with: {}",
-                report::resume_command(folder.path(), None)
-            ))?;
+            out.line(&format!("stopped by Ctrl-C after {epochs} epochs and {steps} steps; everything is saved"))?;
+            out.line(&format!("go on with: {}", report::resume_command(folder.path(), None)))?;
             Ok(Outcome::Interrupted)
         }
     }
@@ -165,11 +152,7 @@ fn usual(source: &str) -> (Vec<usize>, u64) {
     }
 }
 
-fn resumed(
-    args: &TrainArgs,
-    folder: Folder,
-    runtime: Runtime,
-) -> Result<(Session, Folder), Failure> {
+fn resumed(args: &TrainArgs, folder: Folder, runtime: Runtime) -> Result<(Session, Folder), Failure> {
     let (mut settings, done) = session::saved_settings(&folder)?;
     if let Some(source) = &args.data {
         settings.source = source.clone();
@@ -200,9 +183,7 @@ fn watch_for_ctrl_c() -> Arc<AtomicBool> {
         }
     };
     if let Err(error) = ctrlc::set_handler(handler) {
-        complain(&format!(
-            "Ctrl-C will stop the training without saving it: {error}\n"
-        ));
+        complain(&format!("Ctrl-C will stop the training without saving it: {error}\n"));
     }
     flag
 }

@@ -22,11 +22,7 @@ pub fn head(session: &Session, folder: &Folder) -> String {
     let (epoch, step) = session.place();
     let mut text = format!("data      {}\n", data.about);
     text += &format!("          {task}; {train} rows to learn from, {test} to be tested on\n");
-    text += &format!(
-        "model     {} with relu between, {} parameters\n",
-        sizes.join(" -> "),
-        thousands(settings.parameters(data))
-    );
+    text += &format!("model     {} with relu between, {} parameters\n", sizes.join(" -> "), thousands(settings.parameters(data)));
     text += &format!(
         "training  {}, learning rate {}, {} epochs of {} steps, {} rows a step, seed {}, {} {}\n",
         settings.optimizer,
@@ -36,11 +32,7 @@ pub fn head(session: &Session, folder: &Folder) -> String {
         settings.batch,
         settings.seed,
         session.threads(),
-        if session.threads() == 1 {
-            "thread"
-        } else {
-            "threads"
-        },
+        if session.threads() == 1 { "thread" } else { "threads" },
     );
     if (epoch, step) != (0, 0) {
         text += &format!("goes on   after {epoch} epochs and {step} steps\n");
@@ -51,11 +43,9 @@ pub fn head(session: &Session, folder: &Folder) -> String {
 /// The curve, the confusions, the files, how to go on, and last the result.
 pub fn results(session: &Session, score: &Score, folder: &Folder) -> String {
     let mut text = curve(&session.history().losses());
-    if let (Quality::Classes { predicted, .. }, Task::Classes(names), Targets::Classes(truths)) = (
-        &score.quality,
-        &session.data().task,
-        &session.data().test.targets,
-    ) && let Ok(confusion) = Confusion::count(names, truths, predicted)
+    if let (Quality::Classes { predicted, .. }, Task::Classes(names), Targets::Classes(truths)) =
+        (&score.quality, &session.data().task, &session.data().test.targets)
+        && let Ok(confusion) = Confusion::count(names, truths, predicted)
     {
         text += &format!("\n{}", confusion.draw());
     }
@@ -63,10 +53,7 @@ pub fn results(session: &Session, score: &Score, folder: &Folder) -> String {
     text += &format!("\nweights: {}\n", folder.model().display());
     text += &format!("metrics: {}\n", folder.metrics().display());
     let more = settings.epochs.saturating_mul(2);
-    text += &format!(
-        "go on with: {}\n\n",
-        resume_command(folder.path(), Some(more))
-    );
+    text += &format!("go on with: {}\n\n", resume_command(folder.path(), Some(more)));
     text + &result_line(score)
 }
 
@@ -79,10 +66,7 @@ fn result_line(score: &Score) -> String {
                 true => "undefined, as all targets of the test are equal".to_string(),
                 false => format!("{r_squared:.4}"),
             };
-            format!(
-                "test error: RMSE {}, R^2 {explained}\n",
-                format_number(rmse)
-            )
+            format!("test error: RMSE {}, R^2 {explained}\n", format_number(rmse))
         }
     }
 }
@@ -97,11 +81,7 @@ fn curve(losses: &[f64]) -> String {
         width: 72,
         height: 10,
         scale: Scale::Detect,
-        style: if braille {
-            Style::Braille
-        } else {
-            Style::Ascii
-        },
+        style: if braille { Style::Braille } else { Style::Ascii },
     };
     curve.draw()
 }
@@ -115,16 +95,8 @@ pub fn resume_command(folder: &Path, epochs: Option<u64>) -> String {
 
 /// The program is named as it was called: it need not lie where the shell looks.
 fn resume_with(program: &str, folder: &str, epochs: &str) -> String {
-    let program = if program.is_empty() {
-        "chainrule"
-    } else {
-        program
-    };
-    format!(
-        "{} train --resume {}{epochs}",
-        quoted(program),
-        quoted(folder)
-    )
+    let program = if program.is_empty() { "chainrule" } else { program };
+    format!("{} train --resume {}{epochs}", quoted(program), quoted(folder))
 }
 
 /// A path as a shell takes it.
@@ -142,29 +114,17 @@ mod tests {
 
     #[test]
     fn commands_can_be_pasted() {
-        assert_eq!(
-            resume_with("", "runs/a-1", ""),
-            "chainrule train --resume runs/a-1"
-        );
+        assert_eq!(resume_with("", "runs/a-1", ""), "chainrule train --resume runs/a-1");
         let odd = resume_with("target/release/chainrule", "my runs/it's", " --epochs 3");
-        assert_eq!(
-            odd,
-            "target/release/chainrule train --resume 'my runs/it'\\''s' --epochs 3"
-        );
+        assert_eq!(odd, "target/release/chainrule train --resume 'my runs/it'\\''s' --epochs 3");
     }
 
     #[test]
     fn the_last_line_says_how_good_it_is() {
-        let classes = Quality::Classes {
-            accuracy: 0.9775,
-            predicted: Vec::new(),
-        };
+        let classes = Quality::Classes { accuracy: 0.9775, predicted: Vec::new() };
         let line = |quality| result_line(&Score { loss: 0.0, quality });
         assert_eq!(line(classes), "test accuracy: 97.8 %\n");
-        let numbers = Quality::Numbers {
-            rmse: 0.123456,
-            r_squared: 0.98765,
-        };
+        let numbers = Quality::Numbers { rmse: 0.123456, r_squared: 0.98765 };
         assert_eq!(line(numbers), "test error: RMSE 0.1235, R^2 0.9877\n");
     }
 }

@@ -93,12 +93,7 @@ pub fn test(model: &Mlp, data: &Dataset, runtime: &Runtime) -> Result<Score> {
             Task::Classes(_) => {
                 let chosen = outputs.argmax(-1);
                 Tensor::eval_all_on(runtime, &[&mean, &chosen])?;
-                classes.extend(
-                    chosen
-                        .to_vec::<i64>()?
-                        .into_iter()
-                        .map(|class| class as usize),
-                );
+                classes.extend(chosen.to_vec::<i64>()?.into_iter().map(|class| class as usize));
             }
             Task::Numbers { .. } => {
                 Tensor::eval_all_on(runtime, &[&mean, &outputs])?;
@@ -107,10 +102,7 @@ pub fn test(model: &Mlp, data: &Dataset, runtime: &Runtime) -> Result<Score> {
         }
         loss += mean.item()? * count / rows as f64;
     }
-    Ok(Score {
-        loss,
-        quality: quality(data, classes, &numbers),
-    })
+    Ok(Score { loss, quality: quality(data, classes, &numbers) })
 }
 
 fn quality(data: &Dataset, predicted: Vec<usize>, numbers: &[f32]) -> Quality {
@@ -118,26 +110,13 @@ fn quality(data: &Dataset, predicted: Vec<usize>, numbers: &[f32]) -> Quality {
         (Targets::Numbers(truths), Task::Numbers { deviation, .. }) => {
             let truths: Vec<f64> = truths.iter().copied().map(f64::from).collect();
             let (rmse, r_squared) = fit(&truths, numbers);
-            Quality::Numbers {
-                rmse: rmse * deviation,
-                r_squared,
-            }
+            Quality::Numbers { rmse: rmse * deviation, r_squared }
         }
         (Targets::Classes(truths), _) => {
-            let right = truths
-                .iter()
-                .zip(&predicted)
-                .filter(|(truth, guess)| truth == guess)
-                .count();
-            Quality::Classes {
-                accuracy: right as f64 / truths.len().max(1) as f64,
-                predicted,
-            }
+            let right = truths.iter().zip(&predicted).filter(|(truth, guess)| truth == guess).count();
+            Quality::Classes { accuracy: right as f64 / truths.len().max(1) as f64, predicted }
         }
-        _ => Quality::Classes {
-            accuracy: 0.0,
-            predicted,
-        },
+        _ => Quality::Classes { accuracy: 0.0, predicted },
     }
 }
 
@@ -147,14 +126,8 @@ fn fit(truths: &[f64], predictions: &[f32]) -> (f64, f64) {
     let mean = truths.iter().sum::<f64>() / count;
     let around_mean: f64 = truths.iter().map(|truth| (truth - mean).powi(2)).sum();
     let pairs = truths.iter().zip(predictions);
-    let off: f64 = pairs
-        .map(|(truth, guess)| (truth - f64::from(*guess)).powi(2))
-        .sum();
-    let r_squared = if around_mean > 0.0 {
-        1.0 - off / around_mean
-    } else {
-        f64::NAN
-    };
+    let off: f64 = pairs.map(|(truth, guess)| (truth - f64::from(*guess)).powi(2)).sum();
+    let r_squared = if around_mean > 0.0 { 1.0 - off / around_mean } else { f64::NAN };
     ((off / count).sqrt(), r_squared)
 }
 

@@ -72,23 +72,11 @@ impl Session {
     pub fn new(settings: Settings, data: Dataset, runtime: Runtime) -> Result<Session, Failure> {
         let mut random = Rng::new(settings.seed);
         let model = Mlp::new(&settings.sizes(&data), Activation::Relu, &mut random);
-        let trainer = trainer(&settings, &data.task, model)?
-            .seed(settings.seed)
-            .on(&runtime);
-        let [features, targets] =
-            score::tensors(&data.train, data.width, 0..data.train.targets.len());
-        let batches = Batches::new(&[&features, &targets], settings.batch, &mut random)?
-            .last(LastBatch::Fill);
+        let trainer = trainer(&settings, &data.task, model)?.seed(settings.seed).on(&runtime);
+        let [features, targets] = score::tensors(&data.train, data.width, 0..data.train.targets.len());
+        let batches = Batches::new(&[&features, &targets], settings.batch, &mut random)?.last(LastBatch::Fill);
         let history = History::new(&data.task);
-        Ok(Session {
-            settings,
-            data,
-            trainer,
-            batches,
-            runtime,
-            history,
-            epoch: Sums::default(),
-        })
+        Ok(Session { settings, data, trainer, batches, runtime, history, epoch: Sums::default() })
     }
 
     /// Goes on where a training was saved. The session must have the settings and data of that one.
@@ -122,9 +110,7 @@ impl Session {
             right: saved.number(RIGHT).ok_or_else(damaged)?,
             steps: saved.number(STEPS).ok_or_else(damaged)?,
         };
-        let history = saved
-            .get(HISTORY)
-            .and_then(|text| History::from_csv(text, &self.data.task, place.epoch));
+        let history = saved.get(HISTORY).and_then(|text| History::from_csv(text, &self.data.task, place.epoch));
         self.history = history.ok_or_else(damaged)?;
         self.batches.go_to(place);
         self.epoch = epoch;
@@ -146,9 +132,7 @@ impl Session {
                 self.step(&batch)?;
                 display.update(&self.progress(start, before));
                 if interrupted.load(Ordering::Relaxed) && !self.is_done() {
-                    display.note(
-                        "Ctrl-C: the step is finished, saving; press it again to stop at once",
-                    );
+                    display.note("Ctrl-C: the step is finished, saving; press it again to stop at once");
                     self.save(folder)?;
                     return Ok(End::Interrupted);
                 }
@@ -179,11 +163,7 @@ impl Session {
 
     /// What to say when the loss is no longer a number.
     fn diverged(&self, loss: f64) -> Failure {
-        let what = if loss.is_nan() {
-            "not a number"
-        } else {
-            "infinite"
-        };
+        let what = if loss.is_nan() { "not a number" } else { "infinite" };
         Failure::went_wrong(format_args!(
             "the loss became {what} in epoch {}, step {} of {}: the training has run away and was \
              stopped, its last parameters are not saved; the learning rate {} is probably too high, \
@@ -214,11 +194,7 @@ impl Session {
     /// # Errors
     /// A mistake that the engine finds.
     pub fn test(&mut self) -> Result<Score, Failure> {
-        Ok(score::test(
-            self.trainer.model()?,
-            &self.data,
-            &self.runtime,
-        )?)
+        Ok(score::test(self.trainer.model()?, &self.data, &self.runtime)?)
     }
 
     /// Whether the last step of the last epoch lies behind.
@@ -229,11 +205,7 @@ impl Session {
 
     fn steps_done(&self) -> u64 {
         let per_epoch = self.batches.per_epoch() as u64;
-        self.batches
-            .place()
-            .epoch
-            .saturating_mul(per_epoch)
-            .saturating_add(self.epoch.steps)
+        self.batches.place().epoch.saturating_mul(per_epoch).saturating_add(self.epoch.steps)
     }
 
     fn progress(&self, start: Instant, before: u64) -> Progress {
@@ -242,9 +214,7 @@ impl Session {
         // At the end of an epoch the place is the next one's already.
         let finished = self.epoch.steps == per_epoch && self.batches.place().position == 0;
         let epoch = self.batches.place().epoch + u64::from(!finished);
-        let done = (epoch - 1)
-            .saturating_mul(per_epoch)
-            .saturating_add(self.epoch.steps);
+        let done = (epoch - 1).saturating_mul(per_epoch).saturating_add(self.epoch.steps);
         let steps = self.epoch.steps.max(1) as f64;
         let classes = matches!(self.data.task, Task::Classes(_));
         Progress {
@@ -253,11 +223,7 @@ impl Session {
             done: done as f64 / all.max(1) as f64,
             loss: Some(self.epoch.loss / steps),
             accuracy: classes.then_some(self.epoch.right / steps),
-            left: time_left(
-                start.elapsed(),
-                done.saturating_sub(before),
-                all.saturating_sub(before),
-            ),
+            left: time_left(start.elapsed(), done.saturating_sub(before), all.saturating_sub(before)),
         }
     }
 
@@ -282,9 +248,7 @@ impl Session {
         atomic_write(folder.metrics(), |out| out.write_all(history.as_bytes()))?;
         let about = self.about_model();
         weights::save(folder.model(), self.trainer.model()?, &about).map_err(Failure::bad_input)?;
-        self.trainer
-            .save(folder.training(), &training)
-            .map_err(Failure::bad_input)
+        self.trainer.save(folder.training(), &training).map_err(Failure::bad_input)
     }
 
     /// What somebody needs who wants to use the weights elsewhere.
@@ -295,19 +259,11 @@ impl Session {
             ("activation".to_string(), Activation::Relu.to_string()),
             ("data".to_string(), self.data.about.clone()),
         ];
-        let mut add =
-            |key: &str, value: serde_json::Value| about.push((key.to_string(), value.to_string()));
+        let mut add = |key: &str, value: serde_json::Value| about.push((key.to_string(), value.to_string()));
         match &self.data.task {
             Task::Classes(names) => add("classes", json!(names)),
-            Task::Numbers {
-                name,
-                mean,
-                deviation,
-            } => {
-                add(
-                    "target",
-                    json!({"name": name, "mean": mean, "deviation": deviation}),
-                );
+            Task::Numbers { name, mean, deviation } => {
+                add("target", json!({"name": name, "mean": mean, "deviation": deviation}));
             }
         }
         if let Some(scaling) = &self.data.scaling {
@@ -371,10 +327,7 @@ struct Saved<'a>(&'a Metadata);
 
 impl Saved<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, text)| text.as_str())
+        self.0.iter().find(|(known, _)| known == key).map(|(_, text)| text.as_str())
     }
 
     fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
@@ -384,23 +337,19 @@ impl Saved<'_> {
 
 fn trainer(settings: &Settings, task: &Task, model: Mlp) -> Result<Trainer<Mlp>, Failure> {
     let task = task.clone();
-    let objective =
-        move |model: &Mlp, batch: &[chainrule::Tensor], _: &mut chainrule::nn::Mode<'_>| {
-            let outputs = model.forward(&batch[0]);
-            let mut all = vec![score::objective(&task, &outputs, &batch[1])];
-            if let Task::Classes(_) = task {
-                all.push(score::accuracy(&outputs, &batch[1]));
-            }
-            all
-        };
+    let objective = move |model: &Mlp, batch: &[chainrule::Tensor], _: &mut chainrule::nn::Mode<'_>| {
+        let outputs = model.forward(&batch[0]);
+        let mut all = vec![score::objective(&task, &outputs, &batch[1])];
+        if let Task::Classes(_) = task {
+            all.push(score::accuracy(&outputs, &batch[1]));
+        }
+        all
+    };
     Ok(match settings.optimizer {
         OptimizerKind::AdamW => Trainer::with_metrics(model, AdamW::new(settings.rate), objective),
         OptimizerKind::Adam => Trainer::with_metrics(model, Adam::new(settings.rate), objective),
         OptimizerKind::Sgd => {
-            let sgd = Sgd {
-                momentum: 0.9,
-                ..Sgd::new(settings.rate)
-            };
+            let sgd = Sgd { momentum: 0.9, ..Sgd::new(settings.rate) };
             Trainer::with_metrics(model, sgd, objective)
         }
     }?)

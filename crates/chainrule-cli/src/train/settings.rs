@@ -48,11 +48,7 @@ pub enum OptimizerKind {
 }
 
 impl OptimizerKind {
-    const ALL: [OptimizerKind; 3] = [
-        OptimizerKind::AdamW,
-        OptimizerKind::Adam,
-        OptimizerKind::Sgd,
-    ];
+    const ALL: [OptimizerKind; 3] = [OptimizerKind::AdamW, OptimizerKind::Adam, OptimizerKind::Sgd];
 
     /// How many numbers it keeps for each parameter.
     fn kept(self) -> u128 {
@@ -61,11 +57,7 @@ impl OptimizerKind {
 
     /// A learning rate that works for small networks.
     pub fn usual_rate(self) -> f64 {
-        if self == OptimizerKind::Sgd {
-            0.05
-        } else {
-            0.003
-        }
+        if self == OptimizerKind::Sgd { 0.05 } else { 0.003 }
     }
 }
 
@@ -88,11 +80,8 @@ impl FromStr for OptimizerKind {
             return Ok(*kind);
         }
         let names = known.iter().map(|(name, _)| name.as_str());
-        let meant =
-            nearest(name, names).map_or(String::new(), |name| format!("; did you mean {name}?"));
-        Err(format!(
-            "there is no optimizer {name:?}{meant}; there are adamw, adam and sgd"
-        ))
+        let meant = nearest(name, names).map_or(String::new(), |name| format!("; did you mean {name}?"));
+        Err(format!("there is no optimizer {name:?}{meant}; there are adamw, adam and sgd"))
     }
 }
 
@@ -100,10 +89,7 @@ impl Settings {
     /// The sizes of all layers, from the features to the outputs.
     pub fn sizes(&self, data: &Dataset) -> Vec<usize> {
         let ends = (data.width, data.task.outputs());
-        std::iter::once(ends.0)
-            .chain(self.layers.iter().copied())
-            .chain([ends.1])
-            .collect()
+        std::iter::once(ends.0).chain(self.layers.iter().copied()).chain([ends.1]).collect()
     }
 
     /// Refuses choices that no training can be made of, before anything is allocated.
@@ -133,9 +119,7 @@ impl Settings {
             )));
         }
         if self.layers.contains(&0) {
-            return Err(Failure::bad_input(
-                "--layers has a layer of size 0, through which nothing passes; give each at least 1",
-            ));
+            return Err(Failure::bad_input("--layers has a layer of size 0, through which nothing passes; give each at least 1"));
         }
         let (needed, free) = (self.bytes(data), free_memory());
         match needed > free {
@@ -154,11 +138,7 @@ impl Settings {
     /// How many numbers are learned.
     pub fn parameters(&self, data: &Dataset) -> u128 {
         let sizes = self.sizes(data);
-        let layer = |pair: &[usize]| {
-            (pair[0] as u128)
-                .saturating_add(1)
-                .saturating_mul(pair[1] as u128)
-        };
+        let layer = |pair: &[usize]| (pair[0] as u128).saturating_add(1).saturating_mul(pair[1] as u128);
         sizes.windows(2).map(layer).fold(0, u128::saturating_add)
     }
 
@@ -167,14 +147,9 @@ impl Settings {
         // A parameter, its gradient, what the optimizer keeps, and a copy while it is saved.
         let per_parameter = 4 * (3 + self.optimizer.kept());
         // For each row of a step, each layer's value, activation and both their gradients.
-        let units = self
-            .sizes(data)
-            .iter()
-            .fold(0u128, |sum, &size| sum.saturating_add(size as u128));
+        let units = self.sizes(data).iter().fold(0u128, |sum, &size| sum.saturating_add(size as u128));
         let in_step = units.saturating_mul(self.batch as u128).saturating_mul(16);
-        self.parameters(data)
-            .saturating_mul(per_parameter)
-            .saturating_add(in_step)
+        self.parameters(data).saturating_mul(per_parameter).saturating_add(in_step)
     }
 
     /// The choices as text.
@@ -199,11 +174,7 @@ impl Settings {
         Some(Settings {
             source: value["data"].as_str()?.to_string(),
             target: value["target"].as_str().map(str::to_string),
-            layers: value["layers"]
-                .as_array()?
-                .iter()
-                .map(size)
-                .collect::<Option<_>>()?,
+            layers: value["layers"].as_array()?.iter().map(size).collect::<Option<_>>()?,
             optimizer: value["optimizer"].as_str()?.parse().ok()?,
             rate: value["learning_rate"].as_f64()?,
             epochs: value["epochs"].as_u64()?,
@@ -216,11 +187,7 @@ impl Settings {
 /// `64,32`, or `none`.
 pub fn list(sizes: &[usize]) -> String {
     let texts: Vec<String> = sizes.iter().map(usize::to_string).collect();
-    if texts.is_empty() {
-        "none".into()
-    } else {
-        texts.join(",")
-    }
+    if texts.is_empty() { "none".into() } else { texts.join(",") }
 }
 
 /// `1234567` as `1,234,567`.
@@ -244,19 +211,13 @@ fn bytes_text(bytes: u128) -> String {
         size /= 1024.0;
         at += 1;
     }
-    if size < 1e4 {
-        format!("{size:.1} {}", units[at])
-    } else {
-        format!("{size:.1e} {}", units[at])
-    }
+    if size < 1e4 { format!("{size:.1} {}", units[at]) } else { format!("{size:.1e} {}", units[at]) }
 }
 
 /// The memory that the system could give now, where it says so.
 fn free_memory() -> u128 {
     let about = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = about
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let line = about.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u128>().ok());
     kilobytes.map_or(MEMORY, |kilobytes| kilobytes.saturating_mul(1024))
 }
@@ -291,11 +252,6 @@ mod tests {
         assert_eq!(bytes_text(1536), "1.5 KiB");
         assert_eq!(bytes_text(u128::MAX), "3.0e23 PiB");
         assert_eq!("adamw".parse(), Ok(OptimizerKind::AdamW));
-        assert!(
-            "adma"
-                .parse::<OptimizerKind>()
-                .unwrap_err()
-                .contains("did you mean adam?")
-        );
+        assert!("adma".parse::<OptimizerKind>().unwrap_err().contains("did you mean adam?"));
     }
 }

@@ -17,13 +17,7 @@ pub fn xor(seed: u64) -> Dataset {
         (place, usize::from(right != up))
     });
     let points: Vec<Point> = points.collect();
-    toy(
-        "xor",
-        "points around the corners of a square, opposite corners alike",
-        points,
-        ["same", "different"],
-        &mut random,
-    )
+    toy("xor", "points around the corners of a square, opposite corners alike", points, ["same", "different"], &mut random)
 }
 
 /// Points along two arms that wind around each other.
@@ -34,37 +28,20 @@ pub fn spiral(seed: u64) -> Dataset {
         // From the centre outwards, one turn and a half.
         let along = (0.5 + (at / 2) as f64) / (POINTS / 2) as f64;
         let angle = std::f64::consts::PI * (3.0 * along + arm as f64);
-        let place =
-            [angle.cos(), angle.sin()].map(|side| 2.0 * along * side + 0.03 * normal(&mut random));
+        let place = [angle.cos(), angle.sin()].map(|side| 2.0 * along * side + 0.03 * normal(&mut random));
         (place, arm)
     });
     let points: Vec<Point> = points.collect();
-    toy(
-        "spiral",
-        "points on two arms that wind around each other",
-        points,
-        ["first", "second"],
-        &mut random,
-    )
+    toy("spiral", "points on two arms that wind around each other", points, ["first", "second"], &mut random)
 }
 
 type Point = ([f64; 2], usize);
 
-fn toy(
-    name: &str,
-    about: &str,
-    points: Vec<Point>,
-    classes: [&str; 2],
-    random: &mut Rng,
-) -> Dataset {
+fn toy(name: &str, about: &str, points: Vec<Point>, classes: [&str; 2], random: &mut Rng) -> Dataset {
     let order = shuffled(points.len(), random);
     let (test, train) = order.split_at(points.len() / 5);
     let part = |rows: &[usize]| Part {
-        features: rows
-            .iter()
-            .flat_map(|&row| points[row].0)
-            .map(|value| value as f32)
-            .collect(),
+        features: rows.iter().flat_map(|&row| points[row].0).map(|value| value as f32).collect(),
         targets: Targets::Classes(rows.iter().map(|&row| points[row].1).collect()),
     };
     Dataset {
@@ -105,9 +82,7 @@ mod tests {
             let data = make(3);
             assert_eq!(data, make(3));
             assert_ne!(data.fingerprint(), make(4).fingerprint());
-            let Targets::Classes(labels) = &data.train.targets else {
-                panic!()
-            };
+            let Targets::Classes(labels) = &data.train.targets else { panic!() };
             let ones = labels.iter().sum::<usize>() as f64 / labels.len() as f64;
             assert!((ones - 0.5).abs() < 0.1, "{ones}");
             assert_eq!((labels.len(), data.test.targets.len()), (800, 200));

@@ -78,7 +78,8 @@ impl Runtime {
             // SAFETY: the schedule placed the buffer inside the arena.
             Place::Temporary => unsafe { arena.add(program.schedule.offsets[at]) },
         };
-        let buffers: Vec<*mut u8> = program.kernels.buffers.iter().enumerate().map(|(at, buffer)| pointer(at, buffer, &mut results)).collect();
+        let buffers: Vec<*mut u8> =
+            program.kernels.buffers.iter().enumerate().map(|(at, buffer)| pointer(at, buffer, &mut results)).collect();
         // SAFETY: leaves are only read (no root takes a leaf's memory over), roots and the arena
         // belong to this run alone.
         let outcome = unsafe { program.executor.run(self.team(), &buffers, &workspace) };

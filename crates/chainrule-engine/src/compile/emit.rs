@@ -41,8 +41,17 @@ fn part_rows(rows: usize, columns: usize) -> usize {
 impl<'l, 'a> Emitter<'l, 'a> {
     fn new(lowering: &'l mut Lowering<'a>, group: Option<u32>, sizes: Vec<usize>, rows: usize) -> Emitter<'l, 'a> {
         Emitter {
-            lowering, group, sizes, rows, code: Vec::new(), loads: Vec::new(), stores: Vec::new(),
-            values: HashMap::new(), read: Vec::new(), expanded: HashMap::new(), columns: Vec::new(),
+            lowering,
+            group,
+            sizes,
+            rows,
+            code: Vec::new(),
+            loads: Vec::new(),
+            stores: Vec::new(),
+            values: HashMap::new(),
+            read: Vec::new(),
+            expanded: HashMap::new(),
+            columns: Vec::new(),
         }
     }
 
@@ -155,7 +164,11 @@ impl<'l, 'a> Emitter<'l, 'a> {
                 let key_strides: Axes<isize> = key.strides.iter().copied().chain(words.iter().map(|_| 0)).collect();
                 let word_strides: Axes<isize> = (0..rank).map(|_| 0).chain(words.iter().copied()).collect();
                 let mut access = self.lowering.access(node.inputs[0]);
-                access.strides = if access.strides.iter().all(|&s| s == 0) { Axes::from_elem(0, self.sizes.len()) } else { refined(&node.ty.shape, &key_strides, &self.sizes) };
+                access.strides = if access.strides.iter().all(|&s| s == 0) {
+                    Axes::from_elem(0, self.sizes.len())
+                } else {
+                    refined(&node.ty.shape, &key_strides, &self.sizes)
+                };
                 self.loads.push(access);
                 let strides = refined(&node.ty.shape, &word_strides, &self.sizes).iter().map(|&s| s as i64).collect();
                 let code = Code::Random { key: self.loads.len() - 1, bits: random.bits, offset: random.offset as i64, strides };
@@ -227,7 +240,12 @@ impl<'l, 'a> Emitter<'l, 'a> {
         let picked = graph.node(index).ty.shape.len() - batch;
         let mut access = self.lowering.access(table);
         let stride = access.strides[batch];
-        let spread: Axes<isize> = access.strides[..batch].iter().copied().chain((0..picked).map(|_| 0)).chain(access.strides[batch + 1..].iter().copied()).collect();
+        let spread: Axes<isize> = access.strides[..batch]
+            .iter()
+            .copied()
+            .chain((0..picked).map(|_| 0))
+            .chain(access.strides[batch + 1..].iter().copied())
+            .collect();
         access.strides = self.over_space(&node.ty.shape, &spread, extent);
         self.loads.push(access);
         let load = self.loads.len() - 1;
@@ -240,7 +258,11 @@ impl<'l, 'a> Emitter<'l, 'a> {
             self.operand(index, extent)
         } else {
             // Each index serves several elements: repeat it along the axes of the rest.
-            let repeated = View { base: index_view.base, offset: index_view.offset, strides: index_view.strides.iter().copied().chain((0..rest).map(|_| 0)).collect() };
+            let repeated = View {
+                base: index_view.base,
+                offset: index_view.offset,
+                strides: index_view.strides.iter().copied().chain((0..rest).map(|_| 0)).collect(),
+            };
             self.outside(&repeated, &node.ty.shape, extent)
         };
         let limit = graph.node(table).ty.shape[batch];
@@ -367,7 +389,8 @@ impl<'l, 'a> Emitter<'l, 'a> {
         let unit_rows = part_rows(rows, columns);
         let parts = rows.div_ceil(unit_rows);
         let mut combines = Vec::new();
-        let sums: Vec<usize> = self.code.iter().filter_map(|i| if let Code::Accumulate(store, ..) = i.code { Some(store) } else { None }).collect();
+        let sums: Vec<usize> =
+            self.code.iter().filter_map(|i| if let Code::Accumulate(store, ..) = i.code { Some(store) } else { None }).collect();
         for (store, (id, how)) in sums.into_iter().zip(std::mem::take(&mut self.columns)) {
             let dtype = self.lowering.graph.node(id).ty.dtype;
             let out = self.lowering.own_buffer(id);

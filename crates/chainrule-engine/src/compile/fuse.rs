@@ -104,7 +104,15 @@ fn is_elementwise(op: &Op) -> bool {
 pub fn is_movement(op: &Op) -> bool {
     matches!(
         op,
-        Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reverse(_) | Op::Window(_) | Op::Barrier(_) | Op::StopGradient(_) | Op::Custom(_)
+        Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Broadcast(_)
+            | Op::Slice(_)
+            | Op::Reverse(_)
+            | Op::Window(_)
+            | Op::Barrier(_)
+            | Op::StopGradient(_)
+            | Op::Custom(_)
     )
 }
 
@@ -155,10 +163,18 @@ impl Fusion {
                 let view = &views[input as usize];
                 let inside = self.place[view.base as usize].is_some_and(|(group, _)| group == from);
                 let dense = view.offset == 0 && is_dense(&graph.node(input).ty.shape, &view.strides);
-                !inside || (dense && graph.node(input).ty.len() == a.total && !matches!(graph.node(reader).op, Op::Gather(_) | Op::Random(_)))
+                // A product, a gather or a movement (a reversal, say) reads elsewhere than at its own point.
+                let op = &graph.node(reader).op;
+                let own_point = is_elementwise(op) || matches!(op, Op::Sum(_) | Op::Max(_) | Op::CumulativeSum(_) | Op::Reshape(_));
+                !inside || (dense && own_point && graph.node(input).ty.len() == a.total)
             })
         };
-        if !small || !plain || !b.members.iter().all(in_place) || self.needs(to, from) && self.needed_elsewhere(from, to) || self.needs(from, to) {
+        if !small
+            || !plain
+            || !b.members.iter().all(in_place)
+            || self.needs(to, from) && self.needed_elsewhere(from, to)
+            || self.needs(from, to)
+        {
             return;
         }
         let Some(cuts) = chain(a.cuts.iter().chain(&b.cuts).copied().collect()) else { return };
@@ -274,14 +290,25 @@ impl Fusion {
         cuts.extend(columns);
         let cuts = chain(cuts)?;
         let candidate = Group { kind: found.kind, members: Vec::new(), total: found.total, columns, cuts };
-        let reads_well = node.inputs.iter().enumerate().all(|(k, &input)| self.reads_well(graph, views, id, k, input, group, cover, &candidate));
+        let reads_well =
+            node.inputs.iter().enumerate().all(|(k, &input)| self.reads_well(graph, views, id, k, input, group, cover, &candidate));
         reads_well.then_some((cover, candidate.columns, candidate.cuts))
     }
 
     /// Whether a member-to-be can read input `k` while the group runs: from outside always, from
     /// inside at its own point or row only.
     #[allow(clippy::too_many_arguments, reason = "one check, used in one place")]
-    fn reads_well(&self, graph: &Graph, views: &[View], id: NodeId, k: usize, input: NodeId, group: u32, cover: Cover, space: &Group) -> bool {
+    fn reads_well(
+        &self,
+        graph: &Graph,
+        views: &[View],
+        id: NodeId,
+        k: usize,
+        input: NodeId,
+        group: u32,
+        cover: Cover,
+        space: &Group,
+    ) -> bool {
         let view = &views[input as usize];
         let Some((inside, written)) = self.place[view.base as usize] else { return true };
         if inside != group {
@@ -402,7 +429,14 @@ fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
 /// The numbers of elements of the last axes, the last two, ..., each times `scale`.
 fn suffix_products(shape: &[usize], scale: usize) -> Vec<usize> {
     let mut product = scale;
-    shape.iter().rev().map(|&size| { product *= size; product }).collect()
+    shape
+        .iter()
+        .rev()
+        .map(|&size| {
+            product *= size;
+            product
+        })
+        .collect()
 }
 
 /// Sorted and without repetition, if each divides the next; ones are dropped.

@@ -7,7 +7,6 @@ use crate::ops::{Input, Op};
 use crate::tensor::{Origin, Tensor, Type};
 use crate::transform::walk::Walk;
 use smallvec::SmallVec;
-use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 
 /// Position of a node in [`Graph::nodes`].
@@ -83,11 +82,12 @@ impl Graph {
     /// Whether two graphs compute the same from the same leaves.
     pub fn same_structure(&self, other: &Graph) -> bool {
         let same = |a: &GraphNode, b: &GraphNode| {
-            a.leaf == b.leaf && a.inputs == b.inputs && a.ty == b.ty && (a.op == b.op || matches!((&a.op, &b.op), (Op::Custom(_), Op::Custom(_))))
+            a.leaf == b.leaf
+                && a.inputs == b.inputs
+                && a.ty == b.ty
+                && (a.op == b.op || matches!((&a.op, &b.op), (Op::Custom(_), Op::Custom(_))))
         };
-        self.roots == other.roots
-            && self.nodes.len() == other.nodes.len()
-            && self.nodes.iter().zip(&other.nodes).all(|(a, b)| same(a, b))
+        self.roots == other.roots && self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(|(a, b)| same(a, b))
     }
 
     /// How many nodes use each node; roots count as one use more.
@@ -95,39 +95,5 @@ impl Graph {
         let mut uses = vec![0; self.nodes.len()];
         self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.roots).for_each(|&id| uses[id as usize] += 1);
         uses
-    }
-
-    /// The graph as text, one node a line: the form that golden tests compare.
-    pub fn print(&self) -> String {
-        let mut text = String::new();
-        for (id, node) in self.nodes.iter().enumerate() {
-            let _ = write!(text, "%{id} = {}", describe(node));
-            for (i, input) in node.inputs.iter().enumerate() {
-                let _ = write!(text, "{}%{input}", if i == 0 { " " } else { ", " });
-            }
-            let _ = writeln!(text, " : {} {:?}", node.ty.dtype, &node.ty.shape[..]);
-        }
-        let roots: Vec<String> = self.roots.iter().map(|root| format!("%{root}")).collect();
-        let _ = writeln!(text, "return {}", roots.join(", "));
-        text
-    }
-}
-
-/// An operation with its parameters.
-fn describe(node: &GraphNode) -> String {
-    use crate::ops::Operation;
-    match (&node.op, node.leaf) {
-        (_, Some(leaf)) => format!("leaf {leaf}"),
-        (Op::Constant(constant), _) => format!("constant {}", constant.value.to_f64()),
-        (Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::StopGradient(_) | Op::Barrier(_), _) => node.op.name().to_string(),
-        (Op::Einsum(einsum), _) => {
-            let letters = |labels: &[u8]| labels.iter().map(|&l| if l < b'a' { (b'a' + l) as char } else { l as char }).collect::<String>();
-            format!("einsum {},{}->{}", letters(&einsum.a), letters(&einsum.b), letters(&einsum.out))
-        }
-        (Op::Reshape(_), _) => "reshape".to_string(),
-        (Op::Permute(order), _) => format!("permute {:?}", &order.0[..]),
-        (Op::Sum(axes), _) => format!("sum {:?}", &axes.0[..]),
-        (Op::Max(axes), _) => format!("max {:?}", &axes.0[..]),
-        (op, _) => format!("{op:?}"),
     }
 }

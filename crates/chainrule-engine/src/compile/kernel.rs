@@ -188,7 +188,19 @@ impl PartialEq for Number {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each variant is the function of its name")]
 pub enum Unary {
-    Negate, Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sigmoid, Softplus, Erf, Floor,
+    Negate,
+    Exp,
+    Log,
+    Log1p,
+    Expm1,
+    Sqrt,
+    Sin,
+    Cos,
+    Tanh,
+    Sigmoid,
+    Softplus,
+    Erf,
+    Floor,
     /// 1 where the operand is zero, else 0 (`U8` lanes): logical not.
     Not,
     /// Rounds an f32 to the nearest bf16 and widens it again.
@@ -202,19 +214,31 @@ pub enum Unary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each variant is the function of its name")]
 pub enum Binary {
-    Add, Subtract, Multiply, Divide, Power, Minimum, Maximum,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Power,
+    Minimum,
+    Maximum,
     /// `a - b * floor(a / b)` for floats, the matching rule for integers (sign of the divisor; by zero: 0).
     Remainder,
     /// `a * b`, but exactly 0 wherever `a` is 0, even against an infinite or NaN `b`. Derivative
     /// rules scale with it, so that what has no influence contributes nothing.
     Scale,
-    Less, Equal, And, Or,
+    Less,
+    Equal,
+    And,
+    Or,
 }
 
 /// How elements are combined by a reduction; always in a fixed order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each variant is the reduction of its name")]
-pub enum Reduction { Sum, Maximum }
+pub enum Reduction {
+    Sum,
+    Maximum,
+}
 
 /// `out[batch, m, n] = sum over k of a[batch, m, k] * b[batch, k, n]`, where each of the four is
 /// a group of axes.

@@ -94,7 +94,8 @@ impl<'a> Lowering<'a> {
                 outside[base] |= fusion.place[base].is_some_and(|(group, _)| Some(group) != home);
             }
         }
-        let mut lowering = Lowering { graph, views, fusion, kernels: Kernels::default(), buffer_of: vec![None; graph.nodes.len()], outside };
+        let mut lowering =
+            Lowering { graph, views, fusion, kernels: Kernels::default(), buffer_of: vec![None; graph.nodes.len()], outside };
         for (id, node) in graph.nodes.iter().enumerate() {
             if let Some(leaf) = node.leaf {
                 lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
@@ -196,6 +197,10 @@ impl<'a> Lowering<'a> {
             (Kind::Region, _) => {
                 let last = *found.members.last().unwrap_or(&first);
                 let (region, combines) = Emitter::region(self, group);
+                if region.stores.is_empty() {
+                    // Nobody reads the results (they stood behind a barrier, say).
+                    return;
+                }
                 self.push(Kernel::Region(region), last);
                 combines.into_iter().for_each(|(combine, id)| self.push(Kernel::Region(combine), id));
             }
@@ -205,7 +210,16 @@ impl<'a> Lowering<'a> {
                 let sizes = scatter.sizes(&self.graph.node(node.inputs[0]).ty.shape, &self.graph.node(node.inputs[1]).ty.shape);
                 let (updates, index) = (self.dense(node.inputs[0]), self.dense(node.inputs[1]));
                 let out = self.whole(first);
-                let kernel = Scatter { batch: sizes.batch, count: sizes.count, limit: scatter.size, rest: sizes.rest, index, updates, out, site: node.site };
+                let kernel = Scatter {
+                    batch: sizes.batch,
+                    count: sizes.count,
+                    limit: scatter.size,
+                    rest: sizes.rest,
+                    index,
+                    updates,
+                    out,
+                    site: node.site,
+                };
                 self.push(Kernel::Scatter(kernel), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
@@ -301,6 +315,9 @@ impl<'a> Lowering<'a> {
             (Some(group), false) => Some(Emitter::region(self, group).0),
             _ => None,
         };
+        if epilogue.as_ref().is_some_and(|region| region.stores.is_empty()) {
+            return;
+        }
         let len = node.ty.len();
         let chunked = product.chunks > 1;
         let buffer = match (chunked, &epilogue) {
@@ -338,5 +355,3 @@ pub fn number(scalar: Scalar) -> Number {
         Scalar::Integer(value) => Number::Integer(value),
     }
 }
-
-

@@ -2,7 +2,8 @@
 //!
 //! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `view` turns
 //! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `schedule` orders them
-//! in waves and places buffers in memory. `pipeline` is the list of all of them.
+//! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
+//! (and reads graphs back), `verify` says what must hold of it.
 
 pub mod emit;
 pub mod fuse;
@@ -16,4 +17,6 @@ pub mod rules;
 pub mod schedule;
 pub mod simplify;
 pub mod step;
+pub mod text;
+pub mod verify;
 pub mod view;

@@ -5,6 +5,7 @@ use super::graph::Graph;
 use super::lower::{Kernels, lower, own_roots};
 use super::schedule::{Schedule, schedule};
 use super::simplify::simplify;
+use super::verify;
 use super::view::{View, views};
 use std::time::{Duration, Instant};
 
@@ -65,11 +66,17 @@ pub static PASSES: &[Pass] = &[
 
 /// Runs all passes. `observe` is called after each with its name, what there is by then, and how
 /// long the pass took.
-pub fn compile(graph: Graph, updates: &[Option<u32>], options: Options, mut observe: impl FnMut(&'static str, &Compilation, Duration)) -> Compilation {
+pub fn compile(
+    graph: Graph,
+    updates: &[Option<u32>],
+    options: Options,
+    mut observe: impl FnMut(&'static str, &Compilation, Duration),
+) -> Compilation {
     let mut compilation = Compilation { options, updates: updates.to_vec(), graph, ..Compilation::default() };
     for pass in PASSES {
         let start = Instant::now();
         (pass.run)(&mut compilation);
+        debug_assert_eq!(verify::after(pass.name, &compilation), Ok(()), "after {}", pass.name);
         observe(pass.name, &compilation, start.elapsed());
     }
     compilation

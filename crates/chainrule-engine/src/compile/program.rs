@@ -35,8 +35,10 @@ impl Program {
     /// `updates[root]` is the leaf whose memory the root may take over.
     pub fn of(graph: Graph, updates: &[Option<u32>], options: Options) -> Arc<Program> {
         let fingerprint = graph.fingerprint();
-        let same = |program: &&Arc<Program>| program.options == options && program.updates == updates && program.graph.same_structure(&graph);
-        let found = |programs: &HashMap<u64, Vec<Arc<Program>>>| programs.get(&fingerprint).and_then(|list| list.iter().find(same).cloned());
+        let same =
+            |program: &&Arc<Program>| program.options == options && program.updates == updates && program.graph.same_structure(&graph);
+        let found =
+            |programs: &HashMap<u64, Vec<Arc<Program>>>| programs.get(&fingerprint).and_then(|list| list.iter().find(same).cloned());
         if let Some(program) = found(&PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner)) {
             return program;
         }
@@ -50,9 +52,9 @@ impl Program {
     }
 
     fn compile(graph: Graph, updates: &[Option<u32>], options: Options) -> Program {
-        let compilation = compile(graph.clone(), updates, options, |n, c, t| if std::env::var_os("PASSES").is_some() { eprintln!("{n}: {t:?} nodes {} groups {} kernels {}", c.graph.nodes.len(), c.fusion.groups.len(), c.kernels.kernels.len()) });let st=std::time::Instant::now();
+        let compilation = compile(graph.clone(), updates, options, |_, _, _| ());
         let executor = Executor::new(&compilation.kernels, &compilation.schedule);
-        if std::env::var_os("PASSES").is_some() { eprintln!("executor {:?} arena {}", st.elapsed(), compilation.schedule.arena_bytes) } let (kernels, schedule) = (compilation.kernels, compilation.schedule);
+        let (kernels, schedule) = (compilation.kernels, compilation.schedule);
         Program { graph, updates: updates.to_vec(), options, kernels, schedule, executor }
     }
 

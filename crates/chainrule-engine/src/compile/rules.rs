@@ -6,7 +6,9 @@
 use super::graph::NodeId;
 use super::simplify::Builder;
 use crate::ops::movement::{Axes, inverse_order};
-use crate::ops::{Binary, Broadcast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Slice, Sum, Unary};
+use crate::ops::{
+    Binary, Broadcast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Slice, Sum, Unary,
+};
 use crate::ops::{elementwise, source};
 use crate::tensor::shape::for_each_index;
 use crate::tensor::{DType, Shape, Type};
@@ -26,7 +28,8 @@ pub struct NamedRule {
 /// All rules, tried in this order.
 pub static RULES: &[NamedRule] = &[
     NamedRule { name: "an alias is its value", needed: true, rule: alias },
-    NamedRule { name: "a movement that moves nothing is its input", needed: false, rule: no_movement },
+    NamedRule { name: "what has no element is a constant", needed: true, rule: nothing_there },
+    NamedRule { name: "a movement that moves nothing is its input", needed: true, rule: no_movement },
     NamedRule { name: "a reduction of nothing is zero", needed: true, rule: empty_reduction },
     NamedRule { name: "a reduction over axes of one element is a reshape", needed: true, rule: unit_reduction },
     NamedRule { name: "coordinates are those of a vector, repeated", needed: true, rule: vector_iota },
@@ -61,6 +64,12 @@ fn alias(_: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<NodeId
     matches!(op, Op::StopGradient(_) | Op::Custom(_)).then(|| inputs[0])
 }
 
+/// So that nothing is computed for it.
+fn nothing_there(builder: &mut Builder, op: &Op, _: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let empty = ty.is_empty() && !matches!(op, Op::Constant(_));
+    empty.then(|| builder.add(Constant { value: Scalar::new(0.0, ty.dtype), ty: ty.clone() }, &[], ty.clone()))
+}
+
 fn no_movement(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let same_shape = inputs.len() == 1 && builder.node(inputs[0]).ty == *ty;
     let nothing = match op {
@@ -70,6 +79,8 @@ fn no_movement(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> 
         Op::Broadcast(broadcast) => broadcast.axes.is_empty(),
         Op::Sum(Sum(axes)) | Op::Max(Max(axes)) => axes.is_empty(),
         Op::Reverse(reverse) => reverse.0.iter().all(|&axis| ty.shape[axis] <= 1),
+        Op::Window(window) => window.axes.is_empty(),
+        Op::Fold(fold) => fold.window.axes.is_empty(),
         _ => false,
     };
     nothing.then(|| inputs[0])
@@ -141,7 +152,9 @@ fn constant_arithmetic(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &T
     };
     let value = match op {
         Op::Unary(unary @ (Unary::Negate | Unary::Sqrt)) => (elementwise::unary_row(*unary).evaluate)(float(builder, inputs[0])?),
-        Op::Binary(binary @ (Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide)) if ty.dtype == DType::F64 || ty.dtype == DType::F32 => {
+        Op::Binary(binary @ (Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide))
+            if ty.dtype == DType::F64 || ty.dtype == DType::F32 =>
+        {
             (elementwise::binary_row(*binary).evaluate)(float(builder, inputs[0])?, float(builder, inputs[1])?)
         }
         Op::Cast(_) if ty.dtype.is_float() => constant_of(builder, inputs[0])?.to_f64(),
@@ -251,7 +264,11 @@ fn unrolled(builder: &mut Builder, op: &Op, input: NodeId, axes: &Axes, ty: &Typ
     for_each_index(&lengths, |index| points.push(index.into()));
     let mut result: Option<NodeId> = None;
     for point in points {
-        let mut slice = Slice { start: Axes::from_elem(0, whole.shape.len()), stop: whole.shape.iter().copied().collect(), step: Axes::from_elem(1, whole.shape.len()) };
+        let mut slice = Slice {
+            start: Axes::from_elem(0, whole.shape.len()),
+            stop: whole.shape.iter().copied().collect(),
+            step: Axes::from_elem(1, whole.shape.len()),
+        };
         let mut shape = whole.shape.clone();
         for (&axis, &at) in axes.iter().zip(&point) {
             (slice.start[axis], slice.stop[axis], shape[axis]) = (at, at + 1, 1);

@@ -32,9 +32,18 @@ pub fn schedule(kernels: &Kernels, updates: &[Option<u32>], reuse: bool) -> Sche
     let mut lives = vec![Life::default(); kernels.buffers.len()];
     for (k, uses) in uses.iter().enumerate() {
         uses.reads.iter().chain(&uses.writes).for_each(|&buffer| lives[buffer as usize].extend(wave_of[k]));
-        uses.reads.iter().for_each(|&buffer| lives[buffer as usize].last_read = Some(k));
+        for &buffer in &uses.reads {
+            let life = &mut lives[buffer as usize];
+            if let Some(before) = life.last_read.replace(k).filter(|&before| before != k) {
+                life.read_together = wave_of[before] == wave_of[k];
+            }
+        }
     }
-    let in_place = updates.iter().enumerate().map(|(root, leaf)| leaf.filter(|&leaf| reuse && may_replace(kernels, &uses, &wave_of, root as u32, leaf))).collect();
+    let in_place = updates
+        .iter()
+        .enumerate()
+        .map(|(root, leaf)| leaf.filter(|&leaf| reuse && may_replace(kernels, &uses, &wave_of, root as u32, leaf)))
+        .collect();
     if !reuse {
         lives.iter_mut().for_each(|life| life.waves = life.waves.map(|_| (0, waves.len())));
     }
@@ -66,7 +75,9 @@ impl Uses {
                 uses.reads.extend([contract.a.buffer, contract.b.buffer]);
                 uses
             }
-            Kernel::Scatter(scatter) => Uses { reads: vec![scatter.index.buffer, scatter.updates.buffer], writes: vec![scatter.out.buffer] },
+            Kernel::Scatter(scatter) => {
+                Uses { reads: vec![scatter.index.buffer, scatter.updates.buffer], writes: vec![scatter.out.buffer] }
+            }
             Kernel::Fold(fold) => Uses { reads: vec![fold.input.buffer], writes: vec![fold.out.buffer] },
             Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
         }
@@ -98,6 +109,8 @@ fn waves(uses: &[Uses]) -> Vec<Range<usize>> {
 struct Life {
     waves: Option<(usize, usize)>,
     last_read: Option<usize>,
+    /// Whether another kernel reads it in the same wave as the last one.
+    read_together: bool,
 }
 
 impl Life {
@@ -124,14 +137,17 @@ fn reads_only_as(kernel: &Kernel, buffer: BufferId, same: &Access) -> bool {
         Kernel::Contract(contract) => contract.a.buffer == buffer || contract.b.buffer == buffer,
         _ => false,
     };
-    let alike = |access: &Access| access.buffer != buffer || (access.offset == same.offset && access.strides == same.strides && access.dtype == same.dtype);
+    let alike = |access: &Access| {
+        access.buffer != buffer || (access.offset == same.offset && access.strides == same.strides && access.dtype == same.dtype)
+    };
     let gathered = region.code.iter().any(|i| matches!(i.code, Code::LoadAt { load, .. } if region.loads[load].buffer == buffer));
     !operands && !gathered && region.loads.iter().skip(skip).all(alike)
 }
 
 /// The store of scalar code that fills a whole buffer element by element, if it is one.
 fn plain_store(region: &Region, buffer: BufferId) -> Option<&Access> {
-    let accumulated = |i: usize| region.code.iter().any(|instruction| matches!(instruction.code, Code::Accumulate(store, ..) if store == i));
+    let accumulated =
+        |i: usize| region.code.iter().any(|instruction| matches!(instruction.code, Code::Accumulate(store, ..) if store == i));
     let mut stores = region.stores.iter().enumerate().filter(|(_, access)| access.buffer == buffer);
     let (i, store) = stores.next()?;
     (stores.next().is_none() && !accumulated(i)).then_some(store)
@@ -145,9 +161,10 @@ fn may_replace(kernels: &Kernels, uses: &[Uses], wave_of: &[usize], root: u32, l
     let mut writers = uses.iter().enumerate().filter(|(_, uses)| uses.writes.contains(&to)).map(|(k, _)| k);
     let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
     let Some(store) = scalar_code(&kernels.kernels[writer]).and_then(|(region, _)| plain_store(region, to)) else { return false };
-    uses.iter().enumerate().filter(|(_, uses)| uses.reads.contains(&from)).all(|(k, _)| {
-        wave_of[k] < wave_of[writer] || (k == writer && reads_only_as(&kernels.kernels[k], from, store))
-    })
+    uses.iter()
+        .enumerate()
+        .filter(|(_, uses)| uses.reads.contains(&from))
+        .all(|(k, _)| wave_of[k] < wave_of[writer] || (k == writer && reads_only_as(&kernels.kernels[k], from, store)))
 }
 
 /// Which buffers share memory because one takes over the other's, element by element, in the last
@@ -156,15 +173,26 @@ fn shared_slots(kernels: &Kernels, uses: &[Uses], lives: &[Life]) -> Vec<BufferI
     let mut slot: Vec<BufferId> = (0..kernels.buffers.len() as BufferId).collect();
     let mut taken = vec![false; slot.len()];
     let temporary = |b: BufferId| kernels.buffers[b as usize].place == Place::Temporary;
+    // What an earlier kernel wrote a part of lived before this one.
+    let mut written = vec![false; slot.len()];
     for (k, kernel) in kernels.kernels.iter().enumerate() {
+        let fresh: Vec<BufferId> =
+            uses[k].writes.iter().copied().filter(|&to| !std::mem::replace(&mut written[to as usize], true)).collect();
         let Some((region, skip)) = scalar_code(kernel) else { continue };
-        for &to in &uses[k].writes {
+        for to in fresh {
             let Some(store) = plain_store(region, to).filter(|_| temporary(to)) else { continue };
             let size = |b: BufferId| (kernels.buffers[b as usize].len, kernels.buffers[b as usize].dtype);
             let fits = |access: &&Access| {
                 let from = access.buffer;
-                temporary(from) && !taken[from as usize] && size(from) == size(to) && lives[from as usize].last_read == Some(k) && !uses[k].writes.contains(&from)
-                    && access.offset == store.offset && access.strides == store.strides && reads_only_as(kernel, from, store)
+                temporary(from)
+                    && !taken[from as usize]
+                    && size(from) == size(to)
+                    && lives[from as usize].last_read == Some(k)
+                    && !lives[from as usize].read_together
+                    && !uses[k].writes.contains(&from)
+                    && access.offset == store.offset
+                    && access.strides == store.strides
+                    && reads_only_as(kernel, from, store)
             };
             if let Some(access) = region.loads.iter().skip(skip).find(fits) {
                 taken[access.buffer as usize] = true;

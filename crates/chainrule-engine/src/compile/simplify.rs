@@ -47,9 +47,11 @@ impl Builder {
             return replacement;
         }
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&op, inputs, &ty));
-        let same = |&id: &NodeId| self.all && {
-            let node = self.graph.node(id);
-            node.op == op && node.inputs[..] == *inputs && node.ty == ty
+        let same = |&id: &NodeId| {
+            self.all && {
+                let node = self.graph.node(id);
+                node.op == op && node.inputs[..] == *inputs && node.ty == ty
+            }
         };
         if let Some(&equal) = self.known.get(&hash).and_then(|list| list.iter().find(|id| same(id))) {
             return equal;

@@ -75,7 +75,11 @@ impl Step {
         roots.iter().chain(inputs).try_for_each(|tensor| tensor.check())?;
         for (old, new) in updates {
             if old.ty() != new.ty() {
-                return mistake(ErrorKind::Shape, format!("a state of {:?} {} cannot become {:?} {}", old.shape(), old.dtype(), new.shape(), new.dtype()), new);
+                return mistake(
+                    ErrorKind::Shape,
+                    format!("a state of {:?} {} cannot become {:?} {}", old.shape(), old.dtype(), new.shape(), new.dtype()),
+                    new,
+                );
             }
             if old.value().is_none() {
                 return mistake(ErrorKind::Unbound, "a state must be a leaf with a value; evaluate it, or use `to_leaf`".into(), old);
@@ -94,7 +98,8 @@ impl Step {
             let next = program.schedule.in_place[root].is_none().then(|| Data::zeros(old.dtype(), old.len()));
             State { ty: old.ty().clone(), leaf: leaf_of(old), root: root as u32, current, next }
         });
-        let constants = leaves.iter().enumerate().filter(|(_, leaf)| !fed(leaf)).filter_map(|(at, leaf)| Some((at as u32, leaf.value()?.clone())));
+        let constants =
+            leaves.iter().enumerate().filter(|(_, leaf)| !fed(leaf)).filter_map(|(at, leaf)| Some((at as u32, leaf.value()?.clone())));
         let buffer_of = |place: Place| program.kernels.buffers.iter().position(|buffer| buffer.place == place).map(|at| at as u32);
         let leaf_buffer = (0..leaves.len()).map(|leaf| buffer_of(Place::Leaf(leaf as u32))).collect();
         let root_buffer = (0..roots.len()).map(|root| buffer_of(Place::Root(root as u32))).collect();
@@ -238,7 +243,9 @@ impl Step {
     pub fn set_state(&mut self, i: usize, value: &Tensor) -> Result<()> {
         let data = value.to_data()?;
         let state = self.states.get_mut(i).filter(|state| state.ty == *value.ty());
-        let state = state.ok_or_else(|| Error::new(ErrorKind::Shape, "set_state", format!("{:?} {} is not the type of state {i}", value.shape(), value.dtype())))?;
+        let state = state.ok_or_else(|| {
+            Error::new(ErrorKind::Shape, "set_state", format!("{:?} {} is not the type of state {i}", value.shape(), value.dtype()))
+        })?;
         state.current.bytes_mut().copy_from_slice(data.bytes());
         Ok(())
     }

@@ -139,4 +139,3 @@ pub fn is_dense(shape: &[usize], strides: &[isize]) -> bool {
     let dense = dense_strides(shape);
     (0..shape.len()).all(|axis| shape[axis] == 1 || strides[axis] == dense[axis])
 }
-

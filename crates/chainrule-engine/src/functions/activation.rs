@@ -131,9 +131,7 @@ impl Tensor {
     pub fn glu(&self, axis: isize) -> Tensor {
         of_floats("glu", self, |x| match super::resolve_axes("glu", x, &[axis]) {
             Err(mistake) => mistake,
-            Ok(axes) if x.shape()[axes[0]] % 2 == 1 => {
-                super::misfit("glu", format!("axis {axis} of {:?} has no two halves", x.shape()))
-            }
+            Ok(axes) if x.shape()[axes[0]] % 2 == 1 => super::misfit("glu", format!("axis {axis} of {:?} has no two halves", x.shape())),
             Ok(axes) => {
                 let half = x.shape()[axes[0]] / 2;
                 super::part(x, axes[0], 0, half) * super::part(x, axes[0], half, 2 * half).sigmoid()

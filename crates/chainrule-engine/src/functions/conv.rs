@@ -81,7 +81,14 @@ impl<const D: usize> Default for ConvOptions<D> {
 
 impl<const D: usize> Default for ConvTransposeOptions<D> {
     fn default() -> Self {
-        ConvTransposeOptions { stride: [1; D], padding: [0; D], output_padding: [0; D], dilation: [1; D], groups: 1, layout: Layout::default() }
+        ConvTransposeOptions {
+            stride: [1; D],
+            padding: [0; D],
+            output_padding: [0; D],
+            dilation: [1; D],
+            groups: 1,
+            layout: Layout::default(),
+        }
     }
 }
 
@@ -130,7 +137,14 @@ fn conv<const D: usize>(name: &str, x: &Tensor, w: &Tensor, options: &ConvOption
         Err(mistake) => return mistake,
     };
     if sizes.inner != sizes.channels / options.groups {
-        let message = format!("{} channels in {} groups with a kernel for {}: {:?} and {:?}", sizes.channels, options.groups, sizes.inner, x.shape(), w.shape());
+        let message = format!(
+            "{} channels in {} groups with a kernel for {}: {:?} and {:?}",
+            sizes.channels,
+            options.groups,
+            sizes.inner,
+            x.shape(),
+            w.shape()
+        );
         return misfit(name, message);
     }
     if !sizes.outer.is_multiple_of(options.groups) {
@@ -138,7 +152,10 @@ fn conv<const D: usize>(name: &str, x: &Tensor, w: &Tensor, options: &ConvOption
     }
     let sides = sizes.sides(options);
     if let Some(d) = (0..D).find(|&d| sizes.length[d].saturating_add(sides[d][0]).saturating_add(sides[d][1]) < sizes.reach(d)) {
-        let message = format!("a kernel of {} (dilation {}) does not fit {} elements padded by {:?}", sizes.kernel[d], sizes.dilation[d], sizes.length[d], sides[d]);
+        let message = format!(
+            "a kernel of {} (dilation {}) does not fit {} elements padded by {:?}",
+            sizes.kernel[d], sizes.dilation[d], sizes.length[d], sides[d]
+        );
         return misfit(name, message);
     }
     recorded(|| sizes.product(&sizes.patches(x, &sides), w))
@@ -192,7 +209,15 @@ const O: u8 = b'o';
 
 impl<const D: usize> Sizes<D> {
     #[track_caller]
-    fn new(name: &str, x: &Tensor, w: &Tensor, layout: Layout, groups: usize, stride: [usize; D], dilation: [usize; D]) -> Result<Self, Tensor> {
+    fn new(
+        name: &str,
+        x: &Tensor,
+        w: &Tensor,
+        layout: Layout,
+        groups: usize,
+        stride: [usize; D],
+        dilation: [usize; D],
+    ) -> Result<Self, Tensor> {
         if let Some(mistake) = refuse_mixed(name, &[x, w]) {
             return Err(mistake);
         }
@@ -206,7 +231,11 @@ impl<const D: usize> Sizes<D> {
         let length = std::array::from_fn(|d| a[first_length + d]);
         let kernel: [usize; D] = std::array::from_fn(|d| b[first_kernel + d]);
         if stride.contains(&0) || dilation.contains(&0) || groups == 0 {
-            return Err(disallowed(name, &[x, w], format!("stride {stride:?}, dilation {dilation:?} and groups {groups} must be at least 1")));
+            return Err(disallowed(
+                name,
+                &[x, w],
+                format!("stride {stride:?}, dilation {dilation:?} and groups {groups} must be at least 1"),
+            ));
         }
         if kernel.contains(&0) {
             return Err(misfit(name, format!("the kernel {b:?} has no elements")));

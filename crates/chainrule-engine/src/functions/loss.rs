@@ -244,7 +244,9 @@ fn pairwise(name: &str, a: &Tensor, b: &Tensor, body: impl FnOnce(&Tensor, &Tens
 fn rowwise(name: &str, a: &Tensor, b: &Tensor, body: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
     match first_mistake(&[a, b]) {
         Some(mistake) => mistake,
-        None if a.rank() == 0 || a.shape()[a.rank() - 1] == 0 => misfit(name, format!("{:?} has no classes along its last axis", a.shape())),
+        None if a.rank() == 0 || a.shape()[a.rank() - 1] == 0 => {
+            misfit(name, format!("{:?} has no classes along its last axis", a.shape()))
+        }
         None => pairwise(name, a, b, body),
     }
 }

@@ -166,11 +166,7 @@ fn kept_shape(shape: &[usize], axes: &Axes) -> Shape {
 
 /// The indices `start..stop` of one axis.
 fn part(x: &Tensor, axis: usize, start: usize, stop: usize) -> Tensor {
-    let mut slice = crate::ops::Slice {
-        start: Axes::from_elem(0, x.rank()),
-        stop: x.shape().into(),
-        step: Axes::from_elem(1, x.rank()),
-    };
+    let mut slice = crate::ops::Slice { start: Axes::from_elem(0, x.rank()), stop: x.shape().into(), step: Axes::from_elem(1, x.rank()) };
     slice.start[axis] = start;
     slice.stop[axis] = stop;
     Tensor::record(slice, [x.clone()])

@@ -158,9 +158,10 @@ fn trailing(name: &str, x: &Tensor, axes: usize, parameters: &[Option<&Tensor>],
     }
     let first = x.rank() - axes;
     match parameters.iter().flatten().find(|parameter| *parameter.shape() != x.shape()[first..]) {
-        Some(parameter) => {
-            Err(misfit(name, format!("a parameter is {:?}, the normalised axes of {:?} are {:?}", parameter.shape(), x.shape(), &x.shape()[first..])))
-        }
+        Some(parameter) => Err(misfit(
+            name,
+            format!("a parameter is {:?}, the normalised axes of {:?} are {:?}", parameter.shape(), x.shape(), &x.shape()[first..]),
+        )),
         None => Ok((first..x.rank()).collect()),
     }
 }
@@ -173,7 +174,9 @@ fn channelwise(name: &str, x: &Tensor, axis: isize, parameters: &[Option<&Tensor
         return Err(misfit(name, format!("axis {axis} of {:?}", x.shape())));
     };
     match parameters.iter().flatten().find(|parameter| *parameter.shape() != x.shape()[channel..=channel]) {
-        Some(parameter) => Err(misfit(name, format!("a parameter is {:?}, {:?} has {} channels", parameter.shape(), x.shape(), x.shape()[channel]))),
+        Some(parameter) => {
+            Err(misfit(name, format!("a parameter is {:?}, {:?} has {} channels", parameter.shape(), x.shape(), x.shape()[channel])))
+        }
         None => Ok(channel),
     }
 }

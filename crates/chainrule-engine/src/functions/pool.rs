@@ -132,7 +132,10 @@ fn refuse<const D: usize>(name: &str, x: &Tensor, options: &PoolOptions<D>) -> O
     }
     let length = |d: usize| x.shape()[sliding(options).start + d].saturating_add(padding[d].saturating_mul(2));
     let small = (0..D).find(|&d| length(d) < kernel[d])?;
-    Some(misfit(name, format!("a window of {kernel:?} with padding {padding:?} does not fit axis {} of {:?}", sliding(options).start + small, x.shape())))
+    Some(misfit(
+        name,
+        format!("a window of {kernel:?} with padding {padding:?} does not fit axis {} of {:?}", sliding(options).start + small, x.shape()),
+    ))
 }
 
 /// All windows of a padded tensor, and the axes of their elements.

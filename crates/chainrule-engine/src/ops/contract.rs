@@ -42,7 +42,10 @@ impl Einsum {
                 }
                 match sizes.iter().find(|(known, _)| *known == label) {
                     Some((_, known)) if *known != size => {
-                        let message = format!("label '{}' is {known} in one operand and {size} in the other: {:?} with {:?}", label as char, inputs[0].shape, inputs[1].shape);
+                        let message = format!(
+                            "label '{}' is {known} in one operand and {size} in the other: {:?} with {:?}",
+                            label as char, inputs[0].shape, inputs[1].shape
+                        );
                         return Err(shape_error("einsum", message));
                     }
                     Some(_) => (),
@@ -112,9 +115,8 @@ impl Operation for Einsum {
             labels.iter().filter_map(|label| sizes.iter().position(|(known, _)| known == label)).collect()
         };
         let (a, b, out) = (place(&self.a), place(&self.b), place(&self.out));
-        let at = |places: &[usize], shape: &[usize], index: &[usize]| {
-            flat_index(shape, &places.iter().map(|&p| index[p]).collect::<Shape>())
-        };
+        let at =
+            |places: &[usize], shape: &[usize], index: &[usize]| flat_index(shape, &places.iter().map(|&p| index[p]).collect::<Shape>());
         let mut visits = Vec::with_capacity(space.iter().product());
         for_each_index(&space, |index| {
             visits.push((at(&a, &inputs[0].ty.shape, index), at(&b, &inputs[1].ty.shape, index), at(&out, &ty.shape, index)));

@@ -73,64 +73,110 @@ fn scale(factor: Tensor) -> Derivative {
 /// The functions of one operand, in the order of [`Unary`].
 pub static UNARY: &[UnaryRow] = &[
     UnaryRow {
-        op: Unary::Negate, name: "neg", doc: "-x", takes: Takes::Numbers,
-        evaluate: |x| -x, derivative: |_, _| LinearMap::negate().into(),
+        op: Unary::Negate,
+        name: "neg",
+        doc: "-x",
+        takes: Takes::Numbers,
+        evaluate: |x| -x,
+        derivative: |_, _| LinearMap::negate().into(),
+    },
+    UnaryRow { op: Unary::Exp, name: "exp", doc: "e^x", takes: Takes::Floats, evaluate: f64::exp, derivative: |_, y| scale(y.clone()) },
+    UnaryRow {
+        op: Unary::Log,
+        name: "log",
+        doc: "natural logarithm",
+        takes: Takes::Floats,
+        evaluate: f64::ln,
+        derivative: |x, _| scale(x.recip()),
     },
     UnaryRow {
-        op: Unary::Exp, name: "exp", doc: "e^x", takes: Takes::Floats,
-        evaluate: f64::exp, derivative: |_, y| scale(y.clone()),
+        op: Unary::Log1p,
+        name: "log1p",
+        doc: "log(1 + x), accurate near 0",
+        takes: Takes::Floats,
+        evaluate: f64::ln_1p,
+        derivative: |x: &Tensor, _| scale((x + 1.0).recip()),
     },
     UnaryRow {
-        op: Unary::Log, name: "log", doc: "natural logarithm", takes: Takes::Floats,
-        evaluate: f64::ln, derivative: |x, _| scale(x.recip()),
+        op: Unary::Expm1,
+        name: "expm1",
+        doc: "e^x - 1, accurate near 0",
+        takes: Takes::Floats,
+        evaluate: f64::exp_m1,
+        derivative: |x, _| scale(x.exp()),
     },
     UnaryRow {
-        op: Unary::Log1p, name: "log1p", doc: "log(1 + x), accurate near 0", takes: Takes::Floats,
-        evaluate: f64::ln_1p, derivative: |x: &Tensor, _| scale((x + 1.0).recip()),
+        op: Unary::Sqrt,
+        name: "sqrt",
+        doc: "square root; its derivative at 0 is infinite",
+        takes: Takes::Floats,
+        evaluate: f64::sqrt,
+        derivative: |_, y| scale(0.5 / y),
     },
     UnaryRow {
-        op: Unary::Expm1, name: "expm1", doc: "e^x - 1, accurate near 0", takes: Takes::Floats,
-        evaluate: f64::exp_m1, derivative: |x, _| scale(x.exp()),
+        op: Unary::Sin,
+        name: "sin",
+        doc: "sine of radians",
+        takes: Takes::Floats,
+        evaluate: f64::sin,
+        derivative: |x, _| scale(x.cos()),
     },
     UnaryRow {
-        op: Unary::Sqrt, name: "sqrt", doc: "square root; its derivative at 0 is infinite", takes: Takes::Floats,
-        evaluate: f64::sqrt, derivative: |_, y| scale(0.5 / y),
-    },
-    UnaryRow {
-        op: Unary::Sin, name: "sin", doc: "sine of radians", takes: Takes::Floats,
-        evaluate: f64::sin, derivative: |x, _| scale(x.cos()),
-    },
-    UnaryRow {
-        op: Unary::Cos, name: "cos", doc: "cosine of radians", takes: Takes::Floats,
-        evaluate: f64::cos, derivative: |x, _| scale(-x.sin()),
+        op: Unary::Cos,
+        name: "cos",
+        doc: "cosine of radians",
+        takes: Takes::Floats,
+        evaluate: f64::cos,
+        derivative: |x, _| scale(-x.sin()),
     },
     UnaryRow {
         // 1 - y^2 loses every digit once y rounds to 1; 4 s(2x) s(-2x) = sech^2(x) keeps them all.
-        op: Unary::Tanh, name: "tanh", doc: "hyperbolic tangent", takes: Takes::Floats,
-        evaluate: f64::tanh, derivative: |x, _| scale((x * 2.0).sigmoid() * (x * -2.0).sigmoid() * 4.0),
+        op: Unary::Tanh,
+        name: "tanh",
+        doc: "hyperbolic tangent",
+        takes: Takes::Floats,
+        evaluate: f64::tanh,
+        derivative: |x, _| scale((x * 2.0).sigmoid() * (x * -2.0).sigmoid() * 4.0),
     },
     UnaryRow {
-        op: Unary::Sigmoid, name: "sigmoid", doc: "1 / (1 + e^-x)", takes: Takes::Floats,
+        op: Unary::Sigmoid,
+        name: "sigmoid",
+        doc: "1 / (1 + e^-x)",
+        takes: Takes::Floats,
         evaluate: |x| if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) },
         derivative: |x, y| scale(y * (-x).sigmoid()),
     },
     UnaryRow {
-        op: Unary::Softplus, name: "softplus", doc: "log(1 + e^x)", takes: Takes::Floats,
+        op: Unary::Softplus,
+        name: "softplus",
+        doc: "log(1 + e^x)",
+        takes: Takes::Floats,
         evaluate: |x| if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() },
         derivative: |x, _| scale(x.sigmoid()),
     },
     UnaryRow {
-        op: Unary::Erf, name: "erf", doc: "error function, 2/sqrt(pi) times the integral of e^-t^2 from 0 to x",
-        takes: Takes::Floats, evaluate: libm::erf,
+        op: Unary::Erf,
+        name: "erf",
+        doc: "error function, 2/sqrt(pi) times the integral of e^-t^2 from 0 to x",
+        takes: Takes::Floats,
+        evaluate: libm::erf,
         derivative: |x, _| scale((-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI),
     },
     UnaryRow {
-        op: Unary::Floor, name: "floor", doc: "the integer at or below; its derivative is declared zero",
-        takes: Takes::Floats, evaluate: f64::floor, derivative: |_, _| Derivative::Zero,
+        op: Unary::Floor,
+        name: "floor",
+        doc: "the integer at or below; its derivative is declared zero",
+        takes: Takes::Floats,
+        evaluate: f64::floor,
+        derivative: |_, _| Derivative::Zero,
     },
     UnaryRow {
-        op: Unary::Not, name: "not", doc: "logical not", takes: Takes::Booleans,
-        evaluate: |x| (x == 0.0) as u8 as f64, derivative: |_, _| Derivative::Cut("a bool has no derivative"),
+        op: Unary::Not,
+        name: "not",
+        doc: "logical not",
+        takes: Takes::Booleans,
+        evaluate: |x| (x == 0.0) as u8 as f64,
+        derivative: |_, _| Derivative::Cut("a bool has no derivative"),
     },
 ];
 
@@ -146,78 +192,138 @@ fn chosen(a_wins: Tensor, a: &Tensor, b: &Tensor) -> Derivative {
 /// The functions of two operands, in the order of [`Binary`].
 pub static BINARY: &[BinaryRow] = &[
     BinaryRow {
-        op: Binary::Add, name: "add", doc: "a + b", takes: Takes::Numbers,
-        evaluate: |a, b| a + b, integer: i64::wrapping_add,
+        op: Binary::Add,
+        name: "add",
+        doc: "a + b",
+        takes: Takes::Numbers,
+        evaluate: |a, b| a + b,
+        integer: i64::wrapping_add,
         derivative: [|_, _, _| LinearMap::identity().into(), |_, _, _| LinearMap::identity().into()],
     },
     BinaryRow {
-        op: Binary::Subtract, name: "sub", doc: "a - b", takes: Takes::Numbers,
-        evaluate: |a, b| a - b, integer: i64::wrapping_sub,
+        op: Binary::Subtract,
+        name: "sub",
+        doc: "a - b",
+        takes: Takes::Numbers,
+        evaluate: |a, b| a - b,
+        integer: i64::wrapping_sub,
         derivative: [|_, _, _| LinearMap::identity().into(), |_, _, _| LinearMap::negate().into()],
     },
     BinaryRow {
-        op: Binary::Multiply, name: "mul", doc: "a * b", takes: Takes::Numbers,
-        evaluate: |a, b| a * b, integer: i64::wrapping_mul,
+        op: Binary::Multiply,
+        name: "mul",
+        doc: "a * b",
+        takes: Takes::Numbers,
+        evaluate: |a, b| a * b,
+        integer: i64::wrapping_mul,
         derivative: [|_, b, _| scale(b.clone()), |a, _, _| scale(a.clone())],
     },
     BinaryRow {
-        op: Binary::Divide, name: "div", doc: "a / b; integers truncate toward zero, and give 0 by zero",
-        takes: Takes::Numbers, evaluate: |a, b| a / b,
+        op: Binary::Divide,
+        name: "div",
+        doc: "a / b; integers truncate toward zero, and give 0 by zero",
+        takes: Takes::Numbers,
+        evaluate: |a, b| a / b,
         integer: |a, b| if b == 0 { 0 } else { a.wrapping_div(b) },
         derivative: [|_, b, _| scale(b.recip()), |_, b, y| scale(-(y / b))],
     },
     BinaryRow {
         // At a = 0, b = 0 the factor b * a^(b-1) is 0 * inf; `scale` makes that the 0 it should be.
-        op: Binary::Power, name: "pow", doc: "a^b, as IEEE 754 defines it; the derivative by b at a = 0 is declared zero",
-        takes: Takes::Floats, evaluate: f64::powf, integer: NOT_INTEGER,
+        op: Binary::Power,
+        name: "pow",
+        doc: "a^b, as IEEE 754 defines it; the derivative by b at a = 0 is declared zero",
+        takes: Takes::Floats,
+        evaluate: f64::powf,
+        integer: NOT_INTEGER,
         derivative: [
             |a, b, _| scale(b.scale(&a.pow(&(b - 1.0)))),
             |a, _, y| scale(a.equal(&a.zeros_like()).select(&a.zeros_like(), &y.scale(&a.log()))),
         ],
     },
     BinaryRow {
-        op: Binary::Minimum, name: "minimum", doc: "the smaller; NaN if either is; a tie shares the derivative equally",
-        takes: Takes::Numbers, evaluate: |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) },
+        op: Binary::Minimum,
+        name: "minimum",
+        doc: "the smaller; NaN if either is; a tie shares the derivative equally",
+        takes: Takes::Numbers,
+        evaluate: |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) },
         integer: |a, b| a.min(b),
         derivative: [|a, b, _| chosen(a.less(b), a, b), |a, b, _| chosen(b.less(a), b, a)],
     },
     BinaryRow {
-        op: Binary::Maximum, name: "maximum", doc: "the larger; NaN if either is; a tie shares the derivative equally",
-        takes: Takes::Numbers, evaluate: |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) },
+        op: Binary::Maximum,
+        name: "maximum",
+        doc: "the larger; NaN if either is; a tie shares the derivative equally",
+        takes: Takes::Numbers,
+        evaluate: |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) },
         integer: |a, b| a.max(b),
         derivative: [|a, b, _| chosen(b.less(a), a, b), |a, b, _| chosen(a.less(b), b, a)],
     },
     BinaryRow {
-        op: Binary::Remainder, name: "remainder", doc: "a - b * floor(a / b), the sign of b; integers give 0 by zero",
-        takes: Takes::Numbers, evaluate: |a, b| a - b * (a / b).floor(),
-        integer: |a, b| if b == 0 { 0 } else { let r = a.wrapping_rem(b); if r != 0 && (r < 0) != (b < 0) { r + b } else { r } },
+        op: Binary::Remainder,
+        name: "remainder",
+        doc: "a - b * floor(a / b), the sign of b; integers give 0 by zero",
+        takes: Takes::Numbers,
+        evaluate: |a, b| a - b * (a / b).floor(),
+        integer: |a, b| {
+            if b == 0 {
+                0
+            } else {
+                let r = a.wrapping_rem(b);
+                if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
+            }
+        },
         derivative: [|_, _, _| LinearMap::identity().into(), |a, b, _| scale(-(a / b).floor())],
     },
     BinaryRow {
-        op: Binary::Scale, name: "scale", doc: "a * b, but exactly 0 where a is 0, whatever b is", takes: Takes::Floats,
-        evaluate: |a, b| if a == 0.0 { 0.0 } else { a * b }, integer: NOT_INTEGER,
+        op: Binary::Scale,
+        name: "scale",
+        doc: "a * b, but exactly 0 where a is 0, whatever b is",
+        takes: Takes::Floats,
+        evaluate: |a, b| if a == 0.0 { 0.0 } else { a * b },
+        integer: NOT_INTEGER,
         // Linear in b, with this same zero: where a is 0, an infinite tangent of b has no influence.
-        derivative: [|_, b, _| scale(b.clone()), |a, _, _| {
-            let product = || Application::with(Binary::Scale, [Some(a.clone()), None]);
-            LinearMap::pair(product(), product()).into()
-        }],
+        derivative: [
+            |_, b, _| scale(b.clone()),
+            |a, _, _| {
+                let product = || Application::with(Binary::Scale, [Some(a.clone()), None]);
+                LinearMap::pair(product(), product()).into()
+            },
+        ],
     },
     BinaryRow {
-        op: Binary::Less, name: "less", doc: "a < b", takes: Takes::Any,
-        evaluate: |a, b| (a < b) as u8 as f64, integer: |a, b| (a < b) as i64, derivative: [COMPARED, COMPARED],
-    },
-    BinaryRow {
-        op: Binary::Equal, name: "equal", doc: "a = b", takes: Takes::Any,
-        evaluate: |a, b| (a == b) as u8 as f64, integer: |a, b| (a == b) as i64, derivative: [COMPARED, COMPARED],
-    },
-    BinaryRow {
-        op: Binary::And, name: "and", doc: "both", takes: Takes::Booleans,
-        evaluate: |a, b| (a != 0.0 && b != 0.0) as u8 as f64, integer: |a, b| (a != 0 && b != 0) as i64,
+        op: Binary::Less,
+        name: "less",
+        doc: "a < b",
+        takes: Takes::Any,
+        evaluate: |a, b| (a < b) as u8 as f64,
+        integer: |a, b| (a < b) as i64,
         derivative: [COMPARED, COMPARED],
     },
     BinaryRow {
-        op: Binary::Or, name: "or", doc: "either", takes: Takes::Booleans,
-        evaluate: |a, b| (a != 0.0 || b != 0.0) as u8 as f64, integer: |a, b| (a != 0 || b != 0) as i64,
+        op: Binary::Equal,
+        name: "equal",
+        doc: "a = b",
+        takes: Takes::Any,
+        evaluate: |a, b| (a == b) as u8 as f64,
+        integer: |a, b| (a == b) as i64,
+        derivative: [COMPARED, COMPARED],
+    },
+    BinaryRow {
+        op: Binary::And,
+        name: "and",
+        doc: "both",
+        takes: Takes::Booleans,
+        evaluate: |a, b| (a != 0.0 && b != 0.0) as u8 as f64,
+        integer: |a, b| (a != 0 && b != 0) as i64,
+        derivative: [COMPARED, COMPARED],
+    },
+    BinaryRow {
+        op: Binary::Or,
+        name: "or",
+        doc: "either",
+        takes: Takes::Booleans,
+        evaluate: |a, b| (a != 0.0 || b != 0.0) as u8 as f64,
+        integer: |a, b| (a != 0 || b != 0) as i64,
         derivative: [COMPARED, COMPARED],
     },
 ];
@@ -233,7 +339,6 @@ pub struct Cast(pub DType);
 /// The row of a function of one operand.
 pub fn unary_row(op: Unary) -> &'static UnaryRow {
     let row = &UNARY[(op as usize).min(UNARY.len() - 1)];
-    debug_assert_eq!(row.op, op);
     row
 }
 
@@ -266,6 +371,9 @@ impl Operation for Unary {
         unary_row(*self).name
     }
     fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
+        if matches!(self, Unary::RoundBf16 | Unary::RoundF16) {
+            return Err(dtype_error("round", "rounding to a narrow type is recorded as `cast`".into()));
+        }
         let row = unary_row(*self);
         if row.takes.accepts(inputs[0].dtype) { Ok(inputs[0].clone()) } else { Err(refuse(row.name, row.takes, inputs[0].dtype)) }
     }

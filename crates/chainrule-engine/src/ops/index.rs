@@ -120,7 +120,10 @@ impl Operation for ScatterAdd {
         check_index("scatter_add", self.batch, inputs[0], inputs[1])?;
         let (updates, index) = (inputs[0], inputs[1]);
         if updates.shape.len() < index.shape.len() || updates.shape[..index.shape.len()] != index.shape[..] {
-            return Err(shape_error("scatter_add", format!("updates {:?} do not begin with the axes of the index {:?}", updates.shape, index.shape)));
+            return Err(shape_error(
+                "scatter_add",
+                format!("updates {:?} do not begin with the axes of the index {:?}", updates.shape, index.shape),
+            ));
         }
         if updates.dtype == DType::Bool {
             return Err(dtype_error("scatter_add", "takes numbers, not bool; convert with `cast`".into()));

@@ -141,6 +141,19 @@ operations! {
     Custom,
 }
 
+impl Op {
+    /// How many inputs the operation takes; `None` where any number will do.
+    pub fn arity(&self) -> Option<usize> {
+        match self {
+            Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
+            Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
+            Op::Select(_) => Some(3),
+            Op::Concat(_) | Op::Custom(_) => None,
+            _ => Some(1),
+        }
+    }
+}
+
 impl Operation for Op {
     fn name(&self) -> &'static str {
         self.rules().name()

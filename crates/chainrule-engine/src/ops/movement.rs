@@ -117,7 +117,10 @@ impl Operation for Reshape {
         let ty = Type::new(self.0.clone(), inputs[0].dtype);
         match ty.checked_len() {
             Some(len) if len == inputs[0].len() => Ok(ty),
-            _ => Err(shape_error("reshape", format!("{:?} has {} elements, which do not fill {:?}", inputs[0].shape, inputs[0].len(), self.0))),
+            _ => Err(shape_error(
+                "reshape",
+                format!("{:?} has {} elements, which do not fill {:?}", inputs[0].shape, inputs[0].len(), self.0),
+            )),
         }
     }
     fn derivative(&self, node: &Tensor, _: usize) -> Derivative {
@@ -165,7 +168,10 @@ impl Operation for Broadcast {
         let rank = inputs[0].shape.len() + self.axes.len();
         let ascending = self.axes.windows(2).all(|pair| pair[0] < pair[1]);
         if !ascending || self.axes.len() != self.sizes.len() || self.axes.last().is_some_and(|&axis| axis >= rank) {
-            return Err(shape_error("broadcast", format!("new axes {:?} of sizes {:?} do not fit {:?}", self.axes, self.sizes, inputs[0].shape)));
+            return Err(shape_error(
+                "broadcast",
+                format!("new axes {:?} of sizes {:?} do not fit {:?}", self.axes, self.sizes, inputs[0].shape),
+            ));
         }
         let mut shape = inputs[0].shape.clone();
         self.axes.iter().zip(&self.sizes).for_each(|(&axis, &size)| shape.insert(axis, size));

@@ -99,7 +99,10 @@ impl Operation for Max {
         match &inputs[0].values {
             Values::Float(values) => {
                 let mut best = vec![f64::NEG_INFINITY; ty.len()];
-                positions.iter().zip(values).for_each(|(&p, &v)| best[p] = if best[p].is_nan() || v.is_nan() { f64::NAN } else { best[p].max(v) });
+                positions
+                    .iter()
+                    .zip(values)
+                    .for_each(|(&p, &v)| best[p] = if best[p].is_nan() || v.is_nan() { f64::NAN } else { best[p].max(v) });
                 Values::Float(best)
             }
             Values::Integer(values) => {
@@ -149,12 +152,20 @@ impl Operation for CumulativeSum {
         match &inputs[0].values {
             Values::Float(values) => {
                 let mut sums = values.clone();
-                order(sums.len()).for_each(|flat| if let Some(b) = before(flat) { sums[flat] += sums[b] });
+                order(sums.len()).for_each(|flat| {
+                    if let Some(b) = before(flat) {
+                        sums[flat] += sums[b]
+                    }
+                });
                 Values::Float(sums)
             }
             Values::Integer(values) => {
                 let mut sums = values.clone();
-                order(sums.len()).for_each(|flat| if let Some(b) = before(flat) { sums[flat] = sums[flat].wrapping_add(sums[b]) });
+                order(sums.len()).for_each(|flat| {
+                    if let Some(b) = before(flat) {
+                        sums[flat] = sums[flat].wrapping_add(sums[b])
+                    }
+                });
                 Values::Integer(sums)
             }
         }

@@ -8,9 +8,8 @@ use super::elementwise::{BINARY, UNARY};
 use super::movement::Axes;
 use super::source::Scalar;
 use super::{
-    Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input,
-    Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, StopGradient, Sum,
-    Unary, Window,
+    Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max, Op,
+    Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
 };
 use crate::tensor::random::word;
 use crate::tensor::{DType, Data, Result, Shape, Tensor, Type};
@@ -160,7 +159,15 @@ fn axes(list: &[usize]) -> Axes {
 
 fn sources(list: &mut Vec<Sample>) {
     add(list, Input, &[(&[3, 2], PLAIN)]);
-    for (value, dtype) in [(2.5, DType::F32), (-0.0, DType::F64), (0.3, DType::BF16), (0.1, DType::F16), (-7.0, DType::I64), (9.0, DType::U8), (1.0, DType::Bool)] {
+    for (value, dtype) in [
+        (2.5, DType::F32),
+        (-0.0, DType::F64),
+        (0.3, DType::BF16),
+        (0.1, DType::F16),
+        (-7.0, DType::I64),
+        (9.0, DType::U8),
+        (1.0, DType::Bool),
+    ] {
         add(list, Constant { value: Scalar::new(value, dtype), ty: Type::new(Shape::from_slice(&[2, 3]), dtype) }, &[]);
     }
     for (axis, dtype) in [(0, DType::I64), (1, DType::F32), (2, DType::I32), (1, DType::F64), (0, DType::U8), (2, DType::BF16)] {
@@ -220,7 +227,9 @@ fn movements(list: &mut Vec<Sample>) {
     for (shape, order) in [(&[2, 3, 4][..], &[1, 2, 0][..]), (&[2, 3, 1, 4], &[2, 0, 3, 1]), (&[3, 2], &[1, 0]), (&[3, 2, 2], &[0, 2, 1])] {
         add(list, Permute(axes(order)), &[(shape, PLAIN)]);
     }
-    for (shape, new, sizes) in [(&[2, 3][..], &[0, 2][..], &[4, 2][..]), (&[3], &[1], &[2]), (&[], &[0, 1], &[2, 3]), (&[2, 2], &[2], &[5]), (&[2], &[0], &[0])] {
+    for (shape, new, sizes) in
+        [(&[2, 3][..], &[0, 2][..], &[4, 2][..]), (&[3], &[1], &[2]), (&[], &[0, 1], &[2, 3]), (&[2, 2], &[2], &[5]), (&[2], &[0], &[0])]
+    {
         add(list, Broadcast { axes: axes(new), sizes: axes(sizes) }, &[(shape, PLAIN)]);
     }
     for (shape, start, stop, step) in [
@@ -265,7 +274,9 @@ fn windows(list: &mut Vec<Sample>) {
 }
 
 fn reductions(list: &mut Vec<Sample>) {
-    for (shape, over) in [(&[2, 3, 4][..], &[0, 2][..]), (&[2, 3, 4], &[1]), (&[3, 5], &[1]), (&[5, 3], &[0]), (&[2, 3], &[0, 1]), (&[17], &[0])] {
+    for (shape, over) in
+        [(&[2, 3, 4][..], &[0, 2][..]), (&[2, 3, 4], &[1]), (&[3, 5], &[1]), (&[5, 3], &[0]), (&[2, 3], &[0, 1]), (&[17], &[0])]
+    {
         add(list, Sum(axes(over)), &[(shape, PLAIN)]);
         add(list, Max(axes(over)), &[(shape, Domain::Apart(0.5))]);
     }
@@ -299,11 +310,19 @@ fn contractions(list: &mut Vec<Sample>) {
 
 fn indexed(list: &mut Vec<Sample>) {
     let below = |limit| Domain::Indices(limit, DType::I64);
-    for (batch, table, index) in [(0, &[5, 2][..], &[3][..]), (0, &[4], &[2, 3]), (1, &[2, 4, 3], &[2, 5]), (2, &[2, 3, 2], &[2, 3, 4]), (0, &[3, 2, 2], &[])] {
+    for (batch, table, index) in
+        [(0, &[5, 2][..], &[3][..]), (0, &[4], &[2, 3]), (1, &[2, 4, 3], &[2, 5]), (2, &[2, 3, 2], &[2, 3, 4]), (0, &[3, 2, 2], &[])]
+    {
         add(list, Gather { batch }, &[(table, PLAIN), (index, below(table[batch]))]);
     }
     add(list, Gather { batch: 0 }, &[(&[4, 3], PLAIN), (&[6], Domain::Indices(4, DType::I32))]);
-    for (batch, size, updates, index) in [(0, 4, &[6, 2][..], &[6][..]), (0, 3, &[2, 4], &[2, 4]), (1, 3, &[2, 5, 3], &[2, 5]), (2, 2, &[2, 2, 3], &[2, 2, 3]), (0, 3, &[2, 2], &[])] {
+    for (batch, size, updates, index) in [
+        (0, 4, &[6, 2][..], &[6][..]),
+        (0, 3, &[2, 4], &[2, 4]),
+        (1, 3, &[2, 5, 3], &[2, 5]),
+        (2, 2, &[2, 2, 3], &[2, 2, 3]),
+        (0, 3, &[2, 2], &[]),
+    ] {
         add(list, ScatterAdd { batch, size }, &[(updates, PLAIN), (index, below(size))]);
     }
     add(list, ScatterAdd { batch: 0, size: 5 }, &[(&[7, 2], PLAIN), (&[7], Domain::Indices(5, DType::I32))]);

@@ -113,7 +113,10 @@ impl Operation for Fold {
         for (i, &axis) in self.window.axes.iter().enumerate() {
             let count = self.lengths.get(i).and_then(|&length| self.window.count(i, length));
             if count != Some(shape[axis]) || inputs[0].shape[rank + i] != self.window.sizes[i] {
-                return Err(shape_error("fold", format!("patches {:?} are not those of {:?} with {:?}", inputs[0].shape, self.lengths, self.window)));
+                return Err(shape_error(
+                    "fold",
+                    format!("patches {:?} are not those of {:?} with {:?}", inputs[0].shape, self.lengths, self.window),
+                ));
             }
             shape[axis] = self.lengths[i];
         }

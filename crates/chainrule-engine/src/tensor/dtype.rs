@@ -26,8 +26,7 @@ pub enum DType {
 
 impl DType {
     /// Every element type, in the order of the declaration.
-    pub const ALL: [DType; 8] =
-        [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::U8, DType::Bool];
+    pub const ALL: [DType; 8] = [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::U8, DType::Bool];
 
     /// Bytes of one element.
     pub fn bytes(self) -> usize {

@@ -8,8 +8,8 @@ use super::shape::{Shape, broadcast_shapes, resolve_axis};
 use super::{DType, Error, ErrorKind, Tensor};
 use crate::ops::movement::Axes;
 use crate::ops::{
-    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Gather, Max, Permute, Reshape, Reverse, ScatterAdd, Select,
-    StopGradient, Sum, Unary, shape_error,
+    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Gather, Max, Permute, Reshape, Reverse, ScatterAdd, Select, StopGradient, Sum,
+    Unary, shape_error,
 };
 
 macro_rules! unary_methods {
@@ -338,7 +338,8 @@ impl Tensor {
     /// stands in one operand only and not in the result is summed.
     #[track_caller]
     pub fn einsum(&self, labels: &str, other: &Tensor) -> Tensor {
-        let parts = labels.split_once("->").and_then(|(operands, out)| operands.split_once(',').map(|(a, b)| (a.trim(), b.trim(), out.trim())));
+        let parts =
+            labels.split_once("->").and_then(|(operands, out)| operands.split_once(',').map(|(a, b)| (a.trim(), b.trim(), out.trim())));
         let Some((a, b, out)) = parts else {
             let message = format!("'{labels}' is not of the form 'ij,jk->ik'");
             return Tensor::poison(Error::new(ErrorKind::Argument, "einsum", message));

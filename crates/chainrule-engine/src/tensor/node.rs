@@ -61,6 +61,10 @@ impl Tensor {
         if let Some(poisoned) = inputs.iter().find(|input| input.error().is_some()) {
             return poisoned.clone();
         }
+        if op.arity().is_some_and(|arity| arity != inputs.len()) {
+            let message = format!("{} inputs for an operation that takes {}", inputs.len(), op.arity().unwrap_or(0));
+            return Tensor::poisoned(Error::new(super::ErrorKind::Argument, op.name(), message), origin);
+        }
         let inferred = {
             let types: SmallVec<[&Type; 3]> = inputs.iter().map(|input| &input.0.ty).collect();
             op.infer(&types)

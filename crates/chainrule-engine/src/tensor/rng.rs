@@ -53,9 +53,7 @@ impl Rng {
         self.count += 1;
         match &self.source {
             Source::Seed(seed) => Tensor::leaf(Shape::new(), Arc::new(Data::of(&[word(*seed, at) as i64]))),
-            Source::Key(key) => {
-                Tensor::record(Random { bits: 64, shape: Shape::new(), offset: at }, [key.clone()])
-            }
+            Source::Key(key) => Tensor::record(Random { bits: 64, shape: Shape::new(), offset: at }, [key.clone()]),
         }
     }
 

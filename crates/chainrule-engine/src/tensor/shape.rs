@@ -23,8 +23,7 @@ impl Type {
 
     /// The number of elements, or `None` if it or the number of bytes exceeds `isize::MAX`.
     pub fn checked_len(&self) -> Option<usize> {
-        checked_product(&self.shape)
-            .filter(|len| len.checked_mul(self.dtype.bytes()).is_some_and(|bytes| bytes <= isize::MAX as usize))
+        checked_product(&self.shape).filter(|len| len.checked_mul(self.dtype.bytes()).is_some_and(|bytes| bytes <= isize::MAX as usize))
     }
 
     /// The number of elements.

@@ -93,7 +93,9 @@ fn plus(sum: Option<Tensor>, moved: Tensor) -> Tensor {
 
 fn disconnected(output: &Tensor, cut: Option<(&Tensor, &'static str)>) -> Error {
     let message = match cut {
-        Some((node, reason)) => format!("no tangent reaches this output: the path is cut by `{}` at {} ({reason})", node.op().name(), node.origin().place()),
+        Some((node, reason)) => {
+            format!("no tangent reaches this output: the path is cut by `{}` at {} ({reason})", node.op().name(), node.origin().place())
+        }
         None => "this output does not depend on what moves".to_string(),
     };
     Error::new(ErrorKind::Disconnected, "jvp", message).at(output.origin())

@@ -74,7 +74,10 @@ pub fn vjp(outputs: &[&Tensor], cotangents_of_outputs: &[&Tensor], wrt: &[&Tenso
 fn scalar(operation: &str, tensor: &Tensor) -> Result<()> {
     tensor.check()?;
     if tensor.rank() != 0 {
-        let message = format!("the gradient of a tensor of shape {:?} needs one number: reduce it with `sum` or `mean`, or use `vjp`", tensor.shape());
+        let message = format!(
+            "the gradient of a tensor of shape {:?} needs one number: reduce it with `sum` or `mean`, or use `vjp`",
+            tensor.shape()
+        );
         return Err(Error::new(ErrorKind::Shape, operation, message).at(tensor.origin()));
     }
     if !tensor.dtype().is_float() {
@@ -110,7 +113,8 @@ fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result
     let mut backward = Backward { walk: &walk, depends, sums: vec![None; n], reached: vec![false; n], cut: None };
     for (output, seed) in outputs.iter().zip(seeds) {
         if output.ty() != seed.ty() {
-            let message = format!("a cotangent of {:?} {} for an output of {:?} {}", seed.shape(), seed.dtype(), output.shape(), output.dtype());
+            let message =
+                format!("a cotangent of {:?} {} for an output of {:?} {}", seed.shape(), seed.dtype(), output.shape(), output.dtype());
             return Err(Error::new(ErrorKind::Shape, "vjp", message).at(output.origin()));
         }
         if let Some(at) = walk.find(output) {

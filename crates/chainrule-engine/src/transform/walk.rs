@@ -42,11 +42,7 @@ impl Walk {
         Walk::collect(roots, |_| true, stop)
     }
 
-    fn collect<'a>(
-        roots: impl IntoIterator<Item = &'a Tensor>,
-        enter: impl Fn(&Tensor) -> bool,
-        stop: impl Fn(&Tensor) -> bool,
-    ) -> Walk {
+    fn collect<'a>(roots: impl IntoIterator<Item = &'a Tensor>, enter: impl Fn(&Tensor) -> bool, stop: impl Fn(&Tensor) -> bool) -> Walk {
         let mut nodes: Vec<Tensor> = Vec::new();
         let mut position: IdMap<u32> = IdMap::default();
         for root in roots {

@@ -58,7 +58,8 @@ fn every_pair_of_shapes() {
             fitting += 1;
             assert_eq!(z.shape(), out, "{a:?} with {b:?}");
             let (u, v) = (oracle(&x), oracle(&y));
-            let want: Vec<f64> = (0..out.iter().product()).map(|flat| at(&u, a, &out, flat) * at(&v, b, &out, flat) - at(&v, b, &out, flat)).collect();
+            let want: Vec<f64> =
+                (0..out.iter().product()).map(|flat| at(&u, a, &out, flat) * at(&v, b, &out, flat) - at(&v, b, &out, flat)).collect();
             if let Err(message) = agree(&format!("{a:?} with {b:?}"), &eval(&z), &want, 1e-15) {
                 panic!("{message}");
             }
@@ -94,8 +95,15 @@ fn numbers_take_the_type_of_the_tensor_on_either_side() {
     for dtype in DType::ALL.into_iter().filter(|dtype| *dtype != DType::Bool) {
         let x = Tensor::full([3], 6.0, dtype);
         for (name, y, want) in [
-            ("x + 2", &x + 2, 8.0), ("2 + x", 2 + &x, 8.0), ("x - 2", &x - 2.0, 4.0), ("8 - x", 8.0 - &x, 2.0),
-            ("x * 3", x.clone() * 3, 18.0), ("12 / x", 12 / x.clone(), 2.0), ("x / 2", &x / 2, 3.0), ("x % 4", &x % 4, 2.0), ("20 % x", 20.0 % &x, 2.0),
+            ("x + 2", &x + 2, 8.0),
+            ("2 + x", 2 + &x, 8.0),
+            ("x - 2", &x - 2.0, 4.0),
+            ("8 - x", 8.0 - &x, 2.0),
+            ("x * 3", x.clone() * 3, 18.0),
+            ("12 / x", 12 / x.clone(), 2.0),
+            ("x / 2", &x / 2, 3.0),
+            ("x % 4", &x % 4, 2.0),
+            ("20 % x", 20.0 % &x, 2.0),
         ] {
             assert_eq!((y.dtype(), eval(&y)), (dtype, vec![want; 3]), "{name} of {dtype}");
         }
@@ -105,10 +113,18 @@ fn numbers_take_the_type_of_the_tensor_on_either_side() {
 #[test]
 fn products_of_matrices_broadcast_their_leading_axes() {
     let shapes: [(&[usize], &[usize], &[usize]); 12] = [
-        (&[2, 3], &[3, 4], &[2, 4]), (&[3], &[3], &[]), (&[3], &[3, 2], &[2]), (&[2, 3], &[3], &[2]),
-        (&[5, 2, 3], &[3, 4], &[5, 2, 4]), (&[2, 3], &[5, 3, 4], &[5, 2, 4]), (&[5, 1, 2, 3], &[4, 3, 2], &[5, 4, 2, 2]),
-        (&[1, 2, 3], &[1, 3, 2], &[1, 2, 2]), (&[3], &[4, 3, 2], &[4, 2]), (&[4, 2, 3], &[3], &[4, 2]),
-        (&[1, 1, 2, 3], &[3, 2], &[1, 1, 2, 2]), (&[0, 2, 3], &[3, 1], &[0, 2, 1]),
+        (&[2, 3], &[3, 4], &[2, 4]),
+        (&[3], &[3], &[]),
+        (&[3], &[3, 2], &[2]),
+        (&[2, 3], &[3], &[2]),
+        (&[5, 2, 3], &[3, 4], &[5, 2, 4]),
+        (&[2, 3], &[5, 3, 4], &[5, 2, 4]),
+        (&[5, 1, 2, 3], &[4, 3, 2], &[5, 4, 2, 2]),
+        (&[1, 2, 3], &[1, 3, 2], &[1, 2, 2]),
+        (&[3], &[4, 3, 2], &[4, 2]),
+        (&[4, 2, 3], &[3], &[4, 2]),
+        (&[1, 1, 2, 3], &[3, 2], &[1, 1, 2, 2]),
+        (&[0, 2, 3], &[3, 1], &[0, 2, 1]),
     ];
     for (a, b, out) in shapes {
         let (x, y) = (random(a, 1), random(b, 2));

@@ -32,19 +32,45 @@ fn step(choice: usize, values: &[Tensor], numbers: &mut Numbers) -> Tensor {
         8 | 9 => fitting(&x, &pick(numbers)).map_or_else(|| x.cos(), |y| if choice == 8 { &x * y } else { &x - y }),
         10 => fitting(&x, &pick(numbers)).map_or_else(|| -&x, |y| &x / (y.square() + 0.8)),
         11 if rank > 1 => x.t(),
-        12 if rank > 1 => { let order: Vec<usize> = (1..rank).chain([0]).collect(); x.permute(order) }
+        12 if rank > 1 => {
+            let order: Vec<usize> = (1..rank).chain([0]).collect();
+            x.permute(order)
+        }
         13 if rank < 4 => x.broadcast_to([&[2], x.shape()].concat()) * 0.5,
-        14 if rank > 0 => { let axis = axis(numbers); x.sum_over(&[axis]) * 0.5 }
-        15 if rank > 0 => { let axis = axis(numbers); x.cumsum(axis) * 0.5 }
-        16 if rank > 0 => { let axis = axis(numbers); x.flip(&[axis]) }
+        14 if rank > 0 => {
+            let axis = axis(numbers);
+            x.sum_over(&[axis]) * 0.5
+        }
+        15 if rank > 0 => {
+            let axis = axis(numbers);
+            x.cumsum(axis) * 0.5
+        }
+        16 if rank > 0 => {
+            let axis = axis(numbers);
+            x.flip(&[axis])
+        }
         17 if rank > 0 => Tensor::concat(&[&x, &x.sin()], axis(numbers)),
         18 if rank == 2 => x.matmul(&x.t()).tanh(),
-        19 if rank > 0 => { let n = x.len(); x.reshape([n]) }
+        19 if rank > 0 => {
+            let n = x.len();
+            x.reshape([n])
+        }
         20 if rank > 0 => every_second(&x, numbers),
         21 if rank > 0 => padded(&x, numbers),
-        22 if rank > 0 => { let n = x.shape()[0]; let index: Vec<i64> = (0..3).map(|_| numbers.below(n) as i64).collect(); x.gather(&Tensor::from_slice(&index, 3)) }
-        23 if rank > 0 => { let n = x.shape()[0]; let index: Vec<i64> = (0..n).map(|_| numbers.below(2) as i64).collect(); x.scatter_add(&Tensor::from_slice(&index, n), 2) }
-        24 if rank > 0 => { let (e, axis) = (x.tanh().exp(), axis(numbers)); &e / e.sum_over(&[axis]).unsqueeze(axis) }
+        22 if rank > 0 => {
+            let n = x.shape()[0];
+            let index: Vec<i64> = (0..3).map(|_| numbers.below(n) as i64).collect();
+            x.gather(&Tensor::from_slice(&index, 3))
+        }
+        23 if rank > 0 => {
+            let n = x.shape()[0];
+            let index: Vec<i64> = (0..n).map(|_| numbers.below(2) as i64).collect();
+            x.scatter_add(&Tensor::from_slice(&index, n), 2)
+        }
+        24 if rank > 0 => {
+            let (e, axis) = (x.tanh().exp(), axis(numbers));
+            &e / e.sum_over(&[axis]).unsqueeze(axis)
+        }
         25 => checkpoint(|x| (x[0].sin() + 1.3).log1p(), &[&x]),
         26 => x.expm1().tanh(),
         27 => x.square().powf(1.5) * 0.3,
@@ -180,8 +206,9 @@ fn batches_equal_loops() {
         };
         let batched = vmap(run, &refs(&wide), &vec![Some(0); x.len()])?;
         let (one, two) = (run(x)?, run(&other)?);
-        Ok(batched.iter().enumerate().try_for_each(|(i, t)| {
-            agree(&format!("result {i}"), &eval(t), &[oracle(&one[i]), oracle(&two[i])].concat(), 1e-11)
-        }))
+        Ok(batched
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, t)| agree(&format!("result {i}"), &eval(t), &[oracle(&one[i]), oracle(&two[i])].concat(), 1e-11)))
     });
 }

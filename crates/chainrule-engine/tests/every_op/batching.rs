@@ -23,8 +23,7 @@ fn ways(sample: &Sample, dtype: DType) -> Vec<Batched> {
     let own: Vec<Vec<Tensor>> = (0..EXAMPLES as u64).map(|e| sample.tensors(dtype, 60 + e)).collect();
     let choice = |mask: usize| {
         let batched = |k: usize| mask & 1 << k != 0;
-        let axes: Vec<Option<usize>> =
-            (0..n).map(|k| batched(k).then(|| (mask + 2 * k) % (sample.inputs[k].shape.len() + 1))).collect();
+        let axes: Vec<Option<usize>> = (0..n).map(|k| batched(k).then(|| (mask + 2 * k) % (sample.inputs[k].shape.len() + 1))).collect();
         let examples: Vec<Vec<Tensor>> =
             (0..EXAMPLES).map(|e| (0..n).map(|k| own[if batched(k) { e } else { 0 }][k].clone()).collect()).collect();
         let wide = (0..n).map(|k| match axes[k] {
@@ -179,7 +178,11 @@ fn an_empty_batch_gives_an_empty_result() {
             return Ok(());
         }
         let one = sample.tensors(DType::F64, 1);
-        let empty: Vec<Tensor> = one.iter().map(|x| Tensor::full([&[0], x.shape()].concat(), 0.0, x.dtype()).to_leaf()).collect::<Result<_, _>>().map_err(text)?;
+        let empty: Vec<Tensor> = one
+            .iter()
+            .map(|x| Tensor::full([&[0], x.shape()].concat(), 0.0, x.dtype()).to_leaf())
+            .collect::<Result<_, _>>()
+            .map_err(text)?;
         let wide = vmap(|x| Ok(vec![sample.record(x)]), &refs(&empty), &vec![Some(0); empty.len()]).map_err(text)?.remove(0);
         let y = sample.record(&one);
         if wide.shape()[0] != 0 || wide.shape()[1..] != *y.shape() || !eval(&wide).is_empty() {

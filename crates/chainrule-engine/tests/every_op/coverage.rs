@@ -42,8 +42,20 @@ fn kind(op: &Op) -> Option<&'static str> {
 /// Whether a function of one operand is an operation of a graph. Without a wildcard.
 fn in_graphs(op: Unary) -> bool {
     match op {
-        Unary::Negate | Unary::Exp | Unary::Log | Unary::Log1p | Unary::Expm1 | Unary::Sqrt | Unary::Sin | Unary::Cos
-        | Unary::Tanh | Unary::Sigmoid | Unary::Softplus | Unary::Erf | Unary::Floor | Unary::Not => true,
+        Unary::Negate
+        | Unary::Exp
+        | Unary::Log
+        | Unary::Log1p
+        | Unary::Expm1
+        | Unary::Sqrt
+        | Unary::Sin
+        | Unary::Cos
+        | Unary::Tanh
+        | Unary::Sigmoid
+        | Unary::Softplus
+        | Unary::Erf
+        | Unary::Floor
+        | Unary::Not => true,
         Unary::RoundBf16 | Unary::RoundF16 => false,
     }
 }

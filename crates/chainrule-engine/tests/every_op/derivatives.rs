@@ -115,9 +115,8 @@ fn second_order_equals_differences_of_gradients() {
         if linear.is_empty() || !precise(&y) {
             return Ok(());
         }
-        let gradients = |x: &[Tensor]| -> Result<Vec<Tensor>> {
-            loss(&sample.record(x), 5).grad(&linear.iter().map(|&k| &x[k]).collect::<Vec<_>>())
-        };
+        let gradients =
+            |x: &[Tensor]| -> Result<Vec<Tensor>> { loss(&sample.record(x), 5).grad(&linear.iter().map(|&k| &x[k]).collect::<Vec<_>>()) };
         let directions = directions(&inputs, &kinds);
         let along: Vec<&Tensor> = directions.iter().flatten().collect();
         let wrt: Vec<&Tensor> = linear.iter().map(|&k| &inputs[k]).collect();
@@ -156,7 +155,9 @@ fn third_order_of_smooth_functions_equals_differences_of_the_second() {
         match second(&inputs).and_then(|second| jvp(&[&second], &[&inputs[0]], &[&ones])) {
             Ok(third) => agree("third order", &eval(&third[0]), &want, 1e-6),
             // The second derivative of a quadratic does not depend on x any more.
-            Err(error) if error.kind() == ErrorKind::Disconnected => agree("third order, of what is quadratic", &want, &vec![0.0; want.len()], 1e-6),
+            Err(error) if error.kind() == ErrorKind::Disconnected => {
+                agree("third order, of what is quadratic", &want, &vec![0.0; want.len()], 1e-6)
+            }
             Err(error) => Err(text(error)),
         }
     });

@@ -8,9 +8,7 @@ use chainrule_engine::{DType, Data, Tensor};
 use std::collections::HashMap;
 
 const LENGTHS: [usize; 11] = [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 130];
-const FLOATS: [f64; 14] = [
-    f64::INFINITY, 1.0, f64::NEG_INFINITY, -0.75, f64::NAN, 0.0, -0.0, 2.5, -3.25, 1e-40, 1e-7, 80.0, -90.0, 0.3,
-];
+const FLOATS: [f64; 14] = [f64::INFINITY, 1.0, f64::NEG_INFINITY, -0.75, f64::NAN, 0.0, -0.0, 2.5, -3.25, 1e-40, 1e-7, 80.0, -90.0, 0.3];
 const INTEGERS: [f64; 10] = [0.0, 1.0, -1.0, 2.0, -7.0, 100.0, 3.0, -128.0, 2147483647.0, -2147483648.0];
 
 fn pool(dtype: DType) -> Vec<f64> {
@@ -57,7 +55,8 @@ fn wander(op: &Op, name: &str, operands: &[(DType, Vec<f64>)], stride: usize, fa
     for length in LENGTHS {
         for shift in (0..tuples).step_by(stride) {
             let tuple = |i: usize| (i + shift) % tuples;
-            let inputs: Vec<Tensor> = (0..operands.len()).map(|k| leaf(operands[k].0, &(0..length).map(|i| part(tuple(i), k)).collect::<Vec<_>>())).collect();
+            let inputs: Vec<Tensor> =
+                (0..operands.len()).map(|k| leaf(operands[k].0, &(0..length).map(|i| part(tuple(i), k)).collect::<Vec<_>>())).collect();
             let y = Tensor::record(op.clone(), inputs);
             let (Ok(data), want) = (y.to_data(), oracle(&y)) else {
                 return failures.push(format!("{name}: {:?}", y.error()));
@@ -65,7 +64,8 @@ fn wander(op: &Op, name: &str, operands: &[(DType, Vec<f64>)], stride: usize, fa
             let got = data.to_f64();
             for i in 0..length {
                 let operands: Vec<f64> = (0..operands.len()).map(|k| part(tuple(i), k)).collect();
-                let tolerance = relative(op, y.dtype()) * want[i].abs() + if y.dtype().is_float() { f32::MIN_POSITIVE as f64 * 1e-6 } else { 0.0 };
+                let tolerance =
+                    relative(op, y.dtype()) * want[i].abs() + if y.dtype().is_float() { f32::MIN_POSITIVE as f64 * 1e-6 } else { 0.0 };
                 if !near(got[i], want[i], tolerance) {
                     failures.push(format!("{name}{operands:?} at {i} of {length}: {:e}, the reference has {:e}", got[i], want[i]));
                 }
@@ -116,7 +116,13 @@ fn selections_and_casts() {
     let mut failures = Vec::new();
     for dtype in DType::ALL {
         let few: Vec<f64> = pool(dtype).into_iter().take(6).collect();
-        wander(&Op::Select(Select), &format!("select {dtype}"), &[(DType::Bool, vec![0.0, 1.0]), (dtype, few.clone()), (dtype, few)], 13, &mut failures);
+        wander(
+            &Op::Select(Select),
+            &format!("select {dtype}"),
+            &[(DType::Bool, vec![0.0, 1.0]), (dtype, few.clone()), (dtype, few)],
+            13,
+            &mut failures,
+        );
         for to in DType::ALL {
             wander(&Op::Cast(Cast(to)), &format!("cast {dtype} to {to} "), &[(dtype, pool(dtype))], 3, &mut failures);
         }

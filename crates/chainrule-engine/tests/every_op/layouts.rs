@@ -6,7 +6,8 @@ use chainrule_engine::ops::movement::inverse_order;
 use chainrule_engine::ops::{Broadcast, Op, Pad, Permute, Reverse, Slice};
 use chainrule_engine::{DType, Tensor};
 
-const VIEWS: [&str; 5] = ["permuted", "every second element of a larger tensor", "reversed", "a column of a wider tensor, permuted and reversed", "repeated"];
+const VIEWS: [&str; 5] =
+    ["permuted", "every second element of a larger tensor", "reversed", "a column of a wider tensor, permuted and reversed", "repeated"];
 
 /// A leaf with the values of a tensor.
 fn dense(t: &Tensor) -> Tensor {
@@ -41,7 +42,10 @@ fn view(t: &Tensor, kind: &str) -> Tensor {
             start.push(0);
             let mut stop = moved.shape().to_vec();
             stop.push(1);
-            let column = Tensor::record(Slice { start: start.as_slice().into(), stop: stop.as_slice().into(), step: vec![1; rank + 1].as_slice().into() }, [wide]);
+            let column = Tensor::record(
+                Slice { start: start.as_slice().into(), stop: stop.as_slice().into(), step: vec![1; rank + 1].as_slice().into() },
+                [wide],
+            );
             Tensor::record(back, [column.squeeze(-1)]).permute(inverse_order(&turned))
         }
         _ if rank == 0 || t.shape()[0] == 0 => dense(t),
@@ -69,12 +73,18 @@ fn views_keep_their_values() {
 #[test]
 fn every_operation_takes_every_layout() {
     for_each_sample(|sample| {
-        for dtype in sample.dtypes().into_iter().filter(|dtype| matches!(dtype, DType::F32 | DType::F64 | DType::I32 | DType::U8 | DType::Bool)) {
+        for dtype in
+            sample.dtypes().into_iter().filter(|dtype| matches!(dtype, DType::F32 | DType::F64 | DType::I32 | DType::U8 | DType::Bool))
+        {
             let inputs = sample.tensors(dtype, 90);
             for kind in VIEWS {
                 // All inputs at once, then each alone.
                 for alone in std::iter::once(None).chain((0..inputs.len()).map(Some)).take(if inputs.len() > 1 { 4 } else { 1 }) {
-                    let views: Vec<Tensor> = inputs.iter().enumerate().map(|(k, x)| if alone.is_none_or(|only| only == k) { view(x, kind) } else { x.clone() }).collect();
+                    let views: Vec<Tensor> = inputs
+                        .iter()
+                        .enumerate()
+                        .map(|(k, x)| if alone.is_none_or(|only| only == k) { view(x, kind) } else { x.clone() })
+                        .collect();
                     let want = oracle(&sample.record(&views.iter().map(dense).collect::<Vec<_>>()));
                     let relative = if matches!(sample.op, Op::Binary(_)) { 16.0 } else { 4.0 } * epsilon(dtype);
                     agree(&format!("{dtype}, {kind}, input {alone:?}"), &eval(&sample.record(&views)), &want, relative)?;

@@ -21,13 +21,19 @@ fn one_tensor_in_several_places() {
         let Some((inputs, _, kinds)) = applied(sample, 21) else { return Ok(()) };
         let places = twins(sample, &kinds);
         // Of a minimum, a maximum or a remainder of a tensor with itself every element is a kink.
-        let kinked = matches!(sample.op, Op::Binary(chainrule_engine::ops::Binary::Minimum | chainrule_engine::ops::Binary::Maximum | chainrule_engine::ops::Binary::Remainder));
+        let kinked = matches!(
+            sample.op,
+            Op::Binary(
+                chainrule_engine::ops::Binary::Minimum | chainrule_engine::ops::Binary::Maximum | chainrule_engine::ops::Binary::Remainder
+            )
+        );
         if places.is_empty() || kinked {
             return Ok(());
         }
         met += 1;
         // The domain of the last one is the narrowest.
-        let narrow = if matches!(sample.op, Op::Binary(chainrule_engine::ops::Binary::Power)) { places[0] } else { *places.last().unwrap_or(&0) };
+        let narrow =
+            if matches!(sample.op, Op::Binary(chainrule_engine::ops::Binary::Power)) { places[0] } else { *places.last().unwrap_or(&0) };
         let x = inputs[narrow].clone();
         let whole = |x: &Tensor| {
             let mut inputs = inputs.clone();

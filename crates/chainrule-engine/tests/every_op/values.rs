@@ -1,7 +1,7 @@
 //! What an operation computes: the type it promises, and the same numbers from both backends.
 
-use crate::support::{agree, backends_agree, epsilon, eval, oracle};
 use crate::for_each_sample;
+use crate::support::{agree, backends_agree, epsilon, eval, oracle};
 use chainrule_engine::backend::reference;
 use chainrule_engine::ops::samples::Sample;
 use chainrule_engine::ops::{Binary, Op};

@@ -86,7 +86,23 @@ fn abs_relu_and_clamp_at_their_kinks() {
 
 #[test]
 fn steps_have_values_and_a_declared_zero_derivative() {
-    let x = [-2.5, -1.5, -0.5, -0.2, -0.0, 0.0, 0.3, 0.49999999999999994, 0.5, 1.5, 2.5, 3.7, 4503599627370497.0, f64::INFINITY, f64::NEG_INFINITY];
+    let x = [
+        -2.5,
+        -1.5,
+        -0.5,
+        -0.2,
+        -0.0,
+        0.0,
+        0.3,
+        0.49999999999999994,
+        0.5,
+        1.5,
+        2.5,
+        3.7,
+        4503599627370497.0,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+    ];
     type Step = (&'static str, fn(&Tensor) -> Tensor, fn(f64) -> f64);
     let steps: [Step; 4] = [
         ("round", |x| x.round(), f64::round_ties_even),

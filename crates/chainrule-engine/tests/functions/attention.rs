@@ -35,10 +35,16 @@ fn attention_has_the_values_of_the_definition() {
         (AttentionOptions { causal: true, ..Default::default() }, 0.5f64.sqrt(), Box::new(|i, j| hide(j > i + 1))),
         (AttentionOptions { mask: Some(boolean.clone()), ..Default::default() }, 0.5f64.sqrt(), Box::new(|i, j| hide(!allowed[i * 4 + j]))),
         (AttentionOptions { mask: Some(float), ..Default::default() }, 0.5f64.sqrt(), Box::new(|i, j| added[i * 4 + j])),
-        (AttentionOptions { mask: Some(boolean), causal: true, ..Default::default() }, 0.5f64.sqrt(), Box::new(|i, j| hide(!allowed[i * 4 + j] || j > i + 1))),
+        (
+            AttentionOptions { mask: Some(boolean), causal: true, ..Default::default() },
+            0.5f64.sqrt(),
+            Box::new(|i, j| hide(!allowed[i * 4 + j] || j > i + 1)),
+        ),
     ];
     for (options, scale, bias) in cases {
-        let expected: Vec<f64> = (0..2).flat_map(|n| by_loops(&values(&q)[n * 6..][..6], &values(&k)[n * 8..][..8], &values(&v)[n * 12..][..12], 2, 3, scale, &bias)).collect();
+        let expected: Vec<f64> = (0..2)
+            .flat_map(|n| by_loops(&values(&q)[n * 6..][..6], &values(&k)[n * 8..][..8], &values(&v)[n * 12..][..12], 2, 3, scale, &bias))
+            .collect();
         close("attention", &values(&attention(&q, &k, &v, &options)), &expected, 1e-14);
         close("weights", &values(&attention_weights(&q, &k, &options).matmul(&v)), &expected, 1e-14);
     }

@@ -3,13 +3,22 @@
 use crate::check::{check_gradients, close, random, values};
 use chainrule_engine::Tensor;
 use chainrule_engine::functions::{
-    Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv1d, conv2d,
+    Conv1dOptions, Conv2dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, Layout, Padding, conv_transpose1d, conv_transpose2d,
+    conv1d, conv2d,
 };
 
 /// The definition, channels first.
-fn by_loops(x: &Tensor, w: &Tensor, stride: [usize; 2], sides: [[usize; 2]; 2], dilation: [usize; 2], groups: usize) -> (Vec<usize>, Vec<f64>) {
+fn by_loops(
+    x: &Tensor,
+    w: &Tensor,
+    stride: [usize; 2],
+    sides: [[usize; 2]; 2],
+    dilation: [usize; 2],
+    groups: usize,
+) -> (Vec<usize>, Vec<f64>) {
     let (a, b, xs, ws) = (x.shape(), w.shape(), values(x), values(w));
-    let out: [usize; 2] = std::array::from_fn(|d| (a[2 + d] + sides[d][0] + sides[d][1] - (b[2 + d] - 1) * dilation[d] - 1) / stride[d] + 1);
+    let out: [usize; 2] =
+        std::array::from_fn(|d| (a[2 + d] + sides[d][0] + sides[d][1] - (b[2 + d] - 1) * dilation[d] - 1) / stride[d] + 1);
     let mut y = Vec::new();
     for n in 0..a[0] {
         for o in 0..b[0] {
@@ -117,7 +126,8 @@ fn padding_same_keeps_the_length_divided_by_the_stride() {
 fn conv1d_in_both_layouts() {
     for (stride, padding, dilation, groups) in [(1, 0, 1, 1), (2, 1, 1, 2), (1, 2, 2, 1), (3, 1, 2, 2)] {
         let (x, w) = (random(&[2, 2, 6], 1), random(&[4, 2 / groups, 3], 2));
-        let options = Conv1dOptions { stride: [stride], padding: Padding::Both([padding]), dilation: [dilation], groups, ..Default::default() };
+        let options =
+            Conv1dOptions { stride: [stride], padding: Padding::Both([padding]), dilation: [dilation], groups, ..Default::default() };
         let (_, expected) = by_loops(&x.unsqueeze(-1), &w.unsqueeze(-1), [stride, 1], [[padding; 2], [0; 2]], [dilation, 1], groups);
         close("conv1d", &values(&conv1d(&x, &w, &options)), &expected, 1e-14);
         let last = Conv1dOptions { layout: Layout::ChannelsLast, ..options.clone() };
@@ -143,7 +153,8 @@ fn conv_transpose2d_is_the_adjoint_of_conv2d() {
             for (padding, groups) in [([0, 0], 1), ([1, 0], 2), ([1, 1], 1)] {
                 for output_padding in [[0, 0], [stride[0] - 1, stride[1] - 1]] {
                     let (y, w) = (random(&[2, 4, 3, 2], 1), random(&[4, 4 / groups, 3, 2], 2));
-                    let options = ConvTranspose2dOptions { stride, padding, output_padding, dilation, groups, layout: Layout::ChannelsFirst };
+                    let options =
+                        ConvTranspose2dOptions { stride, padding, output_padding, dilation, groups, layout: Layout::ChannelsFirst };
                     let name = format!("{options:?}");
                     let back = conv_transpose2d(&y, &w, &options);
                     let expected: [usize; 2] = std::array::from_fn(|d| {
@@ -152,7 +163,8 @@ fn conv_transpose2d_is_the_adjoint_of_conv2d() {
                     assert_eq!(back.shape(), [2, 4, expected[0], expected[1]], "{name}");
                     // The convolution is linear, so its adjoint is its gradient.
                     let x = random(back.shape(), 3);
-                    let forward = conv2d(&x, &w, &Conv2dOptions { stride, padding: Padding::Both(padding), dilation, groups, ..Default::default() });
+                    let forward =
+                        conv2d(&x, &w, &Conv2dOptions { stride, padding: Padding::Both(padding), dilation, groups, ..Default::default() });
                     assert_eq!(forward.shape(), y.shape(), "{name}");
                     let gradient = (forward * &y).sum().grad(&[&x]).unwrap();
                     close(&name, &values(&back), &values(&gradient[0]), 1e-13);
@@ -177,7 +189,9 @@ fn conv_transpose1d_spreads_and_adds() {
 
 #[test]
 fn conv_transpose2d_has_the_derivatives() {
-    for (i, (stride, dilation, padding, groups)) in [([1, 1], [1, 1], [0, 0], 1), ([2, 1], [1, 1], [0, 1], 2), ([2, 3], [1, 2], [1, 0], 1)].into_iter().enumerate() {
+    for (i, (stride, dilation, padding, groups)) in
+        [([1, 1], [1, 1], [0, 0], 1), ([2, 1], [1, 1], [0, 1], 2), ([2, 3], [1, 2], [1, 0], 1)].into_iter().enumerate()
+    {
         let layout = if i == 2 { Layout::ChannelsLast } else { Layout::ChannelsFirst };
         let options = ConvTranspose2dOptions { stride, padding, output_padding: [stride[0] - 1, 0], dilation, groups, layout };
         let (mut x, mut w) = (random(&[1, 2, 2, 2], 1), random(&[2, 2 / groups, 3, 2], 2));

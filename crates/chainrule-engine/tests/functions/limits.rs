@@ -52,7 +52,9 @@ fn binary_cross_entropy_with_logits_at_40_and_minus_200() {
     relatively("loss", loss::bce_with_logits(&x, &y).item().unwrap(), TINY);
     relatively("gradient", slope(&loss::bce_with_logits(&x, &y), &x)[0], -TINY);
     for dtype in [DType::F64, DType::F32] {
-        for (x, target, expected, gradient) in [(-200.0, 1.0, 200.0, -1.0), (200.0, 0.0, 200.0, 1.0), (200.0, 1.0, 0.0, 0.0), (-200.0, 0.0, 0.0, 0.0)] {
+        for (x, target, expected, gradient) in
+            [(-200.0, 1.0, 200.0, -1.0), (200.0, 0.0, 200.0, 1.0), (200.0, 1.0, 0.0, 0.0), (-200.0, 0.0, 0.0, 0.0)]
+        {
             let (x, target) = (one(x).cast(dtype), one(target).cast(dtype));
             let l = loss::bce_with_logits(&x, &target);
             close("loss", &values(&l), &[expected], 1e-7);

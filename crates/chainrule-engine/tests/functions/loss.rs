@@ -77,7 +77,8 @@ fn cross_entropy_with_classes_and_with_distributions() {
     close("nll", &values(&loss::nll_each(&x.log_softmax(-1), &target)), &expected, 1e-14);
 
     let p = random(&[2, 2, 3], 7).softmax(-1).to_leaf().unwrap();
-    let weighted: Vec<f64> = logs.iter().zip(values(&p).chunks(3)).map(|(row, p)| -row.iter().zip(p).map(|(l, p)| l * p).sum::<f64>()).collect();
+    let weighted: Vec<f64> =
+        logs.iter().zip(values(&p).chunks(3)).map(|(row, p)| -row.iter().zip(p).map(|(l, p)| l * p).sum::<f64>()).collect();
     close("distributions", &values(&loss::cross_entropy_of_distributions_each(&x, &p)), &weighted, 1e-14);
     let own: Vec<f64> = values(&p).chunks(3).map(|p| p.iter().map(|p| p * p.ln()).sum()).collect();
     let divergence: Vec<f64> = own.iter().zip(&weighted).map(|(own, cross)| own + cross).collect();
@@ -119,7 +120,8 @@ fn cross_entropy_costs_few_nodes() {
     let x = Tensor::placeholder(vec![4, 3], DType::F32);
     let target = Tensor::placeholder(vec![4], DType::I64);
     let count = |roots: &[&Tensor]| {
-        let (mut open, mut seen): (Vec<Tensor>, std::collections::HashSet<u64>) = (roots.iter().map(|&t| t.clone()).collect(), Default::default());
+        let (mut open, mut seen): (Vec<Tensor>, std::collections::HashSet<u64>) =
+            (roots.iter().map(|&t| t.clone()).collect(), Default::default());
         while let Some(node) = open.pop() {
             if seen.insert(node.id()) {
                 open.extend(node.inputs().iter().cloned());

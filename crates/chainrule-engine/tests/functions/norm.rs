@@ -35,7 +35,8 @@ fn rms_norm_over_one_and_two_axes() {
         let (x, gamma) = (random(&shape, 1), random(&inner, 2));
         let g = values(&gamma);
         let root = |row: &[f64]| (row.iter().map(|v| v * v).sum::<f64>() / row.len() as f64 + EPS).sqrt();
-        let expected: Vec<f64> = values(&x).chunks(g.len()).flat_map(|row| row.iter().zip(&g).map(|(v, g)| v / root(row) * g).collect::<Vec<_>>()).collect();
+        let expected: Vec<f64> =
+            values(&x).chunks(g.len()).flat_map(|row| row.iter().zip(&g).map(|(v, g)| v / root(row) * g).collect::<Vec<_>>()).collect();
         close("rms_norm", &values(&rms_norm(&x, axes, Some(&gamma), EPS)), &expected, 1e-14);
         check_gradients("rms_norm", |t| rms_norm(&t[0], axes, Some(&t[1]), EPS), &[x, gamma]);
     }
@@ -53,7 +54,11 @@ fn batch_norm_in_training_and_with_given_statistics() {
         let rows = channels_first(&x);
         let length = rows.len() / shape[at];
         let (g, b) = (values(&gamma), values(&beta));
-        let expected: Vec<f64> = rows.chunks(length).enumerate().flat_map(|(c, row)| standardized(row).into_iter().map(|v| v * g[c] + b[c]).collect::<Vec<_>>()).collect();
+        let expected: Vec<f64> = rows
+            .chunks(length)
+            .enumerate()
+            .flat_map(|(c, row)| standardized(row).into_iter().map(|v| v * g[c] + b[c]).collect::<Vec<_>>())
+            .collect();
         let trained = batch_norm(&x, channel, Some(&gamma), Some(&beta), EPS);
         close("batch_norm", &channels_first(&trained.output), &expected, 1e-14);
         let mean = |row: &[f64]| row.iter().sum::<f64>() / row.len() as f64;
@@ -62,7 +67,11 @@ fn batch_norm_in_training_and_with_given_statistics() {
         close("variance", &values(&trained.variance), &rows.chunks(length).map(variance).collect::<Vec<_>>(), 1e-14);
         let given = batch_norm_with(&x, channel, &trained.mean, &trained.variance, Some(&gamma), Some(&beta), EPS);
         close("batch_norm_with", &values(&given), &values(&trained.output), 1e-14);
-        check_gradients("batch_norm", |t| batch_norm(&t[0], channel, Some(&t[1]), Some(&t[2]), EPS).output, &[x.clone(), gamma.clone(), beta.clone()]);
+        check_gradients(
+            "batch_norm",
+            |t| batch_norm(&t[0], channel, Some(&t[1]), Some(&t[2]), EPS).output,
+            &[x.clone(), gamma.clone(), beta.clone()],
+        );
         let statistics = [random(&[shape[at]], 4), (random(&[shape[at]], 5).square() + 0.5).to_leaf().unwrap()];
         let inputs = [&[x, gamma, beta], &statistics[..]].concat();
         check_gradients("batch_norm_with", |t| batch_norm_with(&t[0], channel, &t[3], &t[4], Some(&t[1]), Some(&t[2]), EPS), &inputs);

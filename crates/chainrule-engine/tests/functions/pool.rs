@@ -14,7 +14,12 @@ fn windows(x: &Tensor, o: &Pool2dOptions) -> Vec<Vec<f64>> {
         for i in 0..out[0] {
             for j in 0..out[1] {
                 let rows = (0..o.kernel[0]).filter_map(|k| inside(i, k, 0));
-                found.push(rows.flat_map(|r| (0..o.kernel[1]).filter_map(|l| inside(j, l, 1)).map(|c| data[(plane * s[2] + r) * s[3] + c]).collect::<Vec<_>>()).collect());
+                found.push(
+                    rows.flat_map(|r| {
+                        (0..o.kernel[1]).filter_map(|l| inside(j, l, 1)).map(|c| data[(plane * s[2] + r) * s[3] + c]).collect::<Vec<_>>()
+                    })
+                    .collect(),
+                );
             }
         }
     }

@@ -22,7 +22,13 @@ const FUNCTIONS: &[Function] = &[
     ("norm", |x, a| x.norm_over(a), |x, a| x.norm_keep(a), |x| x.norm(), |x| x.iter().map(|v| v * v).sum::<f64>().sqrt()),
     ("l1_norm", |x, a| x.l1_norm_over(a), |x, a| x.l1_norm_keep(a), |x| x.l1_norm(), |x| x.iter().map(|v| v.abs()).sum()),
     ("max_norm", |x, a| x.max_norm_over(a), |x, a| x.max_norm_keep(a), |x| x.max_norm(), |x| x.iter().fold(0.0, |m, v| m.max(v.abs()))),
-    ("logsumexp", |x, a| x.logsumexp_over(a), |x, a| x.logsumexp_keep(a), |x| x.logsumexp(), |x| x.iter().map(|v| v.exp()).sum::<f64>().ln()),
+    (
+        "logsumexp",
+        |x, a| x.logsumexp_over(a),
+        |x, a| x.logsumexp_keep(a),
+        |x| x.logsumexp(),
+        |x| x.iter().map(|v| v.exp()).sum::<f64>().ln(),
+    ),
     ("var", |x, a| x.var_over(a, 1), |x, a| x.var_keep(a, 1), |x| x.var(1), |x| variance(x, 1.0)),
     ("biased var", |x, a| x.var_over(a, 0), |x, a| x.var_keep(a, 0), |x| x.var(0), |x| variance(x, 0.0)),
     ("std", |x, a| x.std_over(a, 1), |x, a| x.std_keep(a, 1), |x| x.std(1), |x| variance(x, 1.0).sqrt()),
@@ -84,7 +90,11 @@ fn scalars_reduce_to_themselves() {
 /// prod with zeros: [0, 2] has gradient [2, 0], and two zeros give zeros, never NaN.
 #[test]
 fn prod_with_one_zero_and_with_two() {
-    for (x, expected) in [(vec![0.0, 2.0], vec![2.0, 0.0]), (vec![0.0, 3.0, 0.0], vec![0.0; 3]), (vec![4.0, 0.0, 3.0, 2.0, 5.0], vec![0.0, 120.0, 0.0, 0.0, 0.0])] {
+    for (x, expected) in [
+        (vec![0.0, 2.0], vec![2.0, 0.0]),
+        (vec![0.0, 3.0, 0.0], vec![0.0; 3]),
+        (vec![4.0, 0.0, 3.0, 2.0, 5.0], vec![0.0, 120.0, 0.0, 0.0, 0.0]),
+    ] {
         let tensor = vector(&x);
         assert_eq!(slope(&tensor.prod(), &tensor), expected);
         let first = tensor.prod().grad(&[&tensor]).unwrap().remove(0);
@@ -173,7 +183,8 @@ fn half_precision_sums_in_single() {
 fn softmax_and_its_relatives_have_their_derivatives() {
     let x = random(&[2, 3], 12);
     let rows = values(&x);
-    let expected: Vec<f64> = rows.chunks(3).flat_map(|row| row.iter().map(|v| v.exp() / row.iter().map(|w| w.exp()).sum::<f64>())).collect();
+    let expected: Vec<f64> =
+        rows.chunks(3).flat_map(|row| row.iter().map(|v| v.exp() / row.iter().map(|w| w.exp()).sum::<f64>())).collect();
     close("softmax", &values(&x.softmax(1)), &expected, 1e-15);
     close("softmax along axis 0", &values(&x.t().softmax(0).t()), &expected, 1e-15);
     close("log_softmax", &values(&x.log_softmax(-1)), &expected.iter().map(|v| v.ln()).collect::<Vec<_>>(), 1e-15);

@@ -242,7 +242,10 @@ fn a_checkpoint_equals_the_plain_call() {
     }
     assert_eq!(b.len(), 2);
     let u = random(&[2, 3], 3);
-    for (a, b) in [(hvp(&plain, &x, &u), hvp(&region, &x, &u)), (jvp(&[&plain], &[&w], &[&w]).map(|mut t| t.remove(0)), jvp(&[&region], &[&w], &[&w]).map(|mut t| t.remove(0)))] {
+    for (a, b) in [
+        (hvp(&plain, &x, &u), hvp(&region, &x, &u)),
+        (jvp(&[&plain], &[&w], &[&w]).map(|mut t| t.remove(0)), jvp(&[&region], &[&w], &[&w]).map(|mut t| t.remove(0))),
+    ] {
         let (Ok(a), Ok(b)) = (a, b) else { panic!("no derivative") };
         assert_agree("second order and forward", &eval(&b), &eval(&a), 1e-13);
     }

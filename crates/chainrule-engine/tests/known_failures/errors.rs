@@ -32,8 +32,21 @@ fn a_shape_mistake_names_operation_shapes_line_and_scope() {
 fn poison_spreads_and_the_first_cause_comes_out() {
     let (a, b) = (Tensor::zeros([2, 3]), Tensor::zeros([4]));
     let (wrong, line) = (&a + &b, line!());
-    let later = (wrong.exp().matmul(&Tensor::zeros([9, 9])) * 2.0).sum_over(&[7]).reshape([5]).permute([3, 1]).select(&a, &b).powf(0.0).zeros_like();
-    for result in [later.eval().map(drop), later.item().map(drop), later.to_vec::<f32>().map(drop), later.grad(&[&a]).map(drop), later.check(), later.to_leaf().map(drop)] {
+    let later = (wrong.exp().matmul(&Tensor::zeros([9, 9])) * 2.0)
+        .sum_over(&[7])
+        .reshape([5])
+        .permute([3, 1])
+        .select(&a, &b)
+        .powf(0.0)
+        .zeros_like();
+    for result in [
+        later.eval().map(drop),
+        later.item().map(drop),
+        later.to_vec::<f32>().map(drop),
+        later.grad(&[&a]).map(drop),
+        later.check(),
+        later.to_leaf().map(drop),
+    ] {
         let text = error(result).to_string();
         assert!(text.starts_with(&format!("add at {}:{line}: shapes [2, 3] and [4] do not broadcast", file!())), "{text}");
     }
@@ -70,7 +83,9 @@ fn every_node_belongs_to_a_line_of_the_user() {
     let g = whole.grad(&[&x]).unwrap_or_default();
     let mut met = 0;
     for (roots, backward) in [(vec![&whole], false), (g.iter().collect(), true)] {
-        for node in Walk::new(roots, |_| true).nodes.iter().filter(|node| !node.inputs().is_empty() && node.origin().is_backward() == backward) {
+        for node in
+            Walk::new(roots, |_| true).nodes.iter().filter(|node| !node.inputs().is_empty() && node.origin().is_backward() == backward)
+        {
             let (origin, op) = (node.origin(), node.op());
             assert!(origin.file() == file!() && (first..=last).contains(&origin.line()), "{op:?} is said to be from {}", origin.place());
             met += 1;

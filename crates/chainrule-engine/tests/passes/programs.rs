@@ -5,9 +5,10 @@
 
 use crate::support::Numbers;
 use chainrule_engine::backend::reference;
+use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::ops::{
-    Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Pad, Permute,
-    Random, Reshape, Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
+    Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Pad, Permute, Random, Reshape,
+    Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, Data, Options, Runtime, Tensor};
@@ -103,7 +104,11 @@ impl Maker {
 
     fn coordinates(&mut self, x: &Tensor) -> Tensor {
         let axis = self.below(x.rank());
-        if x.rank() == 0 || x.dtype() == DType::Bool { self.constant(x) } else { small(&Tensor::record(Iota { axis, ty: x.ty().clone() }, [])) }
+        if x.rank() == 0 || x.dtype() == DType::Bool {
+            self.constant(x)
+        } else {
+            small(&Tensor::record(Iota { axis, ty: x.ty().clone() }, []))
+        }
     }
 
     /// What softmax and norms do: reduced along axes, then repeated along them.
@@ -141,7 +146,10 @@ impl Maker {
         for axis in 0..x.rank() {
             a.push(letters[axis]);
             match self.below(3) {
-                0 => { b.push((letters[axis], x.shape()[axis])); out.push(letters[axis]) }
+                0 => {
+                    b.push((letters[axis], x.shape()[axis]));
+                    out.push(letters[axis])
+                }
                 1 => b.push((letters[axis], x.shape()[axis])),
                 _ => out.push(letters[axis]),
             }
@@ -159,14 +167,23 @@ impl Maker {
         let same: Vec<Tensor> = self.values.iter().filter(|y| y.shape() == shape && y.dtype() == x.dtype()).cloned().collect();
         let y = if same.is_empty() { self.leaf(&shape, x.dtype()) } else { same[self.below(same.len())].clone() };
         let b: Vec<u8> = b.iter().map(|&(label, _)| label).collect();
-        let (op, operands) = if self.chance(50) { (Einsum { a: a.as_slice().into(), b: b.as_slice().into(), out: out.as_slice().into() }, [x, y]) } else { (Einsum { a: b.as_slice().into(), b: a.as_slice().into(), out: out.as_slice().into() }, [y, x]) };
+        let (op, operands) = if self.chance(50) {
+            (Einsum { a: a.as_slice().into(), b: b.as_slice().into(), out: out.as_slice().into() }, [x, y])
+        } else {
+            (Einsum { a: b.as_slice().into(), b: a.as_slice().into(), out: out.as_slice().into() }, [y, x])
+        };
         let product = Tensor::record(op, operands);
         if product.error().is_some() || self.chance(30) { product } else { small(&product) }
     }
 
     fn window(&mut self, x: &Tensor) -> Window {
         let axes: Vec<usize> = self.some_axes(x.rank()).into_iter().filter(|&axis| x.shape()[axis] > 0).collect();
-        let mut window = Window { axes: axes.as_slice().into(), sizes: [].as_slice().into(), strides: [].as_slice().into(), dilations: [].as_slice().into() };
+        let mut window = Window {
+            axes: axes.as_slice().into(),
+            sizes: [].as_slice().into(),
+            strides: [].as_slice().into(),
+            dilations: [].as_slice().into(),
+        };
         for &axis in &axes {
             let n = x.shape()[axis];
             let size = 1 + self.below(n.min(4));
@@ -197,7 +214,12 @@ impl Maker {
             }
             3 | 4 => {
                 let start: Vec<usize> = x.shape().iter().map(|&n| self.below(n.min(3))).collect();
-                let stop = x.shape().iter().zip(&start).map(|(&n, &s)| if n > s && self.chance(60) { n } else { s + self.below(n - s + 1) }).collect();
+                let stop = x
+                    .shape()
+                    .iter()
+                    .zip(&start)
+                    .map(|(&n, &s)| if n > s && self.chance(60) { n } else { s + self.below(n - s + 1) })
+                    .collect();
                 let step = (0..rank).map(|_| 1 + self.below(3)).collect();
                 Slice { start: list(start), stop: list(stop), step: list(step) }.into()
             }
@@ -232,7 +254,13 @@ impl Maker {
     fn step(&mut self) -> Tensor {
         match self.below(20) {
             0 => -self.number(),
-            1 => Tensor::record(Unary::Sqrt, [{ let x = self.number().cast(DType::F32); &x * &x }]),
+            1 => Tensor::record(
+                Unary::Sqrt,
+                [{
+                    let x = self.number().cast(DType::F32);
+                    &x * &x
+                }],
+            ),
             2..=5 => {
                 let x = self.number();
                 let y = self.partner(&x);
@@ -285,7 +313,8 @@ impl Maker {
             16 => {
                 let x = self.pick();
                 let axis = self.below(x.rank());
-                let parts: Vec<Tensor> = (0..1 + self.below(3)).map(|_| if self.chance(40) { x.clone() } else { self.partner(&x) }).collect();
+                let parts: Vec<Tensor> =
+                    (0..1 + self.below(3)).map(|_| if self.chance(40) { x.clone() } else { self.partner(&x) }).collect();
                 Tensor::record(Concat { axis }, parts)
             }
             17 => {
@@ -293,7 +322,9 @@ impl Maker {
                 let window = self.window(&x);
                 let lengths = window.axes.iter().map(|&axis| x.shape()[axis]).collect();
                 let patches = Tensor::record(window.clone(), [x]);
-                if patches.error().is_some() || patches.len() > self.most { return patches }
+                if patches.error().is_some() || patches.len() > self.most {
+                    return patches;
+                }
                 let changed = if self.chance(50) { small(&(&patches * 3.0)) } else { patches };
                 small(&Tensor::record(Fold { window, lengths }, [changed]))
             }
@@ -301,7 +332,10 @@ impl Maker {
                 let x = self.pick();
                 match self.below(4) {
                     0 => x.cast(DType::Bool),
-                    1 => { let y = self.pick(); Tensor::record(Barrier, [x, y]) }
+                    1 => {
+                        let y = self.pick();
+                        Tensor::record(Barrier, [x, y])
+                    }
                     2 => {
                         let of: [&[usize]; 3] = [&[], &[2], &[3, 1]];
                         let which = self.below(3);
@@ -309,7 +343,10 @@ impl Maker {
                         let shape = self.shape();
                         Tensor::record(Random { bits: [2, 3][self.below(2)], shape: shape.into(), offset: self.below(5) as u64 }, [key])
                     }
-                    _ => { let to = DTYPES[self.below(6)]; Tensor::record(Cast(to), [x]) }
+                    _ => {
+                        let to = DTYPES[self.below(6)];
+                        Tensor::record(Cast(to), [x])
+                    }
                 }
             }
             _ => {
@@ -351,7 +388,10 @@ pub fn program(seed: u64, length: usize) -> Vec<Tensor> {
     }
     let last = maker.values[maker.values.len() - 1].clone();
     let mut roots = vec![last];
-    (0..maker.below(4)).for_each(|_| { let root = maker.pick(); roots.push(root) });
+    (0..maker.below(4)).for_each(|_| {
+        let root = maker.pick();
+        roots.push(root)
+    });
     roots
 }
 
@@ -374,7 +414,12 @@ fn check(seed: u64, length: usize, runtime: &Runtime) -> Result<(), String> {
 /// The ways to compile.
 pub fn ways() -> [(&'static str, Options); 4] {
     let all = Options::default();
-    [("all", all), ("no fusion", Options { fuse: false, ..all }), ("no reuse", Options { reuse_memory: false, ..all }), ("no simplification", Options { simplify: false, ..all })]
+    [
+        ("all", all),
+        ("no fusion", Options { fuse: false, ..all }),
+        ("no reuse", Options { reuse_memory: false, ..all }),
+        ("no simplification", Options { simplify: false, ..all }),
+    ]
 }
 
 /// Seeds that fail, of a range, with what failed. A shorter program of the same seed is named where one fails, too.
@@ -389,7 +434,10 @@ fn failures(seeds: std::ops::Range<u64>) -> Vec<String> {
             };
             if let Err(message) = run(30) {
                 let shortest = (1..=30).find_map(|length| Some((length, run(length).err()?)));
-                failures.push(format!("program {seed}, {name}: {message}; shortest: {shortest:?}"));
+                let (length, why) = shortest.unwrap_or((30, message));
+                let roots = program(seed, length);
+                let (graph, ..) = Graph::of(&roots.iter().collect::<Vec<_>>());
+                failures.push(format!("program {seed} of {length} steps, {name}: {why}\n{}", graph.print()));
             }
         }
     }

@@ -110,7 +110,10 @@ pub fn agree(what: &str, got: &[f64], want: &[f64], relative: f64) -> Result<(),
     }
     let tolerance = relative * largest(want).max(0.1);
     match got.iter().zip(want).position(|(&g, &w)| !near(g, w, tolerance)) {
-        Some(i) => Err(format!("{what}: number {i} is {:e}, {:e} wanted (tolerance {tolerance:e})\n   got {got:?}\n  want {want:?}", got[i], want[i])),
+        Some(i) => Err(format!(
+            "{what}: number {i} is {:e}, {:e} wanted (tolerance {tolerance:e})\n   got {got:?}\n  want {want:?}",
+            got[i], want[i]
+        )),
         None => Ok(()),
     }
 }

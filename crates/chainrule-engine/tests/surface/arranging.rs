@@ -183,7 +183,11 @@ fn extremes_come_first_and_nan_is_one() {
                 let element = |i: usize| value(host.at(&[&at[..axis], &[i], &at[axis..]].concat()));
                 let beats = |a: f64, b: f64| !b.is_nan() && (a.is_nan() || better(a, b));
                 let mut best = 0;
-                (1..shape[axis]).for_each(|i| if beats(element(i), element(best)) { best = i });
+                (1..shape[axis]).for_each(|i| {
+                    if beats(element(i), element(best)) {
+                        best = i
+                    }
+                });
                 best as i64
             })
         };

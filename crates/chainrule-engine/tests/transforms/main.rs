@@ -61,7 +61,8 @@ fn against_stored(word: &str, compute: impl Fn(Function, &[Tensor], &Case) -> Re
                 for (i, (got, want)) in got.iter().zip(want).enumerate() {
                     assert_eq!(got.shape(), want.shape(), "{}: {word} {i}", case.name);
                     failures.extend(agree(&format!("{}: {word} {i}", case.name), &eval(got), &eval(want), TOLERANCE).err());
-                    failures.extend(agree(&format!("{}: {word} {i} by the reference", case.name), &oracle(got), &eval(want), TOLERANCE).err());
+                    failures
+                        .extend(agree(&format!("{}: {word} {i} by the reference", case.name), &oracle(got), &eval(want), TOLERANCE).err());
                 }
             }
             Err(error) => failures.push(format!("{}: {error}", case.name)),

@@ -102,7 +102,11 @@ fn derivatives_of_any_order_of_a_power() {
         let want = factor * 1.5f64.powi(7 - order);
         assert_agree(&format!("order {order}"), &eval(&y), &[want], 1e-12);
         factor *= (7 - order) as f64;
-        y = match if order % 2 == 0 { y.grad(&[&x]).map(|mut g| g.remove(0)) } else { jvp(&[&y], &[&x], &[&x.ones_like()]).map(|mut t| t.remove(0)) } {
+        y = match if order % 2 == 0 {
+            y.grad(&[&x]).map(|mut g| g.remove(0))
+        } else {
+            jvp(&[&y], &[&x], &[&x.ones_like()]).map(|mut t| t.remove(0))
+        } {
             Ok(next) => next,
             // What does not depend on x any more has no derivative by it, unless zeros are asked for.
             Err(error) if order == 7 && error.kind() == ErrorKind::Disconnected => return,

@@ -78,48 +78,27 @@ impl Batches {
     pub fn new(tensors: &[&Tensor], size: usize, rng: &mut Rng) -> Result<Batches> {
         let mistake = |kind, message| Err(Error::new(kind, "batches", message));
         let Some(count) = tensors.first().map(|t| t.shape().first().copied()) else {
-            return mistake(
-                ErrorKind::Argument,
-                "there is no tensor to take examples from".into(),
-            );
+            return mistake(ErrorKind::Argument, "there is no tensor to take examples from".into());
         };
         let mut columns = Vec::with_capacity(tensors.len());
         for tensor in tensors {
             let data = tensor.to_data()?;
             if tensor.rank() == 0 || tensor.shape().first().copied() != count {
                 let shapes: Vec<&[usize]> = tensors.iter().map(|t| t.shape()).collect();
-                let message = format!(
-                    "the tensors {shapes:?} have no common first axis that counts examples"
-                );
+                let message = format!("the tensors {shapes:?} have no common first axis that counts examples");
                 return mistake(ErrorKind::Shape, message);
             }
             let row = tensor.shape()[1..].iter().product::<usize>() * tensor.dtype().bytes();
-            columns.push(Column {
-                shape: tensor.shape().into(),
-                data,
-                row,
-            });
+            columns.push(Column { shape: tensor.shape().into(), data, row });
         }
         let count = count.unwrap_or(0);
         if count == 0 || size == 0 || size > count {
-            let message =
-                format!("batches of {size} from {count} examples; choose a size from 1 to {count}");
+            let message = format!("batches of {size} from {count} examples; choose a size from 1 to {count}");
             return mistake(ErrorKind::Argument, message);
         }
-        let place = Place {
-            seed: rng.next_u64(),
-            epoch: 0,
-            position: 0,
-        };
+        let place = Place { seed: rng.next_u64(), epoch: 0, position: 0 };
         let order = shuffled(count, place);
-        Ok(Batches {
-            columns,
-            count,
-            size,
-            last: LastBatch::Drop,
-            place,
-            order,
-        })
+        Ok(Batches { columns, count, size, last: LastBatch::Drop, place, order })
     }
 
     /// Decides what becomes of the examples that do not fill the last batch.
@@ -166,10 +145,7 @@ impl Batches {
 
     fn batch(&self, from: usize, size: usize) -> Vec<Tensor> {
         let rows = || (from..from + size).map(|at| self.order[at % self.count]);
-        self.columns
-            .iter()
-            .map(|column| column.pick(size, rows()))
-            .collect()
+        self.columns.iter().map(|column| column.pick(size, rows())).collect()
     }
 }
 
@@ -177,9 +153,7 @@ impl Iterator for Batches {
     type Item = Vec<Tensor>;
 
     fn next(&mut self) -> Option<Vec<Tensor>> {
-        let from = usize::try_from(self.place.position)
-            .unwrap_or(usize::MAX)
-            .min(self.count);
+        let from = usize::try_from(self.place.position).unwrap_or(usize::MAX).min(self.count);
         let left = self.count - from;
         let size = match self.last {
             LastBatch::Drop if left < self.size => 0,
@@ -187,11 +161,7 @@ impl Iterator for Batches {
             _ => left.min(self.size),
         };
         if size == 0 {
-            let next = Place {
-                epoch: self.place.epoch.wrapping_add(1),
-                position: 0,
-                ..self.place
-            };
+            let next = Place { epoch: self.place.epoch.wrapping_add(1), position: 0, ..self.place };
             self.go_to(next);
             return None;
         }

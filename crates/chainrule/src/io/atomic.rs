@@ -31,29 +31,21 @@ use super::error::{FileError, FileProblem};
 /// assert_eq!(std::fs::read_to_string(&path)?, "loss 0.25\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn atomic_write(
-    path: impl AsRef<Path>,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), FileError> {
+pub fn atomic_write(path: impl AsRef<Path>, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
     let path = path.as_ref();
     let failed = |action| move |reason| FileError::system(path, action, reason);
     let target = Target::find(path)?;
     let (partial, file) = Partial::create(path, &target)?;
     let mut buffered = BufWriter::with_capacity(1 << 16, file);
     write(&mut buffered).map_err(failed("writing"))?;
-    let file = buffered
-        .into_inner()
-        .map_err(|error| failed("writing")(error.into_error()))?;
+    let file = buffered.into_inner().map_err(|error| failed("writing")(error.into_error()))?;
     if let Some(permissions) = target.permissions {
-        file.set_permissions(permissions)
-            .map_err(failed("keeping the permissions"))?;
+        file.set_permissions(permissions).map_err(failed("keeping the permissions"))?;
     }
     file.sync_all().map_err(failed("writing to the disk"))?;
     // Some systems do not rename a file that is open.
     drop(file);
-    partial
-        .take_the_name(&target.path)
-        .map_err(failed("renaming"))?;
+    partial.take_the_name(&target.path).map_err(failed("renaming"))?;
     sync_directory(&target.directory).map_err(failed("writing the directory to the disk"))
 }
 
@@ -77,8 +69,7 @@ impl Target {
         };
         // Only a file that exists can be reached through links.
         let path = match permissions {
-            Some(_) => fs::canonicalize(path)
-                .map_err(|error| FileError::system(path, "following links", error))?,
+            Some(_) => fs::canonicalize(path).map_err(|error| FileError::system(path, "following links", error))?,
             None => path.to_path_buf(),
         };
         let ends_in_separator = path.to_string_lossy().ends_with(std::path::is_separator);
@@ -93,11 +84,7 @@ impl Target {
         if !directory.is_dir() {
             return Err(failed(FileProblem::NoDirectory(directory)));
         }
-        Ok(Target {
-            path,
-            directory,
-            permissions,
-        })
+        Ok(Target { path, directory, permissions })
     }
 }
 
@@ -117,16 +104,9 @@ impl Partial {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!(".chainrule-{}-{count}.partial", process::id());
             let partial = target.directory.join(name);
-            match OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&partial)
-            {
+            match OpenOptions::new().write(true).create_new(true).open(&partial) {
                 Ok(file) => {
-                    let partial = Partial {
-                        path: partial,
-                        kept: false,
-                    };
+                    let partial = Partial { path: partial, kept: false };
                     return Ok((partial, file));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 1000 => {
@@ -165,12 +145,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
         // Some file systems cannot do this for directories, and a directory that may be written
         // to but not read cannot be opened: the file itself is safe in both cases.
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput
-                    | io::ErrorKind::Unsupported
-                    | io::ErrorKind::PermissionDenied
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
         {
             Ok(())
         }
@@ -183,10 +158,8 @@ mod tests {
     use super::*;
 
     fn names(directory: &Path) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -214,13 +187,8 @@ mod tests {
                 Err(io::Error::other("the disk is on fire"))
             });
             let text = error.unwrap_err().to_string();
-            assert!(
-                text.contains("writing failed: the disk is on fire"),
-                "{text}"
-            );
-            let panicked = std::panic::catch_unwind(|| {
-                atomic_write(&path, |_| std::panic::resume_unwind(Box::new("stop")))
-            });
+            assert!(text.contains("writing failed: the disk is on fire"), "{text}");
+            let panicked = std::panic::catch_unwind(|| atomic_write(&path, |_| std::panic::resume_unwind(Box::new("stop"))));
             assert!(panicked.is_err());
             assert_eq!(names(folder.path()), before);
             if before.is_empty() {
@@ -263,10 +231,7 @@ mod tests {
         let below_a_file = folder.path().join("f/g");
         assert!(matches!(problem(&below_a_file), FileProblem::System { .. }));
         #[cfg(unix)]
-        assert!(matches!(
-            problem(Path::new("/dev/null")),
-            FileProblem::NotRegular
-        ));
+        assert!(matches!(problem(Path::new("/dev/null")), FileProblem::NotRegular));
     }
 
     #[cfg(unix)]

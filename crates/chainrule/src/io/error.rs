@@ -44,10 +44,7 @@ pub enum FileProblem {
 
 impl FileError {
     pub(super) fn new(file: &Path, problem: FileProblem) -> FileError {
-        FileError {
-            file: file.to_path_buf(),
-            problem: Box::new(problem),
-        }
+        FileError { file: file.to_path_buf(), problem: Box::new(problem) }
     }
 
     /// Names the common reasons of the operating system in the file's own terms.
@@ -81,31 +78,20 @@ impl fmt::Display for FileProblem {
         match self {
             FileProblem::Missing => f.write_str("there is no such file; check the path"),
             FileProblem::Directory => f.write_str("this is a directory; name a file inside it"),
-            FileProblem::NotRegular => {
-                f.write_str("this is a device or a pipe; name an ordinary file")
+            FileProblem::NotRegular => f.write_str("this is a device or a pipe; name an ordinary file"),
+            FileProblem::NoName => f.write_str("this path does not end in the name of a file; add one, as in model.safetensors"),
+            FileProblem::NoDirectory(directory) => {
+                write!(f, "the directory {} is not there; create it, or write elsewhere", directory.display())
             }
-            FileProblem::NoName => f.write_str(
-                "this path does not end in the name of a file; add one, as in model.safetensors",
-            ),
-            FileProblem::NoDirectory(directory) => write!(
-                f,
-                "the directory {} is not there; create it, or write elsewhere",
-                directory.display()
-            ),
             FileProblem::System { action, reason } => {
                 write!(f, "{action} failed: {reason}; ")?;
                 f.write_str(match reason.kind() {
-                    io::ErrorKind::PermissionDenied => {
-                        "check who may use the file and its directory"
-                    }
+                    io::ErrorKind::PermissionDenied => "check who may use the file and its directory",
                     io::ErrorKind::StorageFull => "free some space, or write elsewhere",
                     _ => "check the path and the disk",
                 })
             }
-            FileProblem::OutOfMemory(bytes) => write!(
-                f,
-                "{bytes} bytes do not fit into memory; use a smaller file or a larger machine"
-            ),
+            FileProblem::OutOfMemory(bytes) => write!(f, "{bytes} bytes do not fit into memory; use a smaller file or a larger machine"),
             FileProblem::Tensors(problem) => problem.fmt(f),
         }
     }

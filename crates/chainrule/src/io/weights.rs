@@ -31,11 +31,7 @@ pub type Metadata = Vec<(String, String)>;
 /// assert_eq!(metadata[0].1, "3,2");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn save(
-    path: impl AsRef<Path>,
-    model: &(impl Module + ?Sized),
-    metadata: &[(String, String)],
-) -> Result<(), WeightsError> {
+pub fn save(path: impl AsRef<Path>, model: &(impl Module + ?Sized), metadata: &[(String, String)]) -> Result<(), WeightsError> {
     save_tensors(path, &model.state(), metadata)
 }
 
@@ -45,18 +41,10 @@ pub fn save(
 /// # Errors
 /// If the file cannot be read, is no valid safetensors file, or holds other tensors than the model
 /// needs: all differences are named, and the model is as it was.
-pub fn load(
-    path: impl AsRef<Path>,
-    model: &mut (impl Module + ?Sized),
-) -> Result<Metadata, WeightsError> {
+pub fn load(path: impl AsRef<Path>, model: &mut (impl Module + ?Sized)) -> Result<Metadata, WeightsError> {
     let path = path.as_ref();
     let (tensors, metadata) = load_tensors(path)?;
-    model
-        .load_state(&tensors)
-        .map_err(|problem| WeightsError::State {
-            file: path.into(),
-            problem,
-        })?;
+    model.load_state(&tensors).map_err(|problem| WeightsError::State { file: path.into(), problem })?;
     Ok(metadata)
 }
 
@@ -64,26 +52,15 @@ pub fn load(
 ///
 /// # Errors
 /// As [`save`].
-pub fn save_tensors(
-    path: impl AsRef<Path>,
-    tensors: &[(String, Tensor)],
-    metadata: &[(String, String)],
-) -> Result<(), WeightsError> {
+pub fn save_tensors(path: impl AsRef<Path>, tensors: &[(String, Tensor)], metadata: &[(String, String)]) -> Result<(), WeightsError> {
     Tensor::eval_all(&tensors.iter().map(|(_, tensor)| tensor).collect::<Vec<_>>())?;
-    let data = tensors
-        .iter()
-        .map(|(_, tensor)| tensor.to_data())
-        .collect::<EngineResult<Vec<_>>>()?;
+    let data = tensors.iter().map(|(_, tensor)| tensor.to_data()).collect::<EngineResult<Vec<_>>>()?;
     let raw: Vec<(&str, RawTensor<'_>)> = tensors
         .iter()
         .zip(&data)
         .map(|((name, tensor), data)| {
             let bytes = little_endian(data.bytes(), tensor.dtype());
-            let raw = RawTensor {
-                dtype: raw_dtype(tensor.dtype()),
-                shape: tensor.shape().into(),
-                bytes,
-            };
+            let raw = RawTensor { dtype: raw_dtype(tensor.dtype()), shape: tensor.shape().into(), bytes };
             (name.as_str(), raw)
         })
         .collect();
@@ -95,19 +72,13 @@ pub fn save_tensors(
 /// # Errors
 /// If the file cannot be read or is no valid safetensors file, or holds values of a type that no
 /// tensor has.
-pub fn load_tensors(
-    path: impl AsRef<Path>,
-) -> Result<(Vec<(String, Tensor)>, Metadata), WeightsError> {
+pub fn load_tensors(path: impl AsRef<Path>) -> Result<(Vec<(String, Tensor)>, Metadata), WeightsError> {
     let path = path.as_ref();
     let Contents { tensors, metadata } = read_contents(path)?;
     let mut loaded = Vec::with_capacity(tensors.len());
     for (name, raw) in tensors {
         let Some(dtype) = tensor_dtype(raw.dtype) else {
-            return Err(WeightsError::Type {
-                file: path.into(),
-                tensor: name,
-                dtype: raw.dtype,
-            });
+            return Err(WeightsError::Type { file: path.into(), tensor: name, dtype: raw.dtype });
         };
         let data = Data::from_bytes(dtype, &little_endian(&raw.bytes, dtype));
         let tensor = Tensor::from_data(data, raw.shape);
@@ -169,11 +140,7 @@ impl fmt::Display for WeightsError {
         match self {
             WeightsError::File(error) => error.fmt(f),
             WeightsError::State { file, problem } => write!(f, "{}: {problem}", file.display()),
-            WeightsError::Type {
-                file,
-                tensor,
-                dtype,
-            } => write!(
+            WeightsError::Type { file, tensor, dtype } => write!(
                 f,
                 "{}: tensor {tensor} holds {} values, which no tensor here can; convert it to a type that both know",
                 file.display(),
@@ -199,9 +166,7 @@ fn raw_dtype(dtype: DType) -> RawDtype {
 }
 
 fn tensor_dtype(dtype: RawDtype) -> Option<DType> {
-    DType::ALL
-        .into_iter()
-        .find(|&known| raw_dtype(known) == dtype)
+    DType::ALL.into_iter().find(|&known| raw_dtype(known) == dtype)
 }
 
 /// The bytes of values from this machine's order to that of files, or back: the same change.
@@ -209,8 +174,6 @@ fn little_endian(bytes: &[u8], dtype: DType) -> std::borrow::Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         return bytes.into();
     }
-    let reversed = bytes
-        .chunks(dtype.bytes())
-        .flat_map(|value| value.iter().rev().copied());
+    let reversed = bytes.chunks(dtype.bytes()).flat_map(|value| value.iter().rev().copied());
     reversed.collect::<Vec<u8>>().into()
 }

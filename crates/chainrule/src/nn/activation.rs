@@ -69,9 +69,7 @@ impl FromStr for Activation {
 
     fn from_str(name: &str) -> Result<Activation, UnknownActivation> {
         let known = Activation::ALL.iter().find(|known| known.name() == name);
-        known
-            .copied()
-            .ok_or_else(|| UnknownActivation(name.to_string()))
+        known.copied().ok_or_else(|| UnknownActivation(name.to_string()))
     }
 }
 

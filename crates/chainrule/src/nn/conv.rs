@@ -41,13 +41,7 @@ impl Conv2d {
 
     /// As [`Conv2d::new`], with channels parted into `groups`, which must divide them.
     #[track_caller]
-    pub fn grouped(
-        channels: usize,
-        outputs: usize,
-        size: usize,
-        groups: usize,
-        rng: &mut Rng,
-    ) -> Conv2d {
+    pub fn grouped(channels: usize, outputs: usize, size: usize, groups: usize, rng: &mut Rng) -> Conv2d {
         let each = channels.checked_div(groups).unwrap_or(0);
         let bound = bound(each.saturating_mul(size).saturating_mul(size));
         let weight = if each * groups == channels && channels > 0 {

@@ -22,9 +22,7 @@ impl Embedding {
     /// A table of standard normal numbers, f32.
     #[track_caller]
     pub fn new(count: usize, width: usize, rng: &mut Rng) -> Embedding {
-        Embedding {
-            weight: Tensor::randn([count, width], rng),
-        }
+        Embedding { weight: Tensor::randn([count, width], rng) }
     }
 
     /// The rows that `index` names. One outside the table is an error when it is evaluated.

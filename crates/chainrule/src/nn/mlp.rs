@@ -23,10 +23,7 @@ impl Mlp {
     /// Layers from each of the `sizes` to the next: `[inputs, hidden.., outputs]`.
     #[track_caller]
     pub fn new(sizes: &[usize], activation: Activation, rng: &mut Rng) -> Mlp {
-        let layers = sizes
-            .windows(2)
-            .map(|pair| Linear::new(pair[0], pair[1], rng))
-            .collect();
+        let layers = sizes.windows(2).map(|pair| Linear::new(pair[0], pair[1], rng)).collect();
         Mlp { layers, activation }
     }
 

@@ -182,9 +182,7 @@ pub trait Module {
     /// ```
     fn cast_parameters(&mut self, dtype: DType) {
         let all = self.parameters();
-        let cast = all
-            .iter()
-            .map(|(_, tensor)| (tensor.id(), tensor.cast(dtype)));
+        let cast = all.iter().map(|(_, tensor)| (tensor.id(), tensor.cast(dtype)));
         replace(self, &cast.collect());
     }
 }

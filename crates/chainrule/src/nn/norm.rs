@@ -28,11 +28,7 @@ impl LayerNorm {
     /// Over an axis of `width`, with 1e-5 added to the variance, f32.
     #[track_caller]
     pub fn new(width: usize) -> LayerNorm {
-        LayerNorm {
-            weight: Tensor::ones([width]),
-            bias: Tensor::zeros([width]),
-            epsilon: 1e-5,
-        }
+        LayerNorm { weight: Tensor::ones([width]), bias: Tensor::zeros([width]), epsilon: 1e-5 }
     }
 
     /// `x`, whose last axis is `width`, normalised.

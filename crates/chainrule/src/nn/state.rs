@@ -30,16 +30,9 @@ pub struct Difference {
 }
 
 /// As [`Module::load_state`].
-pub(super) fn load_state<M: Module + ?Sized>(
-    module: &mut M,
-    state: &[(String, Tensor)],
-) -> Result<(), StateError> {
+pub(super) fn load_state<M: Module + ?Sized>(module: &mut M, state: &[(String, Tensor)]) -> Result<(), StateError> {
     let mut saved: HashMap<&str, &Tensor> = HashMap::with_capacity(state.len());
-    let mut wrong = StateError {
-        missing: Vec::new(),
-        unexpected: Vec::new(),
-        different: Vec::new(),
-    };
+    let mut wrong = StateError { missing: Vec::new(), unexpected: Vec::new(), different: Vec::new() };
     for (name, tensor) in state {
         // Of two tensors with one name, the second has no place.
         if saved.insert(name, tensor).is_some() {
@@ -53,17 +46,11 @@ pub(super) fn load_state<M: Module + ?Sized>(
             Some(new) if new.ty() == tensor.ty() => {
                 found.entry(tensor.id()).or_insert_with(|| new.clone());
             }
-            Some(new) => wrong.different.push(Difference {
-                name,
-                found: new.ty().clone(),
-                needed: tensor.ty().clone(),
-            }),
+            Some(new) => wrong.different.push(Difference { name, found: new.ty().clone(), needed: tensor.ty().clone() }),
             None => wrong.missing.push(name),
         }
     }
-    let left = state
-        .iter()
-        .filter(|(name, _)| saved.contains_key(name.as_str()));
+    let left = state.iter().filter(|(name, _)| saved.contains_key(name.as_str()));
     wrong.unexpected.extend(left.map(|(name, _)| name.clone()));
     wrong.unexpected.dedup();
     if wrong.missing.is_empty() && wrong.unexpected.is_empty() && wrong.different.is_empty() {
@@ -81,11 +68,7 @@ impl fmt::Display for StateError {
         write_names(f, "missing", &self.missing)?;
         write_names(f, "not expected", &self.unexpected)?;
         for (at, difference) in self.different.iter().take(MOST_NAMES).enumerate() {
-            let Difference {
-                name,
-                found,
-                needed,
-            } = difference;
+            let Difference { name, found, needed } = difference;
             write!(
                 f,
                 "{}{name} is {} {:?}, the model needs {} {:?}",
@@ -108,11 +91,7 @@ fn write_names(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt:
     if names.is_empty() {
         return Ok(());
     }
-    write!(
-        f,
-        "; {what}: {}",
-        names[..names.len().min(MOST_NAMES)].join(", ")
-    )?;
+    write!(f, "; {what}: {}", names[..names.len().min(MOST_NAMES)].join(", "))?;
     write_rest(f, names.len())
 }
 

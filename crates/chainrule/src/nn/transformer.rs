@@ -21,12 +21,7 @@ impl MultiHeadAttention {
     /// Causal attention of `heads` heads, each of `width / heads`.
     #[track_caller]
     pub fn new(width: usize, heads: usize, rng: &mut Rng) -> MultiHeadAttention {
-        MultiHeadAttention {
-            qkv: Linear::new(width, 3 * width, rng),
-            projection: Linear::new(width, width, rng),
-            heads,
-            causal: true,
-        }
+        MultiHeadAttention { qkv: Linear::new(width, 3 * width, rng), projection: Linear::new(width, width, rng), heads, causal: true }
     }
 
     /// `[batch, time, width]` to the same shape.
@@ -44,10 +39,7 @@ impl MultiHeadAttention {
         // [3, batch, heads, time, width of a head]: each of the three lies in one piece.
         let split = split.permute([2, 0, 3, 1, 4]);
         let [q, k, v] = [0, 1, 2].map(|part| split.at(part));
-        let options = AttentionOptions {
-            causal: self.causal,
-            ..Default::default()
-        };
+        let options = AttentionOptions { causal: self.causal, ..Default::default() };
         let y = attention(&q, &k, &v, &options);
         let y = y.permute([0, 2, 1, 3]).reshape([batch, time, width]);
         scope("projection", || self.projection.forward(&y))
@@ -154,19 +146,11 @@ impl Gpt {
     /// A model with its first weights, f32.
     #[track_caller]
     pub fn new(sizes: GptSizes, rng: &mut Rng) -> Gpt {
-        let GptSizes {
-            vocabulary,
-            context,
-            width,
-            heads,
-            blocks,
-        } = sizes;
+        let GptSizes { vocabulary, context, width, heads, blocks } = sizes;
         Gpt {
             token: Embedding::new(vocabulary, width, rng),
             position: Embedding::new(context, width, rng),
-            blocks: (0..blocks)
-                .map(|_| TransformerBlock::new(width, heads, rng))
-                .collect(),
+            blocks: (0..blocks).map(|_| TransformerBlock::new(width, heads, rng)).collect(),
             norm: LayerNorm::new(width),
             head: Linear::without_bias(width, vocabulary, rng),
         }
@@ -179,16 +163,10 @@ impl Gpt {
         let &[_, time, _] = token.shape() else {
             return match token.error() {
                 Some(_) => token,
-                None => mistake(
-                    ErrorKind::Shape,
-                    "gpt",
-                    format!("tokens of shape {:?} are not [batch, time]", tokens.shape()),
-                ),
+                None => mistake(ErrorKind::Shape, "gpt", format!("tokens of shape {:?} are not [batch, time]", tokens.shape())),
             };
         };
-        let place = scope("position", || {
-            self.position.forward(&Tensor::arange(time, DType::I64))
-        });
+        let place = scope("position", || self.position.forward(&Tensor::arange(time, DType::I64)));
         let mut x = token + place;
         for (at, block) in self.blocks.iter().enumerate() {
             x = scope(&format!("blocks.{at}"), || block.forward(&x, mode));

@@ -23,13 +23,8 @@ pub fn clip_by_global_norm(gradients: &[Tensor], longest: f64) -> (Vec<Tensor>, 
         return (Vec::new(), Tensor::zeros(()));
     };
     let kind = first.dtype();
-    let length = squares
-        .fold(first, |sum, square| sum + square.cast(kind))
-        .sqrt();
+    let length = squares.fold(first, |sum, square| sum + square.cast(kind)).sqrt();
     let factor = (longest / (&length + 1e-6)).minimum(&length.ones_like());
-    let short = gradients
-        .iter()
-        .map(|g| g * factor.cast(g.dtype()))
-        .collect();
+    let short = gradients.iter().map(|g| g * factor.cast(g.dtype())).collect();
     (short, length)
 }

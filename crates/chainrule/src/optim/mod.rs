@@ -51,13 +51,7 @@ pub trait Optimizer: Send {
 
     /// One step of one parameter. `gradient` is of its shape; `state` is as many tensors of its
     /// shape as there are [`Optimizer::state_names`], `shared` what [`Optimizer::shared`] gave.
-    fn update(
-        &self,
-        parameter: &Tensor,
-        gradient: &Tensor,
-        state: &[Tensor],
-        shared: &[Tensor],
-    ) -> Updated;
+    fn update(&self, parameter: &Tensor, gradient: &Tensor, state: &[Tensor], shared: &[Tensor]) -> Updated;
 
     /// The state before the first step: zeros.
     fn first_state(&self, parameter: &Tensor) -> Vec<Tensor> {

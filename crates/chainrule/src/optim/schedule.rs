@@ -34,15 +34,9 @@ impl Schedule {
     pub fn factor(&self, step: u64) -> f64 {
         match *self {
             Schedule::Constant => 1.0,
-            Schedule::WarmupCosine { warmup, .. } if step < warmup => {
-                (step + 1) as f64 / warmup as f64
-            }
+            Schedule::WarmupCosine { warmup, .. } if step < warmup => (step + 1) as f64 / warmup as f64,
             Schedule::WarmupCosine { steps, floor, .. } if step >= steps => floor,
-            Schedule::WarmupCosine {
-                warmup,
-                steps,
-                floor,
-            } => {
+            Schedule::WarmupCosine { warmup, steps, floor } => {
                 let done = (step - warmup) as f64 / (steps - warmup) as f64;
                 floor + (1.0 - floor) * 0.5 * (1.0 + (PI * done).cos())
             }

@@ -31,12 +31,7 @@ pub struct Sgd {
 impl Sgd {
     /// Plain descent with this learning rate.
     pub fn new(rate: f64) -> Sgd {
-        Sgd {
-            rate,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-        }
+        Sgd { rate, momentum: 0.0, nesterov: false, weight_decay: 0.0 }
     }
 }
 
@@ -50,11 +45,7 @@ impl Optimizer for Sgd {
     }
 
     fn state_names(&self) -> &'static [&'static str] {
-        if self.momentum == 0.0 {
-            &[]
-        } else {
-            &["velocity"]
-        }
+        if self.momentum == 0.0 { &[] } else { &["velocity"] }
     }
 
     fn shared(&self, rate: &Tensor, _: &Tensor) -> Vec<Tensor> {
@@ -63,23 +54,13 @@ impl Optimizer for Sgd {
 
     fn update(&self, w: &Tensor, g: &Tensor, state: &[Tensor], shared: &[Tensor]) -> Updated {
         let rate = for_parameter(&shared[0], w);
-        let gradient = if self.weight_decay == 0.0 {
-            g.clone()
-        } else {
-            g + w * self.weight_decay
-        };
-        let velocity: Vec<Tensor> = state
-            .iter()
-            .map(|v| v * self.momentum + &gradient)
-            .collect();
+        let gradient = if self.weight_decay == 0.0 { g.clone() } else { g + w * self.weight_decay };
+        let velocity: Vec<Tensor> = state.iter().map(|v| v * self.momentum + &gradient).collect();
         let direction = match velocity.first() {
             Some(v) if self.nesterov => gradient + v * self.momentum,
             Some(v) => v.clone(),
             None => gradient,
         };
-        Updated {
-            parameter: w - direction * rate,
-            state: velocity,
-        }
+        Updated { parameter: w - direction * rate, state: velocity }
     }
 }

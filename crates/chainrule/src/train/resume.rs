@@ -44,18 +44,10 @@ impl<M: Module> Trainer<M> {
     /// assert_eq!(second.step(&batch)?, first.step(&batch)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn save(
-        &mut self,
-        path: impl AsRef<Path>,
-        metadata: &[(String, String)],
-    ) -> Result<(), WeightsError> {
+    pub fn save(&mut self, path: impl AsRef<Path>, metadata: &[(String, String)]) -> Result<(), WeightsError> {
         self.take_values()?;
-        let mut tensors: Vec<(String, Tensor)> = self
-            .model()?
-            .state()
-            .into_iter()
-            .map(|(name, tensor)| (format!("model.{name}"), tensor))
-            .collect();
+        let mut tensors: Vec<(String, Tensor)> =
+            self.model()?.state().into_iter().map(|(name, tensor)| (format!("model.{name}"), tensor)).collect();
         tensors.extend(self.optimizer_state());
         let own = [
             (KIND, TRAINING.to_string()),
@@ -78,17 +70,10 @@ impl<M: Module> Trainer<M> {
         let path = path.as_ref();
         let (tensors, mut metadata) = load_tensors(path)?;
         let (seed, steps) = self.check_metadata(path, &metadata)?;
-        let (of_model, of_optimizer): (Vec<_>, Vec<_>) = tensors
-            .into_iter()
-            .partition(|(name, _)| name.starts_with("model."));
-        let of_model: Vec<(String, Tensor)> = of_model
-            .into_iter()
-            .map(|(name, tensor)| (name["model.".len()..].to_string(), tensor))
-            .collect();
-        let failed = |problem| WeightsError::State {
-            file: path.to_path_buf(),
-            problem,
-        };
+        let (of_model, of_optimizer): (Vec<_>, Vec<_>) = tensors.into_iter().partition(|(name, _)| name.starts_with("model."));
+        let of_model: Vec<(String, Tensor)> =
+            of_model.into_iter().map(|(name, tensor)| (name["model.".len()..].to_string(), tensor)).collect();
+        let failed = |problem| WeightsError::State { file: path.to_path_buf(), problem };
         self.take_back()?;
         let states = self.matching_states(&of_optimizer).map_err(failed)?;
         self.model_mut().load_state(&of_model).map_err(failed)?;
@@ -103,51 +88,27 @@ impl<M: Module> Trainer<M> {
     fn optimizer_state(&mut self) -> Vec<(String, Tensor)> {
         let kept = self.optimizer.state_names();
         let parameters = distinct(self.model_mut());
-        let named = parameters
-            .iter()
-            .zip(&self.states)
-            .flat_map(|((parameter, _), state)| {
-                let name = move |kept: &&str| format!("optimizer.{kept}.{parameter}");
-                kept.iter().map(name).zip(state.iter().cloned())
-            });
+        let named = parameters.iter().zip(&self.states).flat_map(|((parameter, _), state)| {
+            let name = move |kept: &&str| format!("optimizer.{kept}.{parameter}");
+            kept.iter().map(name).zip(state.iter().cloned())
+        });
         named.collect()
     }
 
     /// The saved tensors in the places of what the optimizer keeps now.
-    fn matching_states(
-        &mut self,
-        saved: &[(String, Tensor)],
-    ) -> Result<Vec<Vec<Tensor>>, StateError> {
+    fn matching_states(&mut self, saved: &[(String, Tensor)]) -> Result<Vec<Vec<Tensor>>, StateError> {
         let per_parameter = self.optimizer.state_names().len();
         let mut holder = Named(self.optimizer_state());
         holder.load_state(saved)?;
         let mut tensors = holder.0.into_iter().map(|(_, tensor)| tensor);
-        Ok(self
-            .states
-            .iter()
-            .map(|_| tensors.by_ref().take(per_parameter).collect())
-            .collect())
+        Ok(self.states.iter().map(|_| tensors.by_ref().take(per_parameter).collect()).collect())
     }
 
-    fn check_metadata(
-        &self,
-        path: &Path,
-        metadata: &[(String, String)],
-    ) -> Result<(u64, u64), WeightsError> {
-        let get = |key: &str| {
-            metadata
-                .iter()
-                .find(|(known, _)| known == key)
-                .map(|(_, text)| text.as_str())
-        };
-        let failed = |problem: String| WeightsError::Metadata {
-            file: path.to_path_buf(),
-            problem,
-        };
+    fn check_metadata(&self, path: &Path, metadata: &[(String, String)]) -> Result<(u64, u64), WeightsError> {
+        let get = |key: &str| metadata.iter().find(|(known, _)| known == key).map(|(_, text)| text.as_str());
+        let failed = |problem: String| WeightsError::Metadata { file: path.to_path_buf(), problem };
         if get(KIND) != Some(TRAINING) {
-            return Err(failed(
-                "this file holds no training to go on with; name one that a trainer saved".into(),
-            ));
+            return Err(failed("this file holds no training to go on with; name one that a trainer saved".into()));
         }
         let optimizer = get(OPTIMIZER).unwrap_or("");
         if optimizer != self.optimizer.name() {
@@ -157,9 +118,9 @@ impl<M: Module> Trainer<M> {
             )));
         }
         let number = |key: &str| {
-            get(key).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| {
-                failed(format!("the entry `{key}` is missing or no whole number; the file was changed or damaged"))
-            })
+            get(key)
+                .and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| failed(format!("the entry `{key}` is missing or no whole number; the file was changed or damaged")))
         };
         Ok((number(SEED)?, number(STEPS)?))
     }
@@ -170,13 +131,9 @@ struct Named(Vec<(String, Tensor)>);
 
 impl Module for Named {
     fn walk(&self, visitor: &mut crate::nn::Visitor<'_>) {
-        self.0
-            .iter()
-            .for_each(|(name, tensor)| visitor.field(name, tensor));
+        self.0.iter().for_each(|(name, tensor)| visitor.field(name, tensor));
     }
     fn walk_mut(&mut self, visitor: &mut crate::nn::VisitorMut<'_>) {
-        self.0
-            .iter_mut()
-            .for_each(|(name, tensor)| visitor.field(name, tensor));
+        self.0.iter_mut().for_each(|(name, tensor)| visitor.field(name, tensor));
     }
 }

@@ -85,9 +85,7 @@ impl<M: Module> Trainer<M> {
         optimizer: impl Optimizer + 'static,
         loss: impl Fn(&M, &[Tensor], &mut Mode<'_>) -> Tensor + Send + 'static,
     ) -> Result<Trainer<M>> {
-        Trainer::with_metrics(model, optimizer, move |model, batch, mode| {
-            vec![loss(model, batch, mode)]
-        })
+        Trainer::with_metrics(model, optimizer, move |model, batch, mode| vec![loss(model, batch, mode)])
     }
 
     /// As [`Trainer::new`], with further scalars to be computed in each step: `objective` gives the
@@ -113,10 +111,7 @@ impl<M: Module> Trainer<M> {
         objective: impl Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send + 'static,
     ) -> Result<Trainer<M>> {
         model.initialize()?;
-        let states = distinct(&model)
-            .iter()
-            .map(|(_, p)| optimizer.first_state(p))
-            .collect();
+        let states = distinct(&model).iter().map(|(_, p)| optimizer.first_state(p)).collect();
         Ok(Trainer {
             model,
             objective: Box::new(objective),
@@ -181,22 +176,12 @@ impl<M: Module> Trainer<M> {
             self.captured = Some(self.capture(batch)?);
         }
         let Some(captured) = &mut self.captured else {
-            return Err(Error::new(
-                ErrorKind::Machine,
-                "step",
-                "the captured step is gone",
-            ));
+            return Err(Error::new(ErrorKind::Machine, "step", "the captured step is gone"));
         };
         let key = word(self.seed as i64, self.steps) as i64;
         let rate = self.rate * self.schedule.factor(self.steps);
-        let scalars = [
-            Tensor::from_slice(&[key], ()),
-            Tensor::from_slice(&[rate], ()),
-            Tensor::from_slice(&[self.steps as f64 + 1.0], ()),
-        ];
-        captured
-            .step
-            .run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
+        let scalars = [Tensor::from_slice(&[key], ()), Tensor::from_slice(&[rate], ()), Tensor::from_slice(&[self.steps as f64 + 1.0], ())];
+        captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
         captured.in_model = false;
         self.steps = self.steps.saturating_add(1);
         Ok(captured.step.item(0))
@@ -206,10 +191,7 @@ impl<M: Module> Trainer<M> {
     /// loss, counted from 0; after those, with [`Trainer::clip`], the gradients' length. `None`
     /// before the first step and past the last scalar.
     pub fn metric(&self, at: usize) -> Option<f64> {
-        let captured = self
-            .captured
-            .as_ref()
-            .filter(|captured| at + 1 < captured.outputs)?;
+        let captured = self.captured.as_ref().filter(|captured| at + 1 < captured.outputs)?;
         Some(captured.step.item(at + 1))
     }
 
@@ -252,10 +234,7 @@ impl<M: Module> Trainer<M> {
         let given = types.iter().map(|ty| (ty.shape.clone(), ty.dtype));
         // The key of the step's random numbers, the learning rate, and the step's number.
         let scalars = [DType::I64, DType::F64, DType::F64].map(|dtype| (Shape::new(), dtype));
-        let inputs: Vec<Tensor> = given
-            .chain(scalars)
-            .map(|(shape, dtype)| Tensor::placeholder(shape, dtype))
-            .collect();
+        let inputs: Vec<Tensor> = given.chain(scalars).map(|(shape, dtype)| Tensor::placeholder(shape, dtype)).collect();
         let (inputs_of_loss, [key, rate, count]) = inputs.split_at(types.len()) else {
             return Err(Error::new(ErrorKind::Machine, "train", "three scalars"));
         };
@@ -276,17 +255,11 @@ impl<M: Module> Trainer<M> {
         }
         let inputs: Vec<&Tensor> = inputs.iter().collect();
         let results: Vec<&Tensor> = outputs.iter().collect();
-        let updates: Vec<(&Tensor, &Tensor)> =
-            updates.iter().map(|(old, new)| (*old, new)).collect();
+        let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
         let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::shared());
         let step = Step::capture_on(runtime, &inputs, &results, &updates)?;
         let outputs = outputs.len();
-        Ok(Captured {
-            types,
-            step,
-            outputs,
-            in_model: true,
-        })
+        Ok(Captured { types, step, outputs, in_model: true })
     }
 
     /// The loss, first, and what else the objective tells of a batch.
@@ -301,9 +274,7 @@ impl<M: Module> Trainer<M> {
         match outputs[1..].iter().find(|output| output.rank() > 0) {
             Some(wide) => {
                 let shape = wide.shape();
-                let message = format!(
-                    "a metric of shape {shape:?} is no scalar; reduce it with `sum` or `mean`"
-                );
+                let message = format!("a metric of shape {shape:?} is no scalar; reduce it with `sum` or `mean`");
                 Err(Error::new(ErrorKind::Shape, "train", message).at(wide.origin()))
             }
             None => Ok(outputs),
@@ -320,9 +291,7 @@ impl<M: Module> Trainer<M> {
             Err(error) if error.kind() == ErrorKind::Disconnected => error,
             other => return other,
         };
-        let disconnected = named
-            .iter()
-            .filter(|(_, tensor)| loss.grad(&[tensor]).is_err());
+        let disconnected = named.iter().filter(|(_, tensor)| loss.grad(&[tensor]).is_err());
         let names: Vec<String> = disconnected.map(|(name, _)| format!("`{name}`")).collect();
         let (what, them) = match names.len() {
             1 => ("parameter", "it"),

@@ -12,7 +12,7 @@ use super::team::{Member, Team};
 use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::Schedule;
-use crate::tensor::{Data, DType, Error, ErrorKind, Result};
+use crate::tensor::{DType, Data, Error, ErrorKind, Result};
 use std::sync::{Mutex, PoisonError};
 
 /// The compiled kernels of a program.

@@ -22,10 +22,7 @@ impl FaultCell {
 
     /// Reports a fault found at a position of the kernel's space.
     pub fn report(&self, position: u64, fault: Fault) {
-        let mut first = self
-            .first
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let earlier = match &*first {
             Some((p, kept)) => (fault.site, position) < (kept.site, *p),
             None => true,
@@ -41,10 +38,7 @@ impl FaultCell {
         if !self.any.swap(false, Ordering::AcqRel) {
             return None;
         }
-        let mut first = self
-            .first
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut first = self.first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         first.take().map(|(_, fault)| fault)
     }
 }

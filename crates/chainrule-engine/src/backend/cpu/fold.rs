@@ -70,34 +70,17 @@ impl CompiledFold {
                 out: out[outer + d] * bytes,
             })
             .collect();
-        let parallel = (0..outer)
-            .map(|d| Axis {
-                size: fold.outer[d],
-                input: input[d] * bytes,
-                out: out[d] * bytes,
-            })
-            .chain((0..fold.rest.len()).map(|d| Axis {
+        let parallel = (0..outer).map(|d| Axis { size: fold.outer[d], input: input[d] * bytes, out: out[d] * bytes }).chain(
+            (0..fold.rest.len()).map(|d| Axis {
                 size: fold.rest[d],
                 input: input[outer + 2 * axes + d] * bytes,
                 out: out[outer + axes + d] * bytes,
-            }));
+            }),
+        );
         let mut parallel: Vec<Axis> = parallel.collect();
-        let mut inner: Vec<Axis> = windowed
-            .iter()
-            .map(|w| Axis {
-                size: w.count,
-                input: w.input_count,
-                out: w.out * w.stride as isize,
-            })
-            .collect();
-        let mut positions: Vec<Axis> = windowed
-            .iter()
-            .map(|w| Axis {
-                size: w.size,
-                input: 0,
-                out: w.out,
-            })
-            .collect();
+        let mut inner: Vec<Axis> =
+            windowed.iter().map(|w| Axis { size: w.count, input: w.input_count, out: w.out * w.stride as isize }).collect();
+        let mut positions: Vec<Axis> = windowed.iter().map(|w| Axis { size: w.size, input: 0, out: w.out }).collect();
         // The last rest axis is usually the one that is side by side.
         if fold.rest.last().is_some_and(|&size| size >= 8)
             && let Some(axis) = parallel.pop()
@@ -105,39 +88,19 @@ impl CompiledFold {
             inner.push(axis);
             positions.push(axis);
         }
-        inner.sort_by_key(|axis| {
-            std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs())
-        });
-        let mut nest: Vec<Axis> = windowed
-            .iter()
-            .map(|w| Axis {
-                size: w.window,
-                input: w.input_window,
-                out: w.out * w.dilation as isize,
-            })
-            .collect();
+        inner.sort_by_key(|axis| std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs()));
+        let mut nest: Vec<Axis> =
+            windowed.iter().map(|w| Axis { size: w.window, input: w.input_window, out: w.out * w.dilation as isize }).collect();
         nest.extend(inner);
-        let inside = windowed.iter().all(|w| {
-            w.count == 0
-                || w.window == 0
-                || (w.count - 1) * w.stride + (w.window - 1) * w.dilation < w.size
-        });
+        let inside =
+            windowed.iter().all(|w| w.count == 0 || w.window == 0 || (w.count - 1) * w.stride + (w.window - 1) * w.dilation < w.size);
         let add = match fold.out.dtype {
             DType::BF16 | DType::F16 => None,
             _ if !inside => None,
-            dtype => (table(Level::detect()).binary)(
-                Binary::Add,
-                Lane::of(dtype),
-                Shape::Points,
-                Shape::Points,
-            ),
+            dtype => (table(Level::detect()).binary)(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points),
         };
         let items = parallel.iter().map(|axis| axis.size).product::<usize>();
-        let work = nest
-            .iter()
-            .chain(&positions)
-            .map(|axis| axis.size)
-            .fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
+        let work = nest.iter().chain(&positions).map(|axis| axis.size).fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
         let unit_items = (UNIT / work.max(1)).clamp(1, items.max(1));
         CompiledFold {
             dtype: fold.out.dtype,
@@ -227,24 +190,13 @@ impl CompiledFold {
                 DType::I32 => self.elements(input, out, 0, i32::wrapping_add, |x| x),
                 DType::I64 => self.elements(input, out, 0, i64::wrapping_add, |x| x),
                 DType::U8 | DType::Bool => self.elements(input, out, 0, u8::wrapping_add, |x| x),
-                DType::BF16 => {
-                    self.elements(input, out, 0.0, |x: f32, y| x + widen_bf16(y), narrow_bf16)
-                }
-                DType::F16 => {
-                    self.elements(input, out, 0.0, |x: f32, y| x + widen_f16(y), narrow_f16)
-                }
+                DType::BF16 => self.elements(input, out, 0.0, |x: f32, y| x + widen_bf16(y), narrow_bf16),
+                DType::F16 => self.elements(input, out, 0.0, |x: f32, y| x + widen_f16(y), narrow_f16),
             }
         }
     }
 
-    unsafe fn elements<S: Copy, T: Copy>(
-        &self,
-        input: *mut u8,
-        out: *mut u8,
-        zero: S,
-        add: impl Fn(S, T) -> S,
-        finish: impl Fn(S) -> T,
-    ) {
+    unsafe fn elements<S: Copy, T: Copy>(&self, input: *mut u8, out: *mut u8, zero: S, add: impl Fn(S, T) -> S, finish: impl Fn(S) -> T) {
         let count: usize = self.positions.iter().map(|axis| axis.size).product();
         let places: usize = self.windowed.iter().map(|w| w.window).product();
         for position in 0..count {
@@ -258,11 +210,7 @@ impl CompiledFold {
                 }
             }
             // SAFETY: the position lies in the output.
-            unsafe {
-                out.wrapping_offset(to)
-                    .cast::<T>()
-                    .write_unaligned(finish(sum))
-            }
+            unsafe { out.wrapping_offset(to).cast::<T>().write_unaligned(finish(sum)) }
         }
     }
 
@@ -286,20 +234,7 @@ impl CompiledFold {
 }
 
 fn one_row(cols: usize, to: *mut u8, from: *mut u8) -> Call {
-    Call {
-        rows: 1,
-        cols,
-        to,
-        to_stride: 0,
-        to_step: 0,
-        a: to,
-        a_stride: 0,
-        a_step: 0,
-        b: from,
-        b_stride: 0,
-        c: to,
-        c_stride: 0,
-    }
+    Call { rows: 1, cols, to, to_stride: 0, to_step: 0, a: to, a_stride: 0, a_step: 0, b: from, b_stride: 0, c: to, c_stride: 0 }
 }
 
 unsafe fn add_apart<T: Copy>(from: *mut u8, to: *mut u8, axis: Axis, add: impl Fn(T, T) -> T) {
@@ -326,15 +261,7 @@ fn offsets(axes: &[Axis], mut index: usize) -> (isize, isize) {
 /// Calls `each(input offset, output offset, inner loop)` for all but the last axis.
 fn walk(axes: &[Axis], mut each: impl FnMut(isize, isize, Axis)) {
     let Some((last, outer)) = axes.split_last() else {
-        each(
-            0,
-            0,
-            Axis {
-                size: 1,
-                input: 0,
-                out: 0,
-            },
-        );
+        each(0, 0, Axis { size: 1, input: 0, out: 0 });
         return;
     };
     let count: usize = outer.iter().map(|axis| axis.size).product();
@@ -363,12 +290,7 @@ mod tests {
         let (sizes, counts, windows) = (column(0), column(1), column(2));
         let input_sizes = [outer, counts[0], counts[1], windows[0], windows[1], rest];
         let out_sizes = [outer, sizes[0], sizes[1], rest];
-        let access = |buffer, sizes: &[usize]| Access {
-            buffer,
-            dtype,
-            offset: 0,
-            strides: dense(sizes).into_iter().collect(),
-        };
+        let access = |buffer, sizes: &[usize]| Access { buffer, dtype, offset: 0, strides: dense(sizes).into_iter().collect() };
         let fold = Fold {
             outer: [outer].into_iter().collect(),
             sizes: sizes.into_iter().collect(),
@@ -393,8 +315,7 @@ mod tests {
             }
             let at = |d: usize| digits[1 + d] * fold.strides[d] + digits[3 + d] * fold.dilations[d];
             if at(0) < sizes[0] && at(1) < sizes[1] {
-                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] +=
-                    value;
+                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] += value;
             }
         }
         let compiled = CompiledFold::new(&fold);

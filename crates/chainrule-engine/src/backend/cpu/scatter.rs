@@ -39,15 +39,8 @@ impl CompiledScatter {
         let rest_chunks = wanted.min(scatter.rest / 128).max(1);
         // Every range of destinations reads all indices, which short rows do not pay back.
         let most = if scatter.rest >= 16 { 32 } else { 4 };
-        let dest_chunks = (wanted / rest_chunks)
-            .clamp(1, most)
-            .min(scatter.limit.max(1));
-        CompiledScatter {
-            scatter,
-            add,
-            dest_chunks,
-            rest_chunks,
-        }
+        let dest_chunks = (wanted / rest_chunks).clamp(1, most).min(scatter.limit.max(1));
+        CompiledScatter { scatter, add, dest_chunks, rest_chunks }
     }
 
     /// How many units there are.
@@ -62,8 +55,7 @@ impl CompiledScatter {
     pub fn cost(&self) -> f64 {
         let s = &self.scatter;
         let rows = (s.batch * s.count) as f64;
-        rows * (self.dest_chunks as f64 * 3.0 + s.rest as f64 * 0.3)
-            + (s.batch * s.limit * s.rest) as f64 * 0.1
+        rows * (self.dest_chunks as f64 * 3.0 + s.rest as f64 * 0.3) + (s.batch * s.limit * s.rest) as f64 * 0.1
     }
 
     /// Runs one unit.
@@ -94,11 +86,7 @@ impl CompiledScatter {
                     _ => index.cast::<i64>().add(i).read_unaligned(),
                 };
                 if row < 0 || row as u64 >= s.limit as u64 {
-                    let fault = Fault {
-                        site: s.site,
-                        index: row,
-                        limit: s.limit,
-                    };
+                    let fault = Fault { site: s.site, index: row, limit: s.limit };
                     faults.report((batch * s.count + i) as u64, fault);
                 } else if dest.0 as i64 <= row && row < dest.1 as i64 {
                     let to = out.wrapping_add((row as usize * s.rest + cols.0) * bytes);
@@ -128,12 +116,8 @@ impl CompiledScatter {
                     c: to,
                     c_stride: 0,
                 }),
-                (None, DType::BF16) => add_rounded(to.cast(), from.cast(), len, |a, b| {
-                    narrow_bf16(widen_bf16(a) + widen_bf16(b))
-                }),
-                (None, _) => add_rounded(to.cast(), from.cast(), len, |a, b| {
-                    narrow_f16(widen_f16(a) + widen_f16(b))
-                }),
+                (None, DType::BF16) => add_rounded(to.cast(), from.cast(), len, |a, b| narrow_bf16(widen_bf16(a) + widen_bf16(b))),
+                (None, _) => add_rounded(to.cast(), from.cast(), len, |a, b| narrow_f16(widen_f16(a) + widen_f16(b))),
             }
         }
     }
@@ -198,11 +182,7 @@ impl CompiledFill {
             }
             // Two neighbours of two bytes are one of four; an odd last element is set alone.
             DType::BF16 | DType::F16 => {
-                let narrow = if fill.out.dtype == DType::BF16 {
-                    narrow_bf16
-                } else {
-                    narrow_f16
-                };
+                let narrow = if fill.out.dtype == DType::BF16 { narrow_bf16 } else { narrow_f16 };
                 let half = narrow(float as f32).to_ne_bytes();
                 bytes[..2].copy_from_slice(&half);
                 bytes[2..4].copy_from_slice(&half);
@@ -210,12 +190,7 @@ impl CompiledFill {
             }
         };
         let units = (fill.len * fill.out.dtype.bytes()).div_ceil(8 * UNIT);
-        CompiledFill {
-            fill: fill.clone(),
-            bytes,
-            repeat,
-            units,
-        }
+        CompiledFill { fill: fill.clone(), bytes, repeat, units }
     }
 
     /// How many units there are.
@@ -268,27 +243,13 @@ mod tests {
     use super::*;
 
     fn access(buffer: u32, dtype: DType) -> Access {
-        Access {
-            buffer,
-            dtype,
-            offset: 0,
-            strides: Default::default(),
-        }
+        Access { buffer, dtype, offset: 0, strides: Default::default() }
     }
 
-    fn run(
-        scatter: &Scatter,
-        index: &mut [i64],
-        updates: &mut [f32],
-        reverse: bool,
-    ) -> (Vec<f32>, Option<Fault>) {
+    fn run(scatter: &Scatter, index: &mut [i64], updates: &mut [f32], reverse: bool) -> (Vec<f32>, Option<Fault>) {
         let compiled = CompiledScatter::new(scatter);
         let mut out = vec![f32::NAN; scatter.batch * scatter.limit * scatter.rest];
-        let buffers = [
-            index.as_mut_ptr().cast(),
-            updates.as_mut_ptr().cast(),
-            out.as_mut_ptr().cast(),
-        ];
+        let buffers = [index.as_mut_ptr().cast(), updates.as_mut_ptr().cast(), out.as_mut_ptr().cast()];
         let faults = FaultCell::new();
         let units = compiled.units();
         for unit in 0..units {
@@ -300,14 +261,8 @@ mod tests {
 
     #[test]
     fn scatter_adds_in_order_for_any_order_of_units() {
-        for (batch, count, limit, rest) in [
-            (1, 5, 3, 1),
-            (2, 700, 50, 130),
-            (1, 9000, 40, 17),
-            (3, 4, 7, 600),
-            (1, 3, 2, 0),
-            (2, 0, 3, 4),
-        ] {
+        for (batch, count, limit, rest) in [(1, 5, 3, 1), (2, 700, 50, 130), (1, 9000, 40, 17), (3, 4, 7, 600), (1, 3, 2, 0), (2, 0, 3, 4)]
+        {
             let scatter = Scatter {
                 batch,
                 count,
@@ -318,38 +273,23 @@ mod tests {
                 out: access(2, DType::F32),
                 site: 4,
             };
-            let mut index: Vec<i64> = (0..batch * count)
-                .map(|i| (i * 7919 % 101 % limit) as i64)
-                .collect();
-            let mut updates: Vec<f32> = (0..batch * count * rest)
-                .map(|i| (i as f32 * 0.37).sin() * 1e3)
-                .collect();
+            let mut index: Vec<i64> = (0..batch * count).map(|i| (i * 7919 % 101 % limit) as i64).collect();
+            let mut updates: Vec<f32> = (0..batch * count * rest).map(|i| (i as f32 * 0.37).sin() * 1e3).collect();
             let mut expected = vec![0.0f32; batch * limit * rest];
             for b in 0..batch {
                 for i in 0..count {
                     for j in 0..rest {
-                        expected[(b * limit + index[b * count + i] as usize) * rest + j] +=
-                            updates[(b * count + i) * rest + j];
+                        expected[(b * limit + index[b * count + i] as usize) * rest + j] += updates[(b * count + i) * rest + j];
                     }
                 }
             }
             for reverse in [false, true] {
-                assert_eq!(
-                    run(&scatter, &mut index, &mut updates, reverse),
-                    (expected.clone(), None)
-                );
+                assert_eq!(run(&scatter, &mut index, &mut updates, reverse), (expected.clone(), None));
             }
             if count > 2 && rest > 0 {
                 (index[2], index[1]) = (limit as i64, -1);
                 let fault = run(&scatter, &mut index, &mut updates, true).1;
-                assert_eq!(
-                    fault,
-                    Some(Fault {
-                        site: 4,
-                        index: -1,
-                        limit
-                    })
-                );
+                assert_eq!(fault, Some(Fault { site: 4, index: -1, limit }));
             }
         }
     }
@@ -357,11 +297,7 @@ mod tests {
     #[test]
     fn fill_sets_every_element_and_no_other() {
         for len in [0, 1, 2, 33, 300_001] {
-            let fill = Fill {
-                out: access(0, DType::BF16),
-                len,
-                value: Number::Float(1.5),
-            };
+            let fill = Fill { out: access(0, DType::BF16), len, value: Number::Float(1.5) };
             let compiled = CompiledFill::new(&fill);
             let mut out = vec![7u16; len + 1];
             for unit in 0..compiled.units() {

@@ -60,10 +60,7 @@ impl Team {
         if count == 0 || count > Team::LIMIT {
             return Err(TeamError::Count { asked: count });
         }
-        let mut team = Team {
-            shared: Arc::new(Shared::new(count)),
-            workers: Vec::with_capacity(count - 1),
-        };
+        let mut team = Team { shared: Arc::new(Shared::new(count)), workers: Vec::with_capacity(count - 1) };
         for index in 1..count {
             let shared = Arc::clone(&team.shared);
             let worker = thread::Builder::new()
@@ -97,14 +94,8 @@ impl Team {
         }
         shared.open(&work);
         shared.take_part(0, &work);
-        shared.finished.wait(&shared.patience(RUN_PATIENCE), || {
-            shared.left.load(SeqCst) as usize == shared.count
-        });
-        let cause = if shared.broken.load(Relaxed) {
-            hold(&shared.cause).take()
-        } else {
-            None
-        };
+        shared.finished.wait(&shared.patience(RUN_PATIENCE), || shared.left.load(SeqCst) as usize == shared.count);
+        let cause = if shared.broken.load(Relaxed) { hold(&shared.cause).take() } else { None };
         shared.busy.store(false, Release);
         cause.map_or(Ok(()), |message| Err(TeamPanic { message }))
     }
@@ -133,9 +124,7 @@ impl Drop for Team {
 
 impl fmt::Debug for Team {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Team")
-            .field("count", &self.count())
-            .finish_non_exhaustive()
+        f.debug_struct("Team").field("count", &self.count()).finish_non_exhaustive()
     }
 }
 
@@ -150,13 +139,7 @@ pub struct Member<'run> {
 
 impl Member<'_> {
     fn alone() -> Member<'static> {
-        Member {
-            index: 0,
-            count: 1,
-            shared: None,
-            claimed_alone: Cell::new(0),
-            stays_on_its_thread: PhantomData,
-        }
+        Member { index: 0, count: 1, shared: None, claimed_alone: Cell::new(0), stays_on_its_thread: PhantomData }
     }
 
     /// This member's number, from 0 (the thread that called `run`) to `count() - 1`.
@@ -199,13 +182,9 @@ impl Member<'_> {
         let start = match self.shared {
             // Looking before adding keeps the counter from growing past `total` by more than
             // one claim per member, so it cannot overflow, and spares the cache line at the end.
-            Some(shared) if shared.claimed.load(Relaxed) < total => {
-                shared.claimed.fetch_add(most, Relaxed)
-            }
+            Some(shared) if shared.claimed.load(Relaxed) < total => shared.claimed.fetch_add(most, Relaxed),
             Some(_) => return None,
-            None => self
-                .claimed_alone
-                .replace(self.claimed_alone.get().saturating_add(most)),
+            None => self.claimed_alone.replace(self.claimed_alone.get().saturating_add(most)),
         };
         (start < total).then(|| start..total.min(start.saturating_add(most)))
     }
@@ -240,17 +219,10 @@ impl fmt::Display for TeamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TeamError::Count { asked } => {
-                write!(
-                    f,
-                    "a team of {asked} threads was asked for; give a number from 1 to {}",
-                    Team::LIMIT
-                )
+                write!(f, "a team of {asked} threads was asked for; give a number from 1 to {}", Team::LIMIT)
             }
             TeamError::Spawn { index, reason } => {
-                write!(
-                    f,
-                    "thread {index} of the team could not be started ({reason}); ask for fewer threads"
-                )
+                write!(f, "thread {index} of the team could not be started ({reason}); ask for fewer threads")
             }
         }
     }
@@ -327,10 +299,7 @@ impl Erased {
             // SAFETY: the contract above.
             unsafe { (*closure.cast::<F>())(member) }
         }
-        Erased {
-            closure: (work as *const F).cast(),
-            call: call::<F>,
-        }
+        Erased { closure: (work as *const F).cast(), call: call::<F> }
     }
 }
 
@@ -351,10 +320,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             cause: Mutex::new(None),
-            order: OwnLine(Order {
-                run: AtomicU32::new(0),
-                work: UnsafeCell::new(None),
-            }),
+            order: OwnLine(Order { run: AtomicU32::new(0), work: UnsafeCell::new(None) }),
             ordered: Bell::default(),
             left: OwnLine(AtomicU32::new(0)),
             finished: Bell::default(),
@@ -366,14 +332,7 @@ impl Shared {
     }
 
     fn patience(&self, limit: Duration) -> Patience {
-        Patience {
-            limit,
-            yield_after: if self.crowded {
-                Duration::ZERO
-            } else {
-                YIELD_AFTER
-            },
-        }
+        Patience { limit, yield_after: if self.crowded { Duration::ZERO } else { YIELD_AFTER } }
     }
 
     /// Starts a run on the workers. The caller holds `busy`.
@@ -395,8 +354,7 @@ impl Shared {
         let mut seen = 0_u32;
         let patience = self.patience(IDLE_PATIENCE);
         loop {
-            self.ordered
-                .wait(&patience, || self.order.run.load(SeqCst) != seen);
+            self.ordered.wait(&patience, || self.order.run.load(SeqCst) != seen);
             // A run ends only after every worker took part, so no order is ever skipped.
             seen = seen.wrapping_add(1);
             if self.stop.load(Relaxed) {
@@ -413,12 +371,7 @@ impl Shared {
 
     /// Runs the work as member `index` and counts the member out, come what may.
     fn take_part(&self, index: usize, work: impl FnOnce(Member<'_>)) {
-        let member = Member {
-            shared: Some(self),
-            index,
-            count: self.count,
-            ..Member::alone()
-        };
+        let member = Member { shared: Some(self), index, count: self.count, ..Member::alone() };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| work(member))) {
             if payload.is::<Released>() {
                 // Someone else's panic ended this member; the cause is on record.
@@ -450,9 +403,7 @@ impl Shared {
             return;
         }
         let open = || self.phase.load(SeqCst) != phase;
-        self.met.wait(&self.patience(RUN_PATIENCE), || {
-            open() || self.broken.load(SeqCst) || self.left.load(SeqCst) != 0
-        });
+        self.met.wait(&self.patience(RUN_PATIENCE), || open() || self.broken.load(SeqCst) || self.left.load(SeqCst) != 0);
         // A member that left by the proper way had first seen this phase open, so if it is still
         // shut now, after `left` was read, that member is never going to arrive.
         if !open() {

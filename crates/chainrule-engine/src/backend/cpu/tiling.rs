@@ -162,9 +162,7 @@ pub fn tile_shape(product: &Product) -> (usize, usize) {
 /// `length` in `parts` nearly even pieces, each a multiple of `step` but for the last.
 fn even(length: usize, parts: usize, step: usize) -> usize {
     let piece = length.div_ceil(parts);
-    piece
-        .checked_next_multiple_of(step)
-        .map_or(length, |piece| piece.min(length))
+    piece.checked_next_multiple_of(step).map_or(length, |piece| piece.min(length))
 }
 
 /// An estimate of a tile's time, in multiply-adds at full speed, fitted to measurements.
@@ -194,12 +192,7 @@ impl Cost {
             (false, true, true) => (25.0, 4.0),
         };
         // Reading and writing C counts as six more steps along k.
-        Cost {
-            depth: product.k as f64 + 6.0,
-            more_rows,
-            more_columns,
-            turned,
-        }
+        Cost { depth: product.k as f64 + 6.0, more_rows, more_columns, turned }
     }
 
     fn tile(&self, rows: usize, columns: usize) -> f64 {
@@ -208,35 +201,19 @@ impl Cost {
             let rest = [0.0, 24.0, 40.0, 53.0, 64.0][(length % 64).div_ceil(16)];
             (length / 64 * 64) as f64 + rest
         };
-        let (r, c) = if self.turned {
-            (in_vectors(rows), columns as f64)
-        } else {
-            (rows as f64, in_vectors(columns))
-        };
+        let (r, c) = if self.turned { (in_vectors(rows), columns as f64) } else { (rows as f64, in_vectors(columns)) };
         // A strip of A beyond a megabyte falls out of the near cache and is fetched anew per tile.
-        let far = if self.depth * rows as f64 > Cost::NEAR {
-            4.0
-        } else {
-            0.0
-        };
+        let far = if self.depth * rows as f64 > Cost::NEAR { 4.0 } else { 0.0 };
         Cost::START + self.depth * (r + self.more_rows) * (c + self.more_columns + far)
     }
 
     /// The sum over all tiles of an m by n matrix, the smaller ones at its edges included.
     fn all(&self, m: usize, n: usize, rows: usize, columns: usize) -> f64 {
         let strip = |height: usize| {
-            let edge = if !n.is_multiple_of(columns) {
-                self.tile(height, n % columns)
-            } else {
-                0.0
-            };
+            let edge = if !n.is_multiple_of(columns) { self.tile(height, n % columns) } else { 0.0 };
             (n / columns) as f64 * self.tile(height, columns) + edge
         };
-        let edge = if !m.is_multiple_of(rows) {
-            strip(m % rows)
-        } else {
-            0.0
-        };
+        let edge = if !m.is_multiple_of(rows) { strip(m % rows) } else { 0.0 };
         (m / rows) as f64 * strip(rows) + edge
     }
 }
@@ -246,35 +223,13 @@ mod tests {
     use super::*;
 
     fn product(m: usize, n: usize, k: usize, layout: usize) -> Product {
-        Product {
-            m,
-            n,
-            k,
-            batch: 1,
-            a_transposed: layout & 1 != 0,
-            b_transposed: layout & 2 != 0,
-        }
+        Product { m, n, k, batch: 1, a_transposed: layout & 1 != 0, b_transposed: layout & 2 != 0 }
     }
 
     /// Every shape, empty and absurd ones included, gets a tile that fits and not too many.
     #[test]
     fn tiles_fit_and_are_few() {
-        let lengths = [
-            0,
-            1,
-            2,
-            7,
-            16,
-            63,
-            64,
-            65,
-            130,
-            257,
-            1536,
-            50_257,
-            1 << 40,
-            usize::MAX,
-        ];
+        let lengths = [0, 1, 2, 7, 16, 63, 64, 65, 130, 257, 1536, 50_257, 1 << 40, usize::MAX];
         for m in lengths {
             for n in lengths {
                 for k in lengths {
@@ -294,12 +249,7 @@ mod tests {
     #[test]
     fn large_products_are_shared_and_small_ones_are_not() {
         for layout in 0..4 {
-            for (m, n, k) in [
-                (2048, 1536, 384),
-                (2048, 384, 1536),
-                (1536, 384, 2048),
-                (128, 512, 784),
-            ] {
+            for (m, n, k) in [(2048, 1536, 384), (2048, 384, 1536), (1536, 384, 2048), (128, 512, 784)] {
                 let (rows, columns) = tile_shape(&product(m, n, k, layout));
                 let tiles = m.div_ceil(rows) * n.div_ceil(columns);
                 assert!(tiles >= 4, "{m}x{n}x{k}, layout {layout}: {tiles} tiles");
@@ -310,10 +260,7 @@ mod tests {
 
     #[test]
     fn many_matrices_are_not_cut_when_they_are_tiles_enough() {
-        let one = Product {
-            batch: 48,
-            ..product(256, 256, 64, 2)
-        };
+        let one = Product { batch: 48, ..product(256, 256, 64, 2) };
         assert_eq!(tile_shape(&one), (256, 256));
     }
 

@@ -163,7 +163,10 @@ impl Digits {
         }
         // Half types have no printing of their own: they need 5 digits at the most.
         let short = |same: &dyn Fn(f64) -> bool| {
-            (0..5).map(|decimals| format!("{value:.decimals$e}")).find(|text| text.parse().is_ok_and(same)).unwrap_or_else(|| format!("{value:e}"))
+            (0..5)
+                .map(|decimals| format!("{value:.decimals$e}"))
+                .find(|text| text.parse().is_ok_and(same))
+                .unwrap_or_else(|| format!("{value:e}"))
         };
         let text = match dtype {
             DType::F32 => format!("{:e}", value as f32),

@@ -86,7 +86,9 @@ impl Tensor {
         let mut shape = self.ty().shape.clone();
         match checked_product(&[shape[axis], count]) {
             Some(size) => shape[axis] = size,
-            None => return Tensor::poison(shape_error("repeat", format!("axis {axis} of {:?}, {count} times, is too large", self.shape()))),
+            None => {
+                return Tensor::poison(shape_error("repeat", format!("axis {axis} of {:?}, {count} times, is too large", self.shape())));
+            }
         }
         let repeat = Broadcast { axes: Axes::from_slice(&[axis + 1]), sizes: Axes::from_slice(&[count]) };
         Tensor::record(repeat, [self.clone()]).reshape(shape)

@@ -29,10 +29,7 @@ pub struct Column {
 
 impl Column {
     pub(super) fn new(index: usize, name: &str) -> Column {
-        Column {
-            number: index + 1,
-            name: name.to_string(),
-        }
+        Column { number: index + 1, name: name.to_string() }
     }
 }
 
@@ -122,21 +119,13 @@ pub enum CellProblem {
 
 impl DataError {
     pub(super) fn new(column: Option<Column>, problem: DataProblem) -> DataError {
-        DataError {
-            file: PathBuf::new(),
-            line: None,
-            column,
-            problem: Box::new(problem),
-        }
+        DataError { file: PathBuf::new(), line: None, column, problem: Box::new(problem) }
     }
 }
 
 impl DataProblem {
     pub(super) fn cell(problem: CellProblem, text: &str) -> DataProblem {
-        DataProblem::Cell {
-            problem,
-            text: shortened(text),
-        }
+        DataProblem::Cell { problem, text: shortened(text) }
     }
 }
 
@@ -173,29 +162,19 @@ impl fmt::Display for DataProblem {
         use DataProblem::*;
         match self {
             Missing => f.write_str("there is no such file; check the path"),
-            Directory => {
-                f.write_str("this is a directory; name one CSV file inside it")
-            }
-            NotRegular => f.write_str(
-                "this is a device or a pipe; write its contents to a file and name that",
-            ),
+            Directory => f.write_str("this is a directory; name one CSV file inside it"),
+            NotRegular => f.write_str("this is a device or a pipe; write its contents to a file and name that"),
             Unreadable(reason) => {
                 write!(f, "reading failed ({reason}); check the file's permissions and its disk")
             }
-            Empty => f.write_str(
-                "the file is empty; its first line must name the columns, each further line hold one row",
-            ),
-            HeaderOnly => f.write_str(
-                "the file names columns but has no row of data; add rows below the first line",
-            ),
+            Empty => f.write_str("the file is empty; its first line must name the columns, each further line hold one row"),
+            HeaderOnly => f.write_str("the file names columns but has no row of data; add rows below the first line"),
             TooManyColumns(count) => write!(
                 f,
                 "the first line has {count} columns, and at most {MOST_COLUMNS} are read; \
                  is the file one row per line?"
             ),
-            NoTarget { target, columns, nearest, looks_like_data } => {
-                no_target(f, target, columns, nearest.as_deref(), *looks_like_data)
-            }
+            NoTarget { target, columns, nearest, looks_like_data } => no_target(f, target, columns, nearest.as_deref(), *looks_like_data),
             RepeatedTarget { target, columns: [first, second] } => write!(
                 f,
                 "columns {first} and {second} are both named {target:?}; \
@@ -243,9 +222,7 @@ impl fmt::Display for DataProblem {
                 "here the target reaches more than {MOST_CLASSES} distinct classes; \
                  is it a name or a number of the row rather than a class?"
             ),
-            OutOfMemory => f.write_str(
-                "the table does not fit into memory; use fewer rows or columns",
-            ),
+            OutOfMemory => f.write_str("the table does not fit into memory; use fewer rows or columns"),
         }
     }
 }
@@ -276,13 +253,7 @@ impl CellProblem {
     }
 }
 
-fn no_target(
-    f: &mut fmt::Formatter<'_>,
-    target: &str,
-    columns: &[String],
-    nearest: Option<&str>,
-    looks_like_data: bool,
-) -> fmt::Result {
+fn no_target(f: &mut fmt::Formatter<'_>, target: &str, columns: &[String], nearest: Option<&str>, looks_like_data: bool) -> fmt::Result {
     write!(f, "no column is named {target:?}; ")?;
     if let Some(nearest) = nearest {
         write!(f, "did you mean {nearest:?}? ")?;

@@ -103,11 +103,7 @@ pub fn read_table(path: impl AsRef<Path>, target: &str) -> Result<Table, DataErr
 ///
 /// # Errors
 /// As [`read_table`].
-pub fn read_table_as(
-    path: impl AsRef<Path>,
-    target: &str,
-    kind: TargetKind,
-) -> Result<Table, DataError> {
+pub fn read_table_as(path: impl AsRef<Path>, target: &str, kind: TargetKind) -> Result<Table, DataError> {
     let path = path.as_ref();
     read_from(path, target, kind).map_err(|mut failure| {
         if let Some(byte) = failure.byte {
@@ -131,10 +127,7 @@ impl Failure {
     }
 
     fn at(byte: Option<u64>, column: Option<Column>, problem: DataProblem) -> Failure {
-        Failure {
-            error: DataError::new(column, problem),
-            byte,
-        }
+        Failure { error: DataError::new(column, problem), byte }
     }
 }
 
@@ -145,10 +138,7 @@ fn read_from(path: &Path, target: &str, kind: TargetKind) -> Result<Table, Failu
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
-        .from_reader(Meter {
-            inner: file,
-            consumed: Rc::clone(&consumed),
-        });
+        .from_reader(Meter { inner: file, consumed: Rc::clone(&consumed) });
     let mut record = ByteRecord::new();
     let mut next = |record: &mut ByteRecord| {
         let byte = reader.position().byte();
@@ -183,11 +173,7 @@ fn open(path: &Path) -> Result<(File, u8), Failure> {
     }
     let mut file = File::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
-    (&mut file)
-        .take(64 << 10)
-        .read_to_end(&mut start)
-        .and_then(|_| file.rewind())
-        .map_err(unreadable)?;
+    (&mut file).take(64 << 10).read_to_end(&mut start).and_then(|_| file.rewind()).map_err(unreadable)?;
     Ok((file, delimiter_of(&start)))
 }
 
@@ -263,21 +249,14 @@ struct Building {
 }
 
 impl Building {
-    fn from_header(
-        record: &ByteRecord,
-        byte: u64,
-        target: &str,
-        kind: TargetKind,
-    ) -> Result<Building, Failure> {
+    fn from_header(record: &ByteRecord, byte: u64, target: &str, kind: TargetKind) -> Result<Building, Failure> {
         if record.len() > MOST_COLUMNS {
             let problem = DataProblem::TooManyColumns(record.len());
             return Err(Failure::at(Some(byte), None, problem));
         }
         let mut header = Vec::with_capacity(record.len());
         for (index, cell) in record.iter().enumerate() {
-            let text = text_of(cell).map_err(|problem| {
-                Failure::at(Some(byte), Some(Column::new(index, "")), problem)
-            })?;
+            let text = text_of(cell).map_err(|problem| Failure::at(Some(byte), Some(Column::new(index, "")), problem))?;
             header.push(text.to_string());
         }
         let target_at = find_target(&header, target.trim())?;
@@ -296,10 +275,7 @@ impl Building {
 
     fn add_row(&mut self, record: &ByteRecord, byte: u64) -> Result<(), Failure> {
         if record.len() != self.header.len() {
-            let problem = DataProblem::Ragged {
-                expected: self.header.len(),
-                found: record.len(),
-            };
+            let problem = DataProblem::Ragged { expected: self.header.len(), found: record.len() };
             return Err(Failure::at(Some(byte), None, problem));
         }
         if self.features.try_reserve(self.header.len()).is_err() {
@@ -339,10 +315,9 @@ fn find_target(header: &[String], target: &str) -> Result<usize, Failure> {
     let mut places = (0..header.len()).filter(|&index| header[index] == target);
     match (places.next(), places.next()) {
         (Some(only), None) => Ok(only),
-        (Some(first), Some(second)) => Err(Failure::new(DataProblem::RepeatedTarget {
-            target: target.to_string(),
-            columns: [first + 1, second + 1],
-        })),
+        (Some(first), Some(second)) => {
+            Err(Failure::new(DataProblem::RepeatedTarget { target: target.to_string(), columns: [first + 1, second + 1] }))
+        }
         (None, _) => Err(Failure::new(DataProblem::NoTarget {
             target: target.to_string(),
             nearest: nearest(target, header.iter().map(String::as_str)).map(str::to_string),

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::{CellProblem, shortened};
-use super::{
-    Column, DataProblem, Failure, MOST_CLASSES, MOST_INTEGER_CLASSES, Target, TargetKind, number_of,
-};
+use super::{Column, DataProblem, Failure, MOST_CLASSES, MOST_INTEGER_CLASSES, Target, TargetKind, number_of};
 
 /// Beyond this, neighbouring whole numbers are no longer told apart by a 64-bit float.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -29,14 +27,7 @@ enum Value {
 
 impl TargetColumn {
     pub(super) fn new(column: Column, kind: TargetKind) -> TargetColumn {
-        TargetColumn {
-            column,
-            kind,
-            cells: Vec::new(),
-            texts: HashMap::new(),
-            first_text: None,
-            first_fraction: None,
-        }
+        TargetColumn { column, kind, cells: Vec::new(), texts: HashMap::new(), first_text: None, first_fraction: None }
     }
 
     pub(super) fn push(&mut self, text: &str) -> Result<(), DataProblem> {
@@ -45,10 +36,7 @@ impl TargetColumn {
         }
         match number_of(text) {
             Ok(_) => self.push_number(text),
-            Err(DataProblem::Cell {
-                problem: CellProblem::Text,
-                ..
-            }) if self.kind != TargetKind::Numbers => self.push_text(text),
+            Err(DataProblem::Cell { problem: CellProblem::Text, .. }) if self.kind != TargetKind::Numbers => self.push_text(text),
             Err(problem) => Err(problem),
         }
     }
@@ -88,10 +76,7 @@ impl TargetColumn {
     /// Text and fractions together are a slip of the pen in one of the two, not classes.
     fn refuse_a_mixture(&self) -> Result<(), DataProblem> {
         match (self.kind, &self.first_text, &self.first_fraction) {
-            (TargetKind::Detect, Some(text), Some(number)) => Err(DataProblem::MixedTarget {
-                text: text.clone(),
-                number: number.clone(),
-            }),
+            (TargetKind::Detect, Some(text), Some(number)) => Err(DataProblem::MixedTarget { text: text.clone(), number: number.clone() }),
             _ => Ok(()),
         }
     }
@@ -101,10 +86,7 @@ impl TargetColumn {
         let classes = match self.kind {
             TargetKind::Classes => true,
             TargetKind::Numbers => false,
-            TargetKind::Detect => {
-                self.first_text.is_some()
-                    || (self.first_fraction.is_none() && numbers.len() <= MOST_INTEGER_CLASSES)
-            }
+            TargetKind::Detect => self.first_text.is_some() || (self.first_fraction.is_none() && numbers.len() <= MOST_INTEGER_CLASSES),
         };
         if !classes {
             return Ok(Target::Numbers(self.as_numbers()));
@@ -125,11 +107,7 @@ impl TargetColumn {
     }
 
     fn as_classes(&self, numbers: &[f64]) -> Target {
-        let mut texts: Vec<(&str, usize)> = self
-            .texts
-            .iter()
-            .map(|(text, &index)| (text.as_str(), index))
-            .collect();
+        let mut texts: Vec<(&str, usize)> = self.texts.iter().map(|(text, &index)| (text.as_str(), index)).collect();
         texts.sort_unstable();
         let mut place = vec![0; texts.len()];
         for (position, &(_, index)) in texts.iter().enumerate() {
@@ -142,9 +120,7 @@ impl TargetColumn {
         let names = numbers.iter().map(f64::to_string);
         Target::Classes {
             labels: self.cells.iter().map(label).collect(),
-            names: names
-                .chain(texts.iter().map(|&(text, _)| text.to_string()))
-                .collect(),
+            names: names.chain(texts.iter().map(|&(text, _)| text.to_string())).collect(),
         }
     }
 

@@ -27,9 +27,7 @@ fn message(contents: impl AsRef<[u8]>) -> String {
 
 fn classes(table: &Table) -> (Vec<usize>, Vec<&str>) {
     match &table.target {
-        Target::Classes { labels, names } => {
-            (labels.clone(), names.iter().map(String::as_str).collect())
-        }
+        Target::Classes { labels, names } => (labels.clone(), names.iter().map(String::as_str).collect()),
         Target::Numbers(_) => panic!("numbers, not classes"),
     }
 }
@@ -63,14 +61,8 @@ fn every_spelling_reads_the_same() {
                         0 => vec!["first".into(), "second".into(), "third".into()],
                         _ => values[row - 1].iter().map(f32::to_string).collect(),
                     };
-                    cells.insert(
-                        target_at,
-                        if row == 0 { "y" } else { species[row - 1] }.into(),
-                    );
-                    let cells: Vec<String> = cells
-                        .iter()
-                        .map(|cell| format!("{blank_before}{quote}{cell}{blank}{quote}"))
-                        .collect();
+                    cells.insert(target_at, if row == 0 { "y" } else { species[row - 1] }.into());
+                    let cells: Vec<String> = cells.iter().map(|cell| format!("{blank_before}{quote}{cell}{blank}{quote}")).collect();
                     text += &cells.join(separator);
                     text += if option(4) && row == 1 { line_end } else { "" };
                     text += if option(5) && row == 3 { "" } else { line_end };
@@ -92,9 +84,7 @@ fn every_spelling_reads_the_same() {
 fn the_target_is_classes_or_numbers_by_the_stated_rule() {
     let column = |cells: &[String]| {
         let mut text = String::from("x,y\n");
-        cells
-            .iter()
-            .for_each(|cell| writeln!(text, "1,{cell}").unwrap());
+        cells.iter().for_each(|cell| writeln!(text, "1,{cell}").unwrap());
         text
     };
     let counted = |count: usize| (0..count).rev().map(|i| i.to_string()).collect::<Vec<_>>();
@@ -136,15 +126,9 @@ fn a_target_with_too_many_classes_is_refused() {
     };
     assert_eq!(classes(&read(text(MOST_CLASSES)).unwrap()).1.len(), 1000);
     let refused = message(text(MOST_CLASSES + 1));
-    assert!(
-        refused.starts_with("line 1002, column 2 \"y\": "),
-        "{refused}"
-    );
+    assert!(refused.starts_with("line 1002, column 2 \"y\": "), "{refused}");
     // All different: 0.1, 1.1, 2.1 and so on.
-    let numbered = text(MOST_CLASSES + 1)
-        .replace("name", "")
-        .replace('\n', ".1\n")
-        .replacen(".1", "", 1);
+    let numbered = text(MOST_CLASSES + 1).replace("name", "").replace('\n', ".1\n").replacen(".1", "", 1);
     assert!(read(&numbered).is_ok());
     let error = read_as(&numbered, TargetKind::Classes).unwrap_err();
     assert_eq!(*error.problem, DataProblem::TooManyClasses);
@@ -205,16 +189,9 @@ fn a_column_without_a_name_has_its_number() {
 fn a_ragged_row_says_how_many_cells_it_has() {
     for cells in [1, 2, 4, 5] {
         let text = message(format!("a,b,y\n1,2,0\n{}\n", vec!["1"; cells].join(",")));
-        let counted = if cells == 1 {
-            "1 cell,".into()
-        } else {
-            format!("{cells} cells,")
-        };
+        let counted = if cells == 1 { "1 cell,".into() } else { format!("{cells} cells,") };
         assert!(text.starts_with("line 3: this row has"), "{text}");
-        assert!(
-            text.contains(&counted) && text.contains("first line has 3"),
-            "{text}"
-        );
+        assert!(text.contains(&counted) && text.contains("first line has 3"), "{text}");
     }
 }
 
@@ -230,10 +207,7 @@ fn a_missing_target_lists_the_columns_and_suggests_one() {
     assert!(text.contains("did you mean \"species\"?"), "{text}");
     assert!(text.contains("height, weight, species"), "{text}");
     let text = ask("5.1,3.5,setosa\n", "species");
-    assert!(
-        text.contains("the first line must hold the names"),
-        "{text}"
-    );
+    assert!(text.contains("the first line must hold the names"), "{text}");
     let wide: Vec<String> = (0..1000).map(|i| format!("column{i:04}")).collect();
     let text = ask(&format!("{}\n", wide.join(",")), "target");
     assert!(text.contains("and 960 more") && text.len() < 1000, "{text}");
@@ -261,10 +235,7 @@ fn files_that_are_no_table() {
     let inside_a_file = folder.path().join("f");
     std::fs::write(&inside_a_file, "x").unwrap();
     let inside_a_file = inside_a_file.join("table.csv");
-    assert!(matches!(
-        problem(&inside_a_file),
-        DataProblem::Unreadable(_)
-    ));
+    assert!(matches!(problem(&inside_a_file), DataProblem::Unreadable(_)));
 }
 
 #[test]
@@ -272,18 +243,12 @@ fn rows_cells_and_headers_have_a_largest_size() {
     let longest = format!("x,y\n1,{}\n", "n".repeat(LONGEST_CELL));
     assert!(read(&longest).is_ok());
     let text = message(longest.replace("1,", "1,n"));
-    assert!(
-        text.starts_with("line 2, column 2 \"y\": this cell takes 4097"),
-        "{text}"
-    );
+    assert!(text.starts_with("line 2, column 2 \"y\": this cell takes 4097"), "{text}");
     // A quote that is never closed swallows the rest of the file, here more than a row may hold.
     let mut endless = String::from("x,y\n1,0\n2,\"");
     endless += &"1,0\n".repeat(LONGEST_ROW as usize / 4 + 100_000);
     let text = message(endless);
-    assert!(
-        text.starts_with("line 3: the row that starts here"),
-        "{text}"
-    );
+    assert!(text.starts_with("line 3: the row that starts here"), "{text}");
     let text = message(",".repeat(MOST_COLUMNS));
     assert!(text.contains("100001 columns"), "{text}");
 }

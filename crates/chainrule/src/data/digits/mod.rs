@@ -86,19 +86,12 @@ impl Digits {
     pub fn split(&self) -> Split {
         let order = shuffled_rows(self.count());
         let (test, train) = order.split_at(TEST_COUNT.min(order.len()));
-        Split {
-            train: self.pick(train),
-            test: self.pick(test),
-        }
+        Split { train: self.pick(train), test: self.pick(test) }
     }
 
     fn pick(&self, rows: &[usize]) -> Digits {
         Digits {
-            images: rows
-                .iter()
-                .flat_map(|&row| self.image(row).unwrap_or_default())
-                .copied()
-                .collect(),
+            images: rows.iter().flat_map(|&row| self.image(row).unwrap_or_default()).copied().collect(),
             labels: rows.iter().map(|&row| self.labels[row]).collect(),
         }
     }
@@ -159,20 +152,9 @@ mod tests {
                 by_pixel += (column as u64 + 1) * ink(pixel);
             }
         }
-        assert_eq!(
-            per_class,
-            [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-        );
-        assert_eq!(
-            ink_per_class,
-            [
-                56415, 57007, 55566, 56151, 56239, 55915, 56336, 54289, 57408, 56392
-            ]
-        );
-        assert_eq!(
-            (by_row, by_pixel, by_label),
-            (27_113_569, 18_222_371, 7_272_861)
-        );
+        assert_eq!(per_class, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+        assert_eq!(ink_per_class, [56415, 57007, 55566, 56151, 56239, 55915, 56336, 54289, 57408, 56392]);
+        assert_eq!((by_row, by_pixel, by_label), (27_113_569, 18_222_371, 7_272_861));
     }
 
     #[test]
@@ -188,14 +170,7 @@ mod tests {
         // The first numbers for seed 1234567, as the algorithm's authors' reference code prints.
         let mut state = 1_234_567;
         let drawn: Vec<u64> = (0..3).map(|_| split_mix(&mut state)).collect();
-        assert_eq!(
-            drawn,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
-        );
+        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 
     /// The first rows of both parts and the classes of the test part, computed by a separate

@@ -31,28 +31,19 @@ pub(super) struct Place {
 }
 
 /// The bytes that a tensor takes, with every way to overflow refused.
-pub(super) fn byte_count(
-    tensor: &str,
-    dtype: RawDtype,
-    shape: &[usize],
-) -> Result<u64, TensorProblem> {
+pub(super) fn byte_count(tensor: &str, dtype: RawDtype, shape: &[usize]) -> Result<u64, TensorProblem> {
     if shape.len() > MOST_AXES {
         let (tensor, axes) = (tensor.to_string(), shape.len());
         return Err(TensorProblem::TooManyAxes { tensor, axes });
     }
     // Axes of length zero are left out: strides are products of the others, and must fit as well.
-    let largest = shape.iter().try_fold(dtype.bytes(), |product, &length| {
-        product.checked_mul(length.max(1))
-    });
+    let largest = shape.iter().try_fold(dtype.bytes(), |product, &length| product.checked_mul(length.max(1)));
     match largest {
         Some(bytes) if isize::try_from(bytes).is_ok() => match shape.contains(&0) {
             true => Ok(0),
             false => Ok(bytes as u64),
         },
-        _ => Err(TensorProblem::ShapeOverflow {
-            tensor: tensor.to_string(),
-            shape: shape.to_vec(),
-        }),
+        _ => Err(TensorProblem::ShapeOverflow { tensor: tensor.to_string(), shape: shape.to_vec() }),
     }
 }
 
@@ -66,21 +57,13 @@ impl Header {
         let current = RefCell::new(None);
         let mut json = serde_json::Deserializer::from_slice(text);
         let raw = if text.first() == Some(&b'{') {
-            json.deserialize_map(HeaderVisitor { current: &current })
-                .and_then(|raw| json.end().map(|()| raw))
+            json.deserialize_map(HeaderVisitor { current: &current }).and_then(|raw| json.end().map(|()| raw))
         } else {
             Err(Error::custom("the first character must be {"))
         };
-        let raw = raw.map_err(|error| TensorProblem::HeaderNotJson {
-            tensor: current.take(),
-            reason: error.to_string(),
-        })?;
+        let raw = raw.map_err(|error| TensorProblem::HeaderNotJson { tensor: current.take(), reason: error.to_string() })?;
         let header = Header {
-            places: raw
-                .entries
-                .into_iter()
-                .map(|(name, entry)| entry.into_place(name))
-                .collect::<Result<_, _>>()?,
+            places: raw.entries.into_iter().map(|(name, entry)| entry.into_place(name)).collect::<Result<_, _>>()?,
             metadata: raw.metadata.unwrap_or_default(),
         };
         header.check_names()?;
@@ -98,11 +81,7 @@ impl Header {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let mut fields = Vec::with_capacity(self.places.len() + 1);
         if !self.metadata.is_empty() {
-            let pairs: Vec<String> = self
-                .metadata
-                .iter()
-                .map(|(key, text)| format!("{}:{}", quoted(key), quoted(text)))
-                .collect();
+            let pairs: Vec<String> = self.metadata.iter().map(|(key, text)| format!("{}:{}", quoted(key), quoted(text))).collect();
             fields.push(format!("\"{METADATA}\":{{{}}}", pairs.join(",")));
         }
         for place in &self.places {
@@ -158,10 +137,7 @@ impl Header {
             before = Some(place);
         }
         match covered < data_length {
-            true => Err(TensorProblem::Gap {
-                from: covered,
-                to: data_length,
-            }),
+            true => Err(TensorProblem::Gap { from: covered, to: data_length }),
             false => Ok(()),
         }
     }
@@ -177,20 +153,10 @@ impl Place {
         };
         let needed = byte_count(&self.name, self.dtype, &self.shape)?;
         if needed != found {
-            return Err(TensorProblem::WrongSize {
-                tensor: tensor(),
-                dtype: self.dtype,
-                shape: self.shape.clone(),
-                needed,
-                found,
-            });
+            return Err(TensorProblem::WrongSize { tensor: tensor(), dtype: self.dtype, shape: self.shape.clone(), needed, found });
         }
         if end > data_length {
-            return Err(TensorProblem::BeyondFile {
-                tensor: tensor(),
-                end,
-                available: data_length,
-            });
+            return Err(TensorProblem::BeyondFile { tensor: tensor(), end, available: data_length });
         }
         Ok(())
     }
@@ -215,24 +181,13 @@ struct RawEntry {
 
 impl RawEntry {
     fn into_place(self, name: String) -> Result<Place, TensorProblem> {
-        let known = RawDtype::ALL
-            .iter()
-            .find(|dtype| dtype.name() == self.dtype);
+        let known = RawDtype::ALL.iter().find(|dtype| dtype.name() == self.dtype);
         let Some(&dtype) = known else {
-            return Err(TensorProblem::UnknownDtype {
-                tensor: name,
-                dtype: self.dtype,
-            });
+            return Err(TensorProblem::UnknownDtype { tensor: name, dtype: self.dtype });
         };
         // A length that no address space holds saturates, and is then refused as an overflow.
         let length = |&length: &u64| usize::try_from(length).unwrap_or(usize::MAX);
-        Ok(Place {
-            dtype,
-            shape: self.shape.iter().map(length).collect(),
-            begin: self.offsets[0],
-            end: self.offsets[1],
-            name,
-        })
+        Ok(Place { dtype, shape: self.shape.iter().map(length).collect(), begin: self.offsets[0], end: self.offsets[1], name })
     }
 }
 
@@ -249,10 +204,7 @@ impl<'de> Visitor<'de> for HeaderVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawHeader, A::Error> {
-        let mut raw = RawHeader {
-            entries: Vec::new(),
-            metadata: None,
-        };
+        let mut raw = RawHeader { entries: Vec::new(), metadata: None };
         while let Some(name) = map.next_key::<String>()? {
             self.current.replace(Some(name.clone()));
             if name != METADATA {

@@ -172,30 +172,16 @@ pub fn write<Name: AsRef<str>>(
         let (name, tensor) = &tensors[index];
         tensor.check(name.as_ref()).map_err(in_file)?;
         let end = begin + tensor.bytes.len() as u64;
-        places.push((
-            index,
-            Place {
-                name: name.as_ref().to_string(),
-                dtype: tensor.dtype,
-                shape: tensor.shape.clone(),
-                begin,
-                end,
-            },
-        ));
+        places.push((index, Place { name: name.as_ref().to_string(), dtype: tensor.dtype, shape: tensor.shape.clone(), begin, end }));
         begin = end;
     }
     places.sort_by_key(|(index, _)| *index);
-    let header = Header {
-        places: places.into_iter().map(|(_, place)| place).collect(),
-        metadata: metadata.to_vec(),
-    };
+    let header = Header { places: places.into_iter().map(|(_, place)| place).collect(), metadata: metadata.to_vec() };
     let text = header.to_text().map_err(in_file)?;
     atomic_write(path, |out| {
         out.write_all(&(text.len() as u64).to_le_bytes())?;
         out.write_all(text.as_bytes())?;
-        order
-            .iter()
-            .try_for_each(|&index| out.write_all(&tensors[index].1.bytes))
+        order.iter().try_for_each(|&index| out.write_all(&tensors[index].1.bytes))
     })
 }
 
@@ -213,11 +199,7 @@ impl RawTensor<'_> {
             });
         }
         match self.bytes.iter().position(|&byte| byte > 1) {
-            Some(at) if self.dtype == RawDtype::Bool => Err(TensorProblem::NotBool {
-                tensor: name.to_string(),
-                at,
-                byte: self.bytes[at],
-            }),
+            Some(at) if self.dtype == RawDtype::Bool => Err(TensorProblem::NotBool { tensor: name.to_string(), at, byte: self.bytes[at] }),
             _ => Ok(()),
         }
     }
@@ -263,28 +245,19 @@ fn read_from(file: &mut impl Read, length: u64) -> Result<Contents, Failure> {
     let mut tensors = Vec::with_capacity(order.len());
     for index in order {
         let place = &header.places[index];
-        let tensor = RawTensor {
-            dtype: place.dtype,
-            shape: place.shape.clone(),
-            bytes: read_bytes(file, place.end - place.begin)?.into(),
-        };
+        let tensor = RawTensor { dtype: place.dtype, shape: place.shape.clone(), bytes: read_bytes(file, place.end - place.begin)?.into() };
         tensor.check(&place.name)?;
         tensors.push((index, (place.name.clone(), tensor)));
     }
     tensors.sort_by_key(|(index, _)| *index);
-    Ok(Contents {
-        tensors: tensors.into_iter().map(|(_, tensor)| tensor).collect(),
-        metadata: header.metadata,
-    })
+    Ok(Contents { tensors: tensors.into_iter().map(|(_, tensor)| tensor).collect(), metadata: header.metadata })
 }
 
 /// Reads exactly `count` bytes, which the caller knows to lie in the file.
 fn read_bytes(file: &mut impl Read, count: u64) -> Result<Vec<u8>, Failure> {
     let size = usize::try_from(count).map_err(|_| Failure::OutOfMemory(count))?;
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(size)
-        .map_err(|_| Failure::OutOfMemory(count))?;
+    bytes.try_reserve_exact(size).map_err(|_| Failure::OutOfMemory(count))?;
     if file.take(count).read_to_end(&mut bytes)? < size {
         let reason = "the file became shorter while it was read";
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason).into());

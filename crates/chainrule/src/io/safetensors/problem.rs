@@ -7,10 +7,7 @@ use super::{LONGEST_HEADER, METADATA, MOST_AXES, RawDtype};
 /// What is wrong with a safetensors file, or with tensors that were to become one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(
-    missing_docs,
-    reason = "each field is what the variant's sentence names"
-)]
+#[allow(missing_docs, reason = "each field is what the variant's sentence names")]
 pub enum TensorProblem {
     /// The file has fewer than the 8 bytes that hold the header's length.
     NoHeader { length: u64 },
@@ -21,10 +18,7 @@ pub enum TensorProblem {
     /// The header's byte `at` is not UTF-8.
     HeaderNotUtf8 { at: usize },
     /// The header is not JSON of the expected form; the tensor it went wrong in, if in one.
-    HeaderNotJson {
-        tensor: Option<String>,
-        reason: String,
-    },
+    HeaderNotJson { tensor: Option<String>, reason: String },
     /// Two tensors, or two pieces of metadata, have this name.
     RepeatedName(String),
     /// A tensor has the name that the format keeps for metadata.
@@ -36,34 +30,15 @@ pub enum TensorProblem {
     /// The tensor's shape has more bytes than can be addressed.
     ShapeOverflow { tensor: String, shape: Vec<usize> },
     /// The tensor ends before it begins.
-    OffsetsReversed {
-        tensor: String,
-        begin: u64,
-        end: u64,
-    },
+    OffsetsReversed { tensor: String, begin: u64, end: u64 },
     /// The tensor ends beyond the file's data.
-    BeyondFile {
-        tensor: String,
-        end: u64,
-        available: u64,
-    },
+    BeyondFile { tensor: String, end: u64, available: u64 },
     /// The tensor begins before another one ends.
-    Overlap {
-        tensor: String,
-        begin: u64,
-        other: String,
-        other_end: u64,
-    },
+    Overlap { tensor: String, begin: u64, other: String, other_end: u64 },
     /// These bytes of the data belong to no tensor.
     Gap { from: u64, to: u64 },
     /// The tensor's bytes are not as many as its shape and type need.
-    WrongSize {
-        tensor: String,
-        dtype: RawDtype,
-        shape: Vec<usize>,
-        needed: u64,
-        found: u64,
-    },
+    WrongSize { tensor: String, dtype: RawDtype, shape: Vec<usize>, needed: u64, found: u64 },
     /// The byte `at` of a tensor of truth values is neither 0 nor 1.
     NotBool { tensor: String, at: usize, byte: u8 },
 }
@@ -89,10 +64,7 @@ impl fmt::Display for TensorProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use TensorProblem::*;
         match self {
-            NoHeader { length } => write!(
-                f,
-                "the file has {length} bytes, and a safetensors file has at least 8; {DAMAGED}"
-            ),
+            NoHeader { length } => write!(f, "the file has {length} bytes, and a safetensors file has at least 8; {DAMAGED}"),
             HeaderTooLong { claimed } => write!(
                 f,
                 "the header is said to take {claimed} bytes, and at most {LONGEST_HEADER} are \
@@ -108,34 +80,14 @@ impl fmt::Display for TensorProblem {
                 "byte {at} of the header is not UTF-8 text; {DAMAGED}, unless it is no \
                  safetensors file at all"
             ),
-            HeaderNotJson {
-                tensor: None,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "the header cannot be read: {}; {DAMAGED}",
-                    shortened(reason)
-                )
+            HeaderNotJson { tensor: None, reason } => {
+                write!(f, "the header cannot be read: {}; {DAMAGED}", shortened(reason))
             }
-            HeaderNotJson {
-                tensor: Some(tensor),
-                reason,
-            } => write!(
-                f,
-                "the header's entry {} cannot be read: {}; {MALFORMED}",
-                Quoted(tensor),
-                shortened(reason)
-            ),
-            RepeatedName(name) => write!(
-                f,
-                "the name {} is used twice; give each tensor and each piece of metadata its own",
-                Quoted(name)
-            ),
-            ReservedName(_) => write!(
-                f,
-                "no tensor can be named \"{METADATA}\", which the format keeps for itself; rename it"
-            ),
+            HeaderNotJson { tensor: Some(tensor), reason } => {
+                write!(f, "the header's entry {} cannot be read: {}; {MALFORMED}", Quoted(tensor), shortened(reason))
+            }
+            RepeatedName(name) => write!(f, "the name {} is used twice; give each tensor and each piece of metadata its own", Quoted(name)),
+            ReservedName(_) => write!(f, "no tensor can be named \"{METADATA}\", which the format keeps for itself; rename it"),
             _ => self.describe_tensor(f),
         }
     }
@@ -156,54 +108,30 @@ impl TensorProblem {
                     known.join(", ")
                 )
             }
-            TooManyAxes { tensor, axes } => write!(
-                f,
-                "tensor {} has {axes} axes, and at most {MOST_AXES} are allowed; reshape it",
-                Quoted(tensor)
-            ),
-            ShapeOverflow { tensor, shape } => write!(
-                f,
-                "tensor {} has the shape {shape:?}, more bytes than can be addressed; {MALFORMED}",
-                Quoted(tensor)
-            ),
-            OffsetsReversed { tensor, begin, end } => write!(
-                f,
-                "tensor {} begins at byte {begin} and ends before it, at {end}; {MALFORMED}",
-                Quoted(tensor)
-            ),
-            BeyondFile {
-                tensor,
-                end,
-                available,
-            } => write!(
+            TooManyAxes { tensor, axes } => {
+                write!(f, "tensor {} has {axes} axes, and at most {MOST_AXES} are allowed; reshape it", Quoted(tensor))
+            }
+            ShapeOverflow { tensor, shape } => {
+                write!(f, "tensor {} has the shape {shape:?}, more bytes than can be addressed; {MALFORMED}", Quoted(tensor))
+            }
+            OffsetsReversed { tensor, begin, end } => {
+                write!(f, "tensor {} begins at byte {begin} and ends before it, at {end}; {MALFORMED}", Quoted(tensor))
+            }
+            BeyondFile { tensor, end, available } => write!(
                 f,
                 "tensor {} ends at byte {end}, but the file holds {available} bytes of data; \
                  {DAMAGED}",
                 Quoted(tensor)
             ),
-            Overlap {
-                tensor,
-                begin,
-                other,
-                other_end,
-            } => write!(
+            Overlap { tensor, begin, other, other_end } => write!(
                 f,
                 "tensor {} begins at byte {begin}, inside tensor {}, which ends at {other_end}; \
                  {MALFORMED}",
                 Quoted(tensor),
                 Quoted(other)
             ),
-            Gap { from, to } => write!(
-                f,
-                "the data bytes {from} to {to} belong to no tensor; {MALFORMED}"
-            ),
-            WrongSize {
-                tensor,
-                dtype,
-                shape,
-                needed,
-                found,
-            } => write!(
+            Gap { from, to } => write!(f, "the data bytes {from} to {to} belong to no tensor; {MALFORMED}"),
+            WrongSize { tensor, dtype, shape, needed, found } => write!(
                 f,
                 "tensor {} of shape {shape:?} and type {} needs {needed} bytes, not {found}; \
                  its shape, type and bytes must agree",

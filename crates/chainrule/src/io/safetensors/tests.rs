@@ -34,17 +34,9 @@ fn refused(bytes: &[u8]) -> TensorProblem {
 fn tensor(dtype: RawDtype, shape: &[usize]) -> RawTensor<'static> {
     let count = shape.iter().product::<usize>() * dtype.bytes();
     let byte = |i: usize| {
-        if dtype == RawDtype::Bool {
-            i % 2
-        } else {
-            i % 251
-        }
+        if dtype == RawDtype::Bool { i % 2 } else { i % 251 }
     };
-    RawTensor {
-        dtype,
-        shape: shape.to_vec(),
-        bytes: (0..count).map(|i| byte(i) as u8).collect(),
-    }
+    RawTensor { dtype, shape: shape.to_vec(), bytes: (0..count).map(|i| byte(i) as u8).collect() }
 }
 
 /// Every type in every kind of shape, with a name for each.
@@ -64,10 +56,7 @@ fn all_kinds() -> Vec<(String, RawTensor<'static>)> {
 fn what_is_written_is_read_in_the_same_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
-    let metadata = vec![
-        ("z".to_string(), "quote \" and \\ and \u{7}".to_string()),
-        ("a".to_string(), String::new()),
-    ];
+    let metadata = vec![("z".to_string(), "quote \" and \\ and \u{7}".to_string()), ("a".to_string(), String::new())];
     let tensors = all_kinds();
     write(&path, &tensors, &metadata).unwrap();
     assert_eq!(read(&path).unwrap(), tensors);
@@ -88,12 +77,7 @@ fn each_tensor_starts_at_a_multiple_of_its_value_size() {
     let data = (bytes.len() - 8 - length) as u64;
     let header = Header::parse(&bytes[8..8 + length], data).unwrap();
     for place in header.places {
-        assert_eq!(
-            place.begin % place.dtype.bytes() as u64,
-            0,
-            "{}",
-            place.name
-        );
+        assert_eq!(place.begin % place.dtype.bytes() as u64, 0, "{}", place.name);
     }
 }
 
@@ -120,20 +104,12 @@ fn a_file_laid_out_by_hand_is_read() {
 fn lengths_of_headers_are_checked_before_memory_is_asked_for() {
     for length in 0..8 {
         let problem = refused(&vec![0; length]);
-        assert_eq!(
-            problem,
-            TensorProblem::NoHeader {
-                length: length as u64
-            }
-        );
+        assert_eq!(problem, TensorProblem::NoHeader { length: length as u64 });
     }
     for claimed in [3, 100, LONGEST_HEADER] {
         let problem = refused(&[&u64::to_le_bytes(claimed)[..], b"{}"].concat());
         let available = 2;
-        assert_eq!(
-            problem,
-            TensorProblem::HeaderBeyondFile { claimed, available }
-        );
+        assert_eq!(problem, TensorProblem::HeaderBeyondFile { claimed, available });
     }
     for claimed in [LONGEST_HEADER + 1, 1 << 40, i64::MAX as u64, u64::MAX] {
         let problem = refused(&[&u64::to_le_bytes(claimed)[..], b"{}"].concat());
@@ -145,10 +121,7 @@ fn lengths_of_headers_are_checked_before_memory_is_asked_for() {
 fn headers_that_are_not_the_expected_json_are_refused() {
     let deep = "[".repeat(100_000);
     // Valid but for one axis too many.
-    let shape = format!(
-        r#"{{"w":{{"dtype":"U8","shape":[{}1],"data_offsets":[0,1]}}}}"#,
-        "1,".repeat(MOST_AXES)
-    );
+    let shape = format!(r#"{{"w":{{"dtype":"U8","shape":[{}1],"data_offsets":[0,1]}}}}"#, "1,".repeat(MOST_AXES));
     let headers = [
         "",
         " {}",
@@ -183,9 +156,7 @@ fn headers_that_are_not_the_expected_json_are_refused() {
     ];
     for header in headers {
         let problem = refused(&file(header, 1));
-        let TensorProblem::HeaderNotJson { tensor, .. } = problem else {
-            panic!("{header:.80}: {problem}")
-        };
+        let TensorProblem::HeaderNotJson { tensor, .. } = problem else { panic!("{header:.80}: {problem}") };
         let named = header.starts_with(r#"{"w""#).then_some("w");
         let named = named.or(header.contains(METADATA).then_some(METADATA));
         assert_eq!(tensor.as_deref(), named, "{header:.80}");
@@ -200,48 +171,23 @@ fn tensors_must_cover_the_data_without_overlap_or_gap() {
         let shape = end.saturating_sub(begin);
         format!(r#""{name}":{{"dtype":"U8","shape":[{shape}],"data_offsets":[{begin},{end}]}}"#)
     };
-    let pair = |a: (usize, usize), b: (usize, usize), data| {
-        file(
-            format!("{{{},{}}}", entry("a", a.0, a.1), entry("b", b.0, b.1)),
-            data,
-        )
-    };
+    let pair = |a: (usize, usize), b: (usize, usize), data| file(format!("{{{},{}}}", entry("a", a.0, a.1), entry("b", b.0, b.1)), data);
     // Every pair of ranges over up to four bytes: accepted exactly if it tiles the data.
     let mut accepted = 0;
     for code in 0..5 * 5 * 5 * 5 * 5 {
         let [a, b, c, d, data] = [1, 5, 25, 125, 625].map(|step| code / step % 5);
-        let tiles = (a == 0 && b == c && d == data && a <= b && c <= d)
-            || (c == 0 && d == a && b == data && c <= d && a <= b);
+        let tiles = (a == 0 && b == c && d == data && a <= b && c <= d) || (c == 0 && d == a && b == data && c <= d && a <= b);
         let result = read_file(&pair((a, b), (c, d), data));
         assert_eq!(result.is_ok(), tiles, "{a}..{b} and {c}..{d} of {data}");
         accepted += usize::from(tiles);
     }
     assert!(accepted > 20);
     use TensorProblem::*;
-    assert!(matches!(
-        refused(&pair((0, 3), (2, 4), 4)),
-        Overlap {
-            begin: 2,
-            other_end: 3,
-            ..
-        }
-    ));
-    assert!(matches!(
-        refused(&pair((0, 1), (2, 4), 4)),
-        Gap { from: 1, to: 2 }
-    ));
-    assert!(matches!(
-        refused(&pair((0, 1), (1, 2), 4)),
-        Gap { from: 2, to: 4 }
-    ));
-    assert!(matches!(
-        refused(&pair((0, 1), (1, 5), 4)),
-        BeyondFile { end: 5, .. }
-    ));
-    assert!(matches!(
-        refused(&pair((0, 1), (4, 1), 4)),
-        OffsetsReversed { .. }
-    ));
+    assert!(matches!(refused(&pair((0, 3), (2, 4), 4)), Overlap { begin: 2, other_end: 3, .. }));
+    assert!(matches!(refused(&pair((0, 1), (2, 4), 4)), Gap { from: 1, to: 2 }));
+    assert!(matches!(refused(&pair((0, 1), (1, 2), 4)), Gap { from: 2, to: 4 }));
+    assert!(matches!(refused(&pair((0, 1), (1, 5), 4)), BeyondFile { end: 5, .. }));
+    assert!(matches!(refused(&pair((0, 1), (4, 1), 4)), OffsetsReversed { .. }));
     assert!(matches!(refused(&file("{}", 1)), Gap { from: 0, to: 1 }));
     let twice = format!("{{{},{}}}", entry("a", 0, 1), entry("a", 1, 2));
     assert_eq!(refused(&file(twice, 2)), RepeatedName("a".into()));
@@ -254,10 +200,7 @@ fn shapes_types_and_sizes_must_agree() {
     use TensorProblem::*;
     let file = |dtype: &str, shape: &str, end: u64| {
         let end = format!(r#""data_offsets":[0,{end}]"#);
-        file(
-            format!(r#"{{"w":{{"dtype":"{dtype}","shape":{shape},{end}}}}}"#),
-            8,
-        )
+        file(format!(r#"{{"w":{{"dtype":"{dtype}","shape":{shape},{end}}}}}"#), 8)
     };
     for &dtype in RawDtype::ALL {
         let count = 8 / dtype.bytes();
@@ -268,10 +211,7 @@ fn shapes_types_and_sizes_must_agree() {
         }
     }
     for dtype in ["", "f32", "F128", "U8 ", "F4"] {
-        assert!(matches!(
-            refused(&file(dtype, "[8]", 8)),
-            UnknownDtype { .. }
-        ));
+        assert!(matches!(refused(&file(dtype, "[8]", 8)), UnknownDtype { .. }));
     }
     // Products that wrap around to a harmless size, and zeros that would hide the overflow.
     for shape in [
@@ -284,17 +224,11 @@ fn shapes_types_and_sizes_must_agree() {
     ] {
         for end in [0, 8] {
             let problem = refused(&file("F64", shape, end));
-            assert!(
-                matches!(problem, ShapeOverflow { .. }),
-                "{shape}: {problem}"
-            );
+            assert!(matches!(problem, ShapeOverflow { .. }), "{shape}: {problem}");
         }
     }
     let problem = refused(&file("U8", "[1099511627776]", 1 << 40));
-    assert!(
-        matches!(problem, BeyondFile { available: 8, .. }),
-        "{problem}"
-    );
+    assert!(matches!(problem, BeyondFile { available: 8, .. }), "{problem}");
     let mut truth = file("BOOL", "[8]", 8);
     *truth.last_mut().unwrap() = 2;
     assert!(matches!(refused(&truth), NotBool { at: 7, byte: 2, .. }));
@@ -304,10 +238,7 @@ fn shapes_types_and_sizes_must_agree() {
 fn a_file_cut_anywhere_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
-    let tensors = [
-        ("w", tensor(RawDtype::F32, &[2, 3])),
-        ("b", tensor(RawDtype::Bool, &[3])),
-    ];
+    let tensors = [("w", tensor(RawDtype::F32, &[2, 3])), ("b", tensor(RawDtype::Bool, &[3]))];
     write(&path, &tensors, &[("k".into(), "v".into())]).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     assert!(read_file(&bytes).is_ok());
@@ -321,17 +252,11 @@ fn a_file_cut_anywhere_is_an_error() {
 fn a_changed_byte_never_panics() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.safetensors");
-    let tensors = [
-        ("w", tensor(RawDtype::F32, &[2])),
-        ("b", tensor(RawDtype::Bool, &[3])),
-    ];
+    let tensors = [("w", tensor(RawDtype::F32, &[2])), ("b", tensor(RawDtype::Bool, &[3]))];
     write(&path, &tensors, &[("k".into(), "v".into())]).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     for at in 0..bytes.len() {
-        for byte in (0..=255)
-            .step_by(if at < 8 { 1 } else { 5 })
-            .chain(*b"[]{},\"0123456789")
-        {
+        for byte in (0..=255).step_by(if at < 8 { 1 } else { 5 }).chain(*b"[]{},\"0123456789") {
             let mut changed = bytes.clone();
             changed[at] = byte;
             let length = changed.len() as u64;
@@ -340,12 +265,7 @@ fn a_changed_byte_never_panics() {
             };
             let total: usize = contents.tensors.iter().map(|(_, t)| t.bytes.len()).sum();
             assert_eq!(total, 8 + 3);
-            assert!(
-                contents
-                    .tensors
-                    .iter()
-                    .all(|(name, t)| t.check(name).is_ok())
-            );
+            assert!(contents.tensors.iter().all(|(name, t)| t.check(name).is_ok()));
         }
     }
 }
@@ -355,20 +275,11 @@ fn paths_that_are_no_file_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let problem = |path: &Path| *read(path).unwrap_err().problem;
     assert!(matches!(problem(folder.path()), FileProblem::Directory));
-    assert!(matches!(
-        problem(&folder.path().join("no")),
-        FileProblem::Missing
-    ));
+    assert!(matches!(problem(&folder.path().join("no")), FileProblem::Missing));
     #[cfg(unix)]
-    assert!(matches!(
-        problem(Path::new("/dev/null")),
-        FileProblem::NotRegular
-    ));
+    assert!(matches!(problem(Path::new("/dev/null")), FileProblem::NotRegular));
     let error = read(folder.path().join("no")).unwrap_err().to_string();
-    assert!(
-        error.ends_with("no: there is no such file; check the path"),
-        "{error}"
-    );
+    assert!(error.ends_with("no: there is no such file; check the path"), "{error}");
 }
 
 #[test]
@@ -378,11 +289,7 @@ fn nothing_wrong_is_written_and_the_old_file_stays() {
     let good = tensor(RawDtype::F32, &[2]);
     write(&path, &[("w", good.clone())], &[]).unwrap();
     let before = std::fs::read(&path).unwrap();
-    let with = |dtype, shape: &[usize], bytes: usize| RawTensor {
-        dtype,
-        shape: shape.to_vec(),
-        bytes: vec![2; bytes].into(),
-    };
+    let with = |dtype, shape: &[usize], bytes: usize| RawTensor { dtype, shape: shape.to_vec(), bytes: vec![2; bytes].into() };
     let faulty = [
         ("w", good.clone()),
         (METADATA, good.clone()),

@@ -3,6 +3,7 @@
 //! Refuses to pack, to cut and to choose: the caller names rows, columns and addresses.
 
 use super::super::level::Level;
+use super::pack::{self, CopyRows};
 use super::vector::{Few, Float, Vector};
 
 /// `C[r, j] (+)= sum over p of A[r, p] B[p, j]`. Strides are in elements.
@@ -46,8 +47,8 @@ pub type Dot<T> = unsafe fn(usize, *const T, *const T) -> T;
 /// The most vectors of a block.
 pub const MOST_VECTORS: usize = 4;
 
-/// Heights of the blocks there are, the tallest first.
-const HEIGHTS: [usize; 6] = [12, 8, 6, 4, 2, 1];
+/// The most rows of a block.
+const MOST_ROWS: usize = 12;
 
 /// The kernels of one level and type of number.
 pub struct Kernels<T: 'static> {
@@ -57,25 +58,26 @@ pub struct Kernels<T: 'static> {
     pub most: usize,
     /// Rows of the tallest block of 1, 2, .. vectors.
     pub tallest: [usize; MOST_VECTORS],
-    /// By height, then by vectors.
-    blocks: [[Option<Kernel<T>>; MOST_VECTORS]; HEIGHTS.len()],
+    /// By vectors, then by rows, both less one.
+    blocks: [[Kernel<T>; MOST_ROWS]; MOST_VECTORS],
     /// The product of two rows.
     pub dot: Dot<T>,
+    /// Copies rows.
+    pub copy: CopyRows,
 }
 
 impl<T> Kernels<T> {
-    /// The height of the next block where `rows` are left and blocks are at most `vectors` wide.
+    /// The height of the next block of so many vectors where `rows > 0` are left: all blocks are
+    /// about equally high, as a low one takes nearly as long as a higher one.
     #[inline]
     pub fn height(&self, rows: usize, vectors: usize) -> usize {
-        let most = rows.min(self.tallest[vectors - 1]);
-        HEIGHTS.into_iter().find(|&height| height <= most).unwrap_or(1)
+        rows.div_ceil(rows.div_ceil(self.tallest[vectors - 1]))
     }
 
-    /// The kernel for a height given by [`Kernels::height`] and as many vectors, or fewer.
+    /// The kernel for a height given by [`Kernels::height`] for so many vectors.
     #[inline]
     pub fn block(&self, height: usize, vectors: usize) -> Kernel<T> {
-        let at = HEIGHTS.iter().position(|&each| each == height).unwrap_or(HEIGHTS.len() - 1);
-        self.blocks[at][vectors - 1].unwrap_or(nothing)
+        self.blocks[vectors - 1][height - 1]
     }
 }
 
@@ -110,7 +112,7 @@ kernels!(f64, portable64, avx2_64, avx512_64);
 
 macro_rules! level {
     ($name:ident, $element:ty, $vector:ty, $most:literal, $tallest:expr,
-     [$(($height:literal: $($vectors:literal)*))*] $(, $feature:literal)?) => {
+     [$(($vectors:literal: $($height:literal)*))*] $(, $feature:literal)?) => {
         mod $name {
             use super::*;
 
@@ -126,22 +128,23 @@ macro_rules! level {
                 unsafe { run_dot::<$vector>(depth, a, b) }
             }
 
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn copy(rows: usize, bytes: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
+                // SAFETY: the caller's.
+                unsafe { pack::copy(rows, bytes, to, to_row, from, from_row) }
+            }
+
             pub static KERNELS: Kernels<$element> = Kernels {
                 lanes: <$vector as Vector>::LANES,
                 most: $most,
                 tallest: $tallest,
                 blocks: {
-                    let mut blocks = [[None; MOST_VECTORS]; HEIGHTS.len()];
-                    let mut at = 0;
-                    while at < HEIGHTS.len() {
-                        $(if HEIGHTS[at] == $height {
-                            $(blocks[at][$vectors - 1] = Some(run::<$height, $vectors> as Kernel<$element>);)*
-                        })*
-                        at += 1;
-                    }
+                    let mut blocks = [[nothing as Kernel<$element>; MOST_ROWS]; MOST_VECTORS];
+                    $($(blocks[$vectors - 1][$height - 1] = run::<$height, $vectors>;)*)*
                     blocks
                 },
                 dot,
+                copy,
             };
         }
     };
@@ -149,15 +152,18 @@ macro_rules! level {
 
 // Heights are such that accumulators, one row of B and one number of A fit the registers: 32 of
 // them with 512 bits or on 64-bit Arm, else 16.
+const FEW: [usize; MOST_VECTORS] = if cfg!(target_arch = "aarch64") { [12, 8, 0, 0] } else { [8, 4, 0, 0] };
+
 macro_rules! levels {
     ($element:ty, $portable:ident $few:literal, $avx2:ident $four:ident, $avx512:ident $eight:ident) => {
-        level!($portable, $element, Few<$element, $few>, 2, [6, 4, 4, 4], [(6: 1) (4: 1 2) (2: 1 2) (1: 1 2)]);
+        level!($portable, $element, Few<$element, $few>, 2, FEW,
+            [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8)]);
         #[cfg(target_arch = "x86_64")]
-        level!($avx2, $element, super::super::vector::$four, 2, [8, 6, 6, 6],
-            [(8: 1) (6: 1 2) (4: 1 2) (2: 1 2) (1: 1 2)], "avx2,fma,f16c");
+        level!($avx2, $element, super::super::vector::$four, 2, [12, 6, 0, 0],
+            [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6)], "avx2,fma,f16c");
         #[cfg(target_arch = "x86_64")]
         level!($avx512, $element, super::super::vector::$eight, 4, [12, 12, 8, 6],
-            [(12: 1 2) (8: 1 2 3) (6: 1 2 3 4) (4: 1 2 3 4) (2: 1 2 3 4) (1: 1 2 3 4)],
+            [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8 9 10 11 12) (3: 1 2 3 4 5 6 7 8) (4: 1 2 3 4 5 6)],
             "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
     };
 }
@@ -167,12 +173,18 @@ levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
 /// # Safety
 /// As [`Kernel`], and the vector's instructions exist.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
 unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>) {
     let Block { depth, a_row, a_step, b_row, c, c_row, last, add, .. } = *block;
     let (mut a, mut b) = (block.a, block.b);
     // SAFETY: the caller's; only elements of the block are read and written.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
+        for r in 0..R {
+            for j in 0..C {
+                V::prefetch(c.offset(r as isize * c_row).wrapping_add(j * V::LANES));
+            }
+        }
         for _ in 0..depth {
             let mut row = [V::zero(); C];
             for j in 0..C - 1 {

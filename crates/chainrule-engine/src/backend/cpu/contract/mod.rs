@@ -18,6 +18,7 @@
 //! Refuses integers, and code after the product that accumulates over rows.
 
 mod block;
+mod cut;
 mod pack;
 mod plan;
 mod tile;
@@ -47,10 +48,7 @@ impl CompiledContract {
     /// As [`CompiledContract::new`], for a given level of vector instructions; the code after the
     /// product keeps the machine's.
     pub fn at(contract: &Contract, level: Level) -> CompiledContract {
-        CompiledContract {
-            plan: Plan::new(contract, level),
-            epilogue: contract.epilogue.as_ref().map(CompiledRegion::epilogue),
-        }
+        CompiledContract { plan: Plan::new(contract, level), epilogue: contract.epilogue.as_ref().map(CompiledRegion::epilogue) }
     }
 
     /// How many units of work there are; depends on the contraction alone. 0 if the result is empty.

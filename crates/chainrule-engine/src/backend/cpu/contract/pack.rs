@@ -81,6 +81,8 @@ fn rectangles(rows: Part<'_>, cols: Part<'_>, mut each: impl FnMut(&Rectangle)) 
 pub struct Copying<'a> {
     /// The loops.
     pub table: &'a Table,
+    /// The copy of the level.
+    pub copy: CopyRows,
     /// The element at position 0 of both groups of axes.
     pub memory: *mut u8,
     /// The type in memory.
@@ -109,8 +111,10 @@ impl Copying<'_> {
             // SAFETY: the caller's; the rectangle is part of the matrix.
             unsafe {
                 if lane == width && self.better_turned(r, width) {
-                    turn(lane, r.rows, r.cols, dense, self.stride, memory, r.across);
-                    return;
+                    return turn(lane, r.rows, r.cols, dense, self.stride, memory, r.across);
+                }
+                if lane == width && r.across == width {
+                    return (self.copy)(r.rows, r.cols * width as usize, dense, self.stride, memory, r.down);
                 }
                 load(&Call {
                     rows: r.rows,
@@ -140,8 +144,10 @@ impl Copying<'_> {
             // SAFETY: the caller's; the rectangle is part of the matrix.
             unsafe {
                 if lane == width && self.better_turned(r, width) {
-                    turn(lane, r.cols, r.rows, memory, r.across, dense, self.stride);
-                    return;
+                    return turn(lane, r.cols, r.rows, memory, r.across, dense, self.stride);
+                }
+                if lane == width && r.across == width {
+                    return (self.copy)(r.rows, r.cols * width as usize, memory, r.down, dense, self.stride);
                 }
                 store(&Call {
                     rows: r.rows,
@@ -186,6 +192,50 @@ const NONE: Call = Call {
     c: std::ptr::null(),
     c_stride: 0,
 };
+
+/// Copies rows: how many, bytes of each, where to, from row to row there, from where and there.
+///
+/// # Safety
+/// Both are valid for the rows and do not overlap.
+pub type CopyRows = unsafe fn(usize, usize, *mut u8, isize, *const u8, isize);
+
+/// Copies rows of bytes that lie side by side, without a call for each; at least four bytes.
+///
+/// # Safety
+/// Both are valid for the rows and do not overlap.
+#[inline(always)]
+pub unsafe fn copy(rows: usize, bytes: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
+    for i in 0..rows as isize {
+        let (to, from) = (to.wrapping_offset(i * to_row), from.wrapping_offset(i * from_row));
+        // SAFETY: the caller's; pieces lie within the row.
+        unsafe {
+            if bytes >= 64 {
+                copy_pieces::<64>(bytes, to, from);
+            } else if bytes >= 16 {
+                copy_pieces::<16>(bytes, to, from);
+            } else if bytes >= 4 {
+                copy_pieces::<4>(bytes, to, from);
+            }
+        }
+    }
+}
+
+/// Copies at least `N` bytes in pieces of `N`, the last of which may go over part of the one before.
+///
+/// # Safety
+/// Both are valid for `bytes` and do not overlap.
+#[inline(always)]
+unsafe fn copy_pieces<const N: usize>(bytes: usize, to: *mut u8, from: *const u8) {
+    let last = bytes - N;
+    let mut at = 0;
+    while at < last {
+        // SAFETY: the caller's; `at + N < bytes`.
+        unsafe { to.add(at).cast::<[u8; N]>().write_unaligned(from.add(at).cast::<[u8; N]>().read_unaligned()) };
+        at += N;
+    }
+    // SAFETY: the caller's.
+    unsafe { to.add(last).cast::<[u8; N]>().write_unaligned(from.add(last).cast::<[u8; N]>().read_unaligned()) };
+}
 
 /// `to[i, j] = from[j, i]` for elements of 4 or 8 bytes that lie side by side along `j` in `to`
 /// and along `i` in `from`. Strides are in bytes.
@@ -241,6 +291,7 @@ unsafe fn turn_of<T: Copy>(rows: usize, cols: usize, to: *mut u8, to_row: isize,
 /// # Safety
 /// As [`turn`].
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
 unsafe fn turn_four<T: Copy>(to: *mut T, to_row: isize, from: *const T, from_row: isize) {
     // SAFETY: the caller's; vectors of four 32-bit numbers exist on every x86-64.
     unsafe {

@@ -3,26 +3,34 @@
 //! Everything here depends on the contraction alone and on the machine's vector level, never on
 //! threads. Refuses to touch memory.
 
-use super::super::loops::{Table, table};
 use super::super::level::Level;
+use super::super::loops::{Table, table};
 use super::super::region::path::{Line, Path, line};
-use super::super::tiling::{self, Product};
 use super::block::{Kernels, Multiply};
+use super::cut::Cut;
 use crate::compile::kernel::{Access, Axes, Code, Contract, Extent, Lane, Region};
 use crate::tensor::DType;
 
-/// Length of the part of the sum that is computed at once: what of A and B it needs stays near.
-const DEPTH: usize = 256;
+/// The most of the sum that is computed at once: a panel of B four vectors wide then takes some
+/// 32 kibibytes, which the nearest cache holds next to some rows of A.
+const DEPTH: usize = 144;
 /// Elements of A that are packed at once.
-const PACKED_A: usize = 32 * 1024;
+const PACKED_A: usize = 16 * 1024;
 /// The most columns of B that are packed at once.
-const PACKED_COLUMNS: usize = 512;
+const PACKED_COLUMNS: usize = 1024;
 /// Elements of a tile in scratch.
 const TILE: usize = 64 * 1024;
 /// Nanoseconds of work that make a unit worth an own claim.
 const UNIT: f64 = 20_000.0;
 /// Multiply-adds up to which nothing is packed that need not be.
 const SMALL: usize = 1 << 17;
+/// Bytes between neighbours along the sum from which rows of A that are side by side are packed:
+/// further apart they fall into few sets of the cache and into as many pages.
+const APART: usize = 4096;
+/// Bytes from which an operand is fetched from beyond the near caches.
+const FAR: usize = 1 << 20;
+/// Columns from which packing a far A in longer pieces pays.
+const WIDE: usize = 256;
 
 /// An operand or the result: where it lies over batch, rows and columns. Strides in bytes.
 #[derive(Clone, Debug)]
@@ -35,6 +43,13 @@ pub struct Operand {
     pub dtype: DType,
 }
 
+impl Operand {
+    /// Whether all of it holds numbers of so many bytes, evenly spaced along rows and columns.
+    fn evenly_spaced(&self, bytes: usize) -> bool {
+        self.dtype.bytes() == bytes && self.path.rows.len() <= 1 && self.path.cols.len() <= 1
+    }
+}
+
 /// How the rows of A come to the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
@@ -43,7 +58,7 @@ pub enum Rows {
     /// Packed, the numbers of one row side by side.
     AlongDepth,
     /// Packed, the numbers of one column side by side.
-    AlongRows,
+    AcrossDepth,
 }
 
 /// How the columns of B come to the kernels.
@@ -77,6 +92,8 @@ pub struct Plan {
     pub swapped: bool,
     /// Whether the result is added to.
     pub accumulate: bool,
+    /// Whether tiles are computed in scratch, to be run through code or stored apart.
+    pub dense: bool,
     /// How A is read.
     pub rows_of_a: Rows,
     /// How B is read.
@@ -139,6 +156,7 @@ impl Plan {
             chunk_stride,
             swapped,
             accumulate: contract.accumulate && contract.epilogue.is_none(),
+            dense: contract.epilogue.is_some(),
             rows_of_a: Rows::Direct,
             columns_of_b: Columns::Direct,
             batch,
@@ -147,7 +165,7 @@ impl Plan {
             k,
             chunks,
             chunk,
-            depth: even(chunk, DEPTH + DEPTH / 2, 8),
+            depth: even(chunk, DEPTH, 8),
             tile_rows: m,
             tile_cols: n,
             pack_rows: 0,
@@ -166,13 +184,11 @@ impl Plan {
         plan
     }
 
-    /// Chooses tiles, packing and units.
+    /// Chooses packing, tiles and units.
     fn cut<T>(&mut self, contract: &Contract, kernels: &Kernels<T>) {
-        self.choose_tiles(contract.epilogue.as_ref());
         self.choose_packing(kernels);
-        let work = self.m as f64 * self.n as f64 * self.chunk as f64;
-        let rate = kernels.lanes as f64 * 4.4;
-        let item = work / rate + 100.0;
+        self.choose_tiles(contract.epilogue.as_ref(), kernels);
+        let item = self.nanoseconds(kernels.lanes);
         let tiles = self.tiles();
         if tiles == 1 {
             let most = if self.batch as f64 * item > 2.0 * UNIT { self.batch.div_ceil(4) } else { self.batch };
@@ -180,14 +196,25 @@ impl Plan {
         }
         self.units = self.batch.div_ceil(self.group) * tiles * self.chunks;
         self.cost = item * (self.batch * self.chunks) as f64 + 200.0 * self.units as f64;
+        let fit = (PACKED_A / self.depth.max(1)).next_multiple_of(24).min(384);
+        self.pack_rows = if self.columns_of_b == Columns::Dot { self.m } else { fit.min(self.tile_rows) };
         let bytes = self.lane.bytes();
         let line = |elements: usize| (elements * bytes).next_multiple_of(64);
         let all_cols = self.tile_cols.next_multiple_of(kernels.lanes * super::block::MOST_VECTORS);
         self.scratch = [
             if self.rows_of_a == Rows::Direct { 0 } else { line(self.pack_rows * self.depth_of_pass()) },
             if self.columns_of_b == Columns::Packed { line(all_cols * self.depth) } else { 0 },
-            line(self.tile_rows * self.tile_cols),
+            if self.dense { line(self.tile_rows * self.tile_cols) } else { 0 },
         ];
+    }
+
+    /// Estimated time of one matrix and chunk: multiply-adds, and numbers fetched and packed.
+    fn nanoseconds(&self, lanes: usize) -> f64 {
+        let (m, n, k) = (self.m as f64, self.n as f64, self.chunk as f64);
+        let fetch = |packed: bool| if packed { 0.15 } else { 0.05 };
+        let a = m * k * fetch(self.rows_of_a != Rows::Direct);
+        let b = k * n * fetch(self.columns_of_b == Columns::Packed);
+        m * n * k / (lanes as f64 * 4.8) + a + b + m * n * fetch(self.dense) + 60.0
     }
 
     /// Length of the sum of one pass: all of it where results are products of whole rows.
@@ -195,82 +222,77 @@ impl Plan {
         if self.columns_of_b == Columns::Dot { self.chunk } else { self.depth }
     }
 
-    fn choose_tiles(&mut self, epilogue: Option<&Region>) {
-        let (m, n) = (self.m, self.n);
-        if self.swapped {
-            let cols = ((1 << 20) / (m * self.chunk.max(1))).max(256).next_multiple_of(64);
-            self.tile_cols = even(n, cols, 64).max(1);
-            return;
-        }
-        let product = Product {
-            m,
-            n,
-            k: self.chunk,
-            batch: self.batch * self.chunks,
-            a_transposed: false,
-            b_transposed: false,
-        };
-        let (mut rows, mut cols) = tiling::tile_shape(&product);
-        if whole_rows(epilogue) {
-            cols = n;
-        } else {
-            cols = even(cols, PACKED_COLUMNS, 64);
-        }
-        if rows * cols > TILE {
-            rows = even(rows, (TILE / cols).max(1), 12.min(TILE / cols).max(1));
-        }
-        // Tiles that end where a run of evenly spaced rows ends are walked in fewer pieces.
-        for operand in [&self.a, &self.out] {
-            if let [_, .., (run, _)] = operand.path.rows.as_slice()
-                && rows > *run
-            {
-                rows -= rows % run;
-            }
-        }
-        (self.tile_rows, self.tile_cols) = (rows.clamp(1, m), cols.clamp(1, n));
-    }
-
     fn choose_packing<T>(&mut self, kernels: &Kernels<T>) {
-        let bytes = self.lane.bytes() as isize;
+        let bytes = self.lane.bytes();
         let small = self.m * self.n * self.chunk <= SMALL;
-        let even = |operand: &Operand| {
-            operand.dtype.bytes() as isize == bytes && operand.path.rows.len() <= 1 && operand.path.cols.len() <= 1
-        };
-        let step = |line: &Line| line.last().map_or(0, |&(_, stride)| stride);
-        let run = |line: &Line, dtype: DType| match line.last() {
-            Some(&(size, stride)) if stride == dtype.bytes() as isize => size,
-            _ => 0,
-        };
-        let a = &self.a;
-        let direct = even(a) && (small || step(&a.path.cols) == bytes || self.m == 1);
-        self.rows_of_a = if direct {
+        let even = |operand: &Operand| operand.evenly_spaced(bytes);
+        let (a, b) = (&self.a, &self.b);
+        let (down, along) = (step(&a.path.rows), step(&a.path.cols));
+        let near = down == bytes as isize && along.unsigned_abs() < APART;
+        let far = |length: usize| length * self.chunk * bytes > FAR;
+        self.rows_of_a = if even(a)
+            && (small || self.m == 1 || near || (along == bytes as isize && !(far(self.m) && self.n >= WIDE && self.chunk > 2 * DEPTH)))
+        {
             Rows::Direct
         } else if run(&a.path.cols, a.dtype) >= run(&a.path.rows, a.dtype) {
             Rows::AlongDepth
         } else {
-            Rows::AlongRows
+            Rows::AcrossDepth
         };
-        let b = &self.b;
-        let across = step(&b.path.cols);
-        let down = step(&b.path.rows).unsigned_abs();
-        let near = down * self.depth.min(self.k) <= 32 * 1024;
-        let tall = self.tile_rows > 2 * kernels.tallest[0];
-        let side_by_side = even(b) && (across == bytes || self.n == 1);
-        self.columns_of_b = if side_by_side && (small || near || !tall) {
+        let (down, across) = (step(&b.path.rows), step(&b.path.cols));
+        let near = down.unsigned_abs() * self.depth <= 32 * 1024;
+        let short = self.m <= 2 * kernels.tallest[0];
+        self.columns_of_b = if even(b) && (across == bytes as isize || self.n == 1) && (small || near || short) {
             Columns::Direct
-        } else if self.m <= 2 && even(b) && step(&b.path.rows) == bytes && self.chunk >= kernels.lanes {
+        } else if self.m <= 2 && even(b) && down == bytes as isize && self.chunk >= kernels.lanes {
             Columns::Dot
         } else {
             Columns::Packed
         };
-        if self.columns_of_b == Columns::Dot && step(&a.path.cols) != bytes {
+        if self.columns_of_b == Columns::Dot && along != bytes as isize {
             self.rows_of_a = Rows::AlongDepth;
         }
-        let fit = (PACKED_A / self.depth.max(1)).clamp(12, 384);
-        self.pack_rows = match self.columns_of_b {
-            Columns::Dot => self.m,
-            _ => (fit / 24 * 24).max(12).min(self.tile_rows),
+        let out = &self.out;
+        let side_by_side = self.n == 1 || step(&out.path.cols) == bytes as isize;
+        self.dense = self.dense || !out.evenly_spaced(bytes) || !side_by_side;
+    }
+
+    fn choose_tiles<T>(&mut self, epilogue: Option<&Region>, kernels: &Kernels<T>) {
+        let (m, n) = (self.m, self.n);
+        if m <= 2 {
+            let cols = ((1_usize << 20) / (m * self.chunk.max(1))).clamp(256, TILE).next_multiple_of(64);
+            self.tile_cols = if whole_rows(epilogue) && !self.swapped { n } else { even(n, cols, 64) };
+            return;
+        }
+        let far = |length: usize| if length * self.chunk * self.lane.bytes() > FAR { 12.0 } else { 0.0 };
+        let turned = step(&self.b.path.rows) == self.b.dtype.bytes() as isize;
+        let cut = Cut {
+            m,
+            n,
+            depth: self.chunk,
+            count: self.batch * self.chunks,
+            fetch_a: far(m) + if self.rows_of_a == Rows::Direct { 2.0 } else { 9.0 },
+            fetch_b: match self.columns_of_b {
+                Columns::Packed if turned => 20.0 + far(n),
+                Columns::Packed => 9.0 + far(n),
+                _ => 1.0,
+            },
+            lanes: kernels.lanes,
+            most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS } else { n },
+            most_elements: if self.dense { TILE } else { usize::MAX },
+            whole_rows: whole_rows(epilogue),
         };
+        let (mut rows, cols) = cut.shape();
+        // Tiles that end where a run of evenly spaced rows ends are walked in fewer pieces.
+        for operand in [&self.a, &self.out] {
+            if let [_, .., (run, _)] = operand.path.rows.as_slice()
+                && rows > *run
+                && rows < m
+            {
+                rows -= rows % run;
+            }
+        }
+        (self.tile_rows, self.tile_cols) = (rows, cols);
     }
 
     /// How many tiles the result of one chunk and matrix has.
@@ -327,6 +349,19 @@ impl Layout {
             batch: size(&batch),
             m: size(&moved) * m.iter().product::<usize>(),
         }
+    }
+}
+
+/// Bytes from one element to the next along the innermost axis; 0 if nothing moves.
+fn step(line: &Line) -> isize {
+    line.last().map_or(0, |&(_, stride)| stride)
+}
+
+/// How many elements lie side by side along the innermost axis; 0 if they do not.
+fn run(line: &Line, dtype: DType) -> usize {
+    match line.last() {
+        Some(&(size, stride)) if stride == dtype.bytes() as isize => size,
+        _ => 0,
     }
 }
 

@@ -57,12 +57,7 @@ struct Pass {
 
 impl<'a, T: Multiply> Run<'a, T> {
     /// A run of the plan.
-    pub fn new(
-        plan: &'a Plan,
-        epilogue: Option<&'a CompiledRegion>,
-        buffers: &'a [*mut u8],
-        faults: &'a FaultCell,
-    ) -> Run<'a, T> {
+    pub fn new(plan: &'a Plan, epilogue: Option<&'a CompiledRegion>, buffers: &'a [*mut u8], faults: &'a FaultCell) -> Run<'a, T> {
         Run { plan, kernels: T::kernels(plan.level), epilogue, buffers, faults }
     }
 
@@ -123,12 +118,15 @@ impl<'a, T: Multiply> Run<'a, T> {
                 epilogue.run_tile(rectangle, product, self.buffers, scratch, self.faults);
                 return;
             }
-            if let Some(direct) = self.matrix(&plan.out, out, (row, rows), (col, cols)).filter(|out| out.col == 1) {
+            if !plan.dense
+                && let Some(direct) = self.matrix(&plan.out, out, (row, rows), (col, cols))
+            {
                 self.multiply(tile, direct, plan.accumulate, room);
                 return;
             }
             let copying = Copying {
                 table: plan.table,
+                copy: self.kernels.copy,
                 memory: out,
                 dtype: plan.out.dtype,
                 rows: Part { line: &plan.out.path.rows, start: row, len: rows },
@@ -205,32 +203,31 @@ impl<'a, T: Multiply> Run<'a, T> {
                     _ => self.plan.pack_rows.min(tile.rows - row),
                 };
                 let a = self.rows(tile, pass, (tile.row + row, stretch), room);
-                let mut done = 0;
-                while done < stretch {
-                    let height = kernels.height(stretch - done, wide);
+                let mut col = 0;
+                while col < tile.cols {
+                    let cols = width.min(tile.cols - col);
+                    let vectors = cols.div_ceil(kernels.lanes);
                     let mut block = Block {
                         depth: pass.len,
-                        a: a.first.wrapping_offset(done as isize * a.row),
+                        a: a.first,
                         a_row: a.row,
                         a_step: a.col,
-                        b: b.first,
+                        b: b.first.wrapping_offset((col / width) as isize * panel),
                         b_row: b.row,
-                        c: c.first.wrapping_offset((row + done) as isize * c.row),
+                        c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
                         c_row: c.row,
-                        last: kernels.lanes,
+                        last: cols - (vectors - 1) * kernels.lanes,
                         add: pass.add,
                     };
-                    let mut col = 0;
-                    while col < tile.cols {
-                        let cols = width.min(tile.cols - col);
-                        let vectors = cols.div_ceil(kernels.lanes);
-                        block.last = cols - (vectors - 1) * kernels.lanes;
+                    let mut left = stretch;
+                    while left > 0 {
+                        let height = kernels.height(left, vectors);
                         kernels.block(height, vectors)(&block);
-                        block.b = block.b.wrapping_offset(panel);
-                        block.c = block.c.wrapping_add(width);
-                        col += width;
+                        block.a = block.a.wrapping_offset(height as isize * a.row);
+                        block.c = block.c.wrapping_offset(height as isize * c.row);
+                        left -= height;
                     }
-                    done += height;
+                    col += width;
                 }
                 row += stretch;
             }
@@ -251,6 +248,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         while col < tile.cols {
             let copying = Copying {
                 table: self.plan.table,
+                copy: self.kernels.copy,
                 memory,
                 dtype: b.dtype,
                 rows: Part { line: &b.path.rows, start: pass.from, len: pass.len },
@@ -282,10 +280,11 @@ impl<'a, T: Multiply> Run<'a, T> {
                 return Matrix { first: memory.cast(), row: 0, col: 0 };
             }
             Rows::AlongDepth => ((down, along), Matrix { first, row: pass.len as isize, col: 1 }),
-            Rows::AlongRows => ((along, down), Matrix { first, row: 1, col: rows.1 as isize }),
+            Rows::AcrossDepth => ((along, down), Matrix { first, row: 1, col: rows.1 as isize }),
         };
         let copying = Copying {
             table: self.plan.table,
+            copy: self.kernels.copy,
             memory,
             dtype: a.dtype,
             rows: by.0,

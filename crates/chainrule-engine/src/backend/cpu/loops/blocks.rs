@@ -103,13 +103,7 @@ impl Isa for Avx512 {
     #[inline(always)]
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
         // SAFETY: the caller's: zero bits are a value of `T`.
-        unsafe {
-            Self::read_part_or(
-                source,
-                n,
-                std::mem::MaybeUninit::<T>::zeroed().assume_init(),
-            )
-        }
+        unsafe { Self::read_part_or(source, n, std::mem::MaybeUninit::<T>::zeroed().assume_init()) }
     }
 
     #[inline(always)]
@@ -138,10 +132,7 @@ impl Isa for Avx512 {
                 }
                 _ => {
                     let low = n.min(8);
-                    let (first, second) = (
-                        _mm512_loadu_si512(to.cast()),
-                        _mm512_loadu_si512(to.add(64).cast()),
-                    );
+                    let (first, second) = (_mm512_loadu_si512(to.cast()), _mm512_loadu_si512(to.add(64).cast()));
                     let new = _mm512_mask_loadu_epi64(first, mask(low) as u8, source.cast());
                     _mm512_storeu_si512(to.cast(), new);
                     let beyond = source.wrapping_add(8).cast();
@@ -161,33 +152,14 @@ impl Isa for Avx512 {
         // the instructions exist where this level is chosen. The reads stay in the block.
         unsafe {
             match size_of::<T>() {
-                1 => _mm_mask_storeu_epi8(
-                    target.cast(),
-                    mask(n) as u16,
-                    _mm_loadu_si128(from.cast()),
-                ),
-                2 => _mm256_mask_storeu_epi8(
-                    target.cast(),
-                    mask(n * 2) as u32,
-                    _mm256_loadu_si256(from.cast()),
-                ),
-                4 => _mm512_mask_storeu_epi32(
-                    target.cast(),
-                    mask(n) as u16,
-                    _mm512_loadu_si512(from.cast()),
-                ),
+                1 => _mm_mask_storeu_epi8(target.cast(), mask(n) as u16, _mm_loadu_si128(from.cast())),
+                2 => _mm256_mask_storeu_epi8(target.cast(), mask(n * 2) as u32, _mm256_loadu_si256(from.cast())),
+                4 => _mm512_mask_storeu_epi32(target.cast(), mask(n) as u16, _mm512_loadu_si512(from.cast())),
                 _ => {
                     let low = n.min(8);
-                    let (first, second) = (
-                        _mm512_loadu_si512(from.cast()),
-                        _mm512_loadu_si512(from.add(64).cast()),
-                    );
+                    let (first, second) = (_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(64).cast()));
                     _mm512_mask_storeu_epi64(target.cast(), mask(low) as u8, first);
-                    _mm512_mask_storeu_epi64(
-                        target.wrapping_add(8).cast(),
-                        mask(n - low) as u8,
-                        second,
-                    );
+                    _mm512_mask_storeu_epi64(target.wrapping_add(8).cast(), mask(n - low) as u8, second);
                 }
             }
         }
@@ -267,9 +239,7 @@ pub unsafe fn splat<I: Isa, D: Copy>(n: usize, to: *mut D, value: D) {
     // SAFETY: `i` stays below `n` by the size of the block written.
     unsafe {
         while n - i >= LARGE {
-            to.add(i)
-                .cast::<[D; LARGE]>()
-                .write_unaligned([value; LARGE]);
+            to.add(i).cast::<[D; LARGE]>().write_unaligned([value; LARGE]);
             i += LARGE;
         }
         while i < n {

@@ -9,9 +9,7 @@ use super::elements::{Near, Number, Op1, Op2};
 /// Pointer to the elements of row `row`.
 macro_rules! row {
     ($pointer:expr, $stride:expr, $row:expr, $type:ty) => {
-        $pointer
-            .wrapping_offset($stride * $row as isize)
-            .cast::<$type>()
+        $pointer.wrapping_offset($stride * $row as isize).cast::<$type>()
     };
     ($pointer:expr, $stride:expr, $row:expr) => {
         $pointer.wrapping_offset($stride * $row as isize).cast()
@@ -25,10 +23,7 @@ macro_rules! row {
 #[inline(always)]
 pub unsafe fn unary<I: Isa, O: Op1>(call: &Call) {
     for r in 0..call.rows {
-        let (to, a) = (
-            row!(call.to, call.to_stride, r),
-            row!(call.a, call.a_stride, r),
-        );
+        let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
         // SAFETY: the caller's.
         unsafe { map1::<I, O::A, O::D>(call.cols, to, a, |x| O::apply::<I>(x)) }
     }
@@ -77,10 +72,7 @@ pub unsafe fn unary_near<I: Isa, O: Near>(call: &Call) {
 #[inline(always)]
 pub unsafe fn binary_both<I: Isa, O: Op2>(call: &Call) {
     for r in 0..call.rows {
-        let (to, a) = (
-            row!(call.to, call.to_stride, r),
-            row!(call.a, call.a_stride, r),
-        );
+        let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
         let b = row!(call.b, call.b_stride, r);
         // SAFETY: the caller's.
         unsafe { map2::<I, O::A, O::A, O::D>(call.cols, to, a, b, |x, y| O::apply::<I>(x, y)) }
@@ -94,10 +86,7 @@ pub unsafe fn binary_both<I: Isa, O: Op2>(call: &Call) {
 #[inline(always)]
 pub unsafe fn binary_left<I: Isa, O: Op2>(call: &Call) {
     for r in 0..call.rows {
-        let (to, a) = (
-            row!(call.to, call.to_stride, r),
-            row!(call.a, call.a_stride, r),
-        );
+        let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
         let b: *const O::A = row!(call.b, call.b_stride, r);
         // SAFETY: the caller's.
         unsafe {
@@ -114,10 +103,7 @@ pub unsafe fn binary_left<I: Isa, O: Op2>(call: &Call) {
 #[inline(always)]
 pub unsafe fn binary_right<I: Isa, O: Op2>(call: &Call) {
     for r in 0..call.rows {
-        let (to, b) = (
-            row!(call.to, call.to_stride, r),
-            row!(call.b, call.b_stride, r),
-        );
+        let (to, b) = (row!(call.to, call.to_stride, r), row!(call.b, call.b_stride, r));
         let a: *const O::A = row!(call.a, call.a_stride, r);
         // SAFETY: the caller's.
         unsafe {
@@ -142,9 +128,7 @@ pub unsafe fn select<I: Isa, T: Copy + Default, const B: bool, const C: bool>(ca
         // SAFETY: the caller's.
         unsafe {
             match (B, C) {
-                (false, false) => {
-                    map3::<I, u8, T, T, T>(n, to, a, b, c, |x, y, z| if x != 0 { y } else { z })
-                }
+                (false, false) => map3::<I, u8, T, T, T>(n, to, a, b, c, |x, y, z| if x != 0 { y } else { z }),
                 (false, true) => {
                     let z = c.read_unaligned();
                     map2::<I, u8, T, T>(n, to, a, b, |x, y| if x != 0 { y } else { z })
@@ -171,13 +155,7 @@ pub unsafe fn repeat<I: Isa, T: Copy>(call: &Call) {
     for r in 0..call.rows {
         let a: *const T = row!(call.a, call.a_stride, r);
         // SAFETY: the caller's.
-        unsafe {
-            splat::<I, T>(
-                call.cols,
-                row!(call.to, call.to_stride, r),
-                a.read_unaligned(),
-            )
-        }
+        unsafe { splat::<I, T>(call.cols, row!(call.to, call.to_stride, r), a.read_unaligned()) }
     }
 }
 
@@ -211,10 +189,7 @@ pub unsafe fn strided<I: Isa, O: Op1>(call: &Call) {
                 let to: *mut u8 = row!(call.to, call.to_stride, r);
                 let a: *const u8 = row!(call.a, call.a_stride, r);
                 for j in start as isize..end as isize {
-                    let value = a
-                        .wrapping_offset(j * call.a_step)
-                        .cast::<O::A>()
-                        .read_unaligned();
+                    let value = a.wrapping_offset(j * call.a_step).cast::<O::A>().read_unaligned();
                     let target = to.wrapping_offset(j * call.to_step).cast::<O::D>();
                     target.write_unaligned(O::apply::<I>(value));
                 }
@@ -235,15 +210,9 @@ pub unsafe fn accumulate<I: Isa, T: Number, const SUM: bool>(call: &Call) {
     // SAFETY: the caller's; `i` stays below `cols` by the size of the block.
     unsafe {
         while call.cols - i >= 64 {
-            let mut part = row!(call.a, call.a_stride, 0usize, T)
-                .add(i)
-                .cast::<[T; 64]>()
-                .read_unaligned();
+            let mut part = row!(call.a, call.a_stride, 0usize, T).add(i).cast::<[T; 64]>().read_unaligned();
             for r in 1..call.rows {
-                let next = row!(call.a, call.a_stride, r, T)
-                    .add(i)
-                    .cast::<[T; 64]>()
-                    .read_unaligned();
+                let next = row!(call.a, call.a_stride, r, T).add(i).cast::<[T; 64]>().read_unaligned();
                 for j in 0..64 {
                     part[j] = join(part[j], next[j]);
                 }
@@ -285,11 +254,7 @@ pub unsafe fn accumulate_one<I: Isa, T: Sums, const SUM: bool>(call: &Call) {
     unsafe {
         let part = reduce_row::<I, T, SUM>(call.a.cast::<T>(), call.rows);
         let total = call.to.cast::<T>().read_unaligned();
-        let joined = if SUM {
-            T::add(total, part)
-        } else {
-            T::maximum(total, part)
-        };
+        let joined = if SUM { T::add(total, part) } else { T::maximum(total, part) };
         call.to.cast::<T>().write_unaligned(joined);
     }
 }
@@ -344,10 +309,7 @@ unsafe fn reduce_block<I: Isa, T: Number, const SUM: bool>(a: *const T, n: usize
                 i += 64;
             }
             for j in 0..SMALL {
-                small[j] = join(
-                    join(large[j], large[j + 16]),
-                    join(large[j + 32], large[j + 48]),
-                );
+                small[j] = join(join(large[j], large[j + 16]), join(large[j + 32], large[j + 48]));
             }
         }
         while i < n {
@@ -397,12 +359,7 @@ pub unsafe fn reduce<I: Isa, T: Sums, const SUM: bool>(call: &Call) {
     for r in 0..call.rows {
         let to: *mut T = row!(call.to, call.to_stride, r);
         // SAFETY: the caller's.
-        unsafe {
-            to.write_unaligned(reduce_row::<I, T, SUM>(
-                row!(call.a, call.a_stride, r),
-                call.cols,
-            ))
-        }
+        unsafe { to.write_unaligned(reduce_row::<I, T, SUM>(row!(call.a, call.a_stride, r), call.cols)) }
     }
 }
 

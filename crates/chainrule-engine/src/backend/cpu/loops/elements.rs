@@ -90,11 +90,7 @@ macro_rules! float_number {
             }
             #[inline(always)]
             fn power<I: Isa>(a: Self, b: Self) -> Self {
-                if I::FMA {
-                    $math::pow::<true>(a, b)
-                } else {
-                    $math::pow::<false>(a, b)
-                }
+                if I::FMA { $math::pow::<true>(a, b) } else { $math::pow::<false>(a, b) }
             }
             #[inline(always)]
             fn negate(a: Self) -> Self {
@@ -129,27 +125,17 @@ macro_rules! integer_number {
                 if b == 0 { 0 } else { a.wrapping_div(b) }
             }
             #[inline(always)]
-            #[allow(
-                unused_comparisons,
-                reason = "one text for signed and unsigned integers"
-            )]
+            #[allow(unused_comparisons, reason = "one text for signed and unsigned integers")]
             fn remainder(a: Self, b: Self) -> Self {
                 if b == 0 {
                     return 0;
                 }
                 let rest = a.wrapping_rem(b);
-                if rest != 0 && ((rest < 0) != (b < 0)) {
-                    rest.wrapping_add(b)
-                } else {
-                    rest
-                }
+                if rest != 0 && ((rest < 0) != (b < 0)) { rest.wrapping_add(b) } else { rest }
             }
             /// By repeated squaring; a negative exponent gives the truncated reciprocal.
             #[inline(always)]
-            #[allow(
-                unused_comparisons,
-                reason = "one text for signed and unsigned integers"
-            )]
+            #[allow(unused_comparisons, reason = "one text for signed and unsigned integers")]
             fn power<I: Isa>(a: Self, b: Self) -> Self {
                 if b < 0 {
                     let odd = b & 1 == 1;
@@ -206,11 +192,7 @@ impl<T: Number> Op2 for Scale<T> {
     type D = T;
     #[inline(always)]
     fn apply<I: Isa>(a: T, b: T) -> T {
-        if a == T::ZERO {
-            T::ZERO
-        } else {
-            T::multiply(a, b)
-        }
+        if a == T::ZERO { T::ZERO } else { T::multiply(a, b) }
     }
 }
 
@@ -456,13 +438,7 @@ pub fn widen_f16(bits: u16) -> f32 {
     // The exponent is moved by an exact product, which also serves the subnormal numbers.
     let finite = (f32::from_bits(magnitude) * f32::from_bits(0x7780_0000)).to_bits();
     let special = magnitude | 0x7f80_0000 | if bits & 0x3ff != 0 { 0x40_0000 } else { 0 };
-    f32::from_bits(
-        sign | if bits & 0x7c00 == 0x7c00 {
-            special
-        } else {
-            finite
-        },
-    )
+    f32::from_bits(sign | if bits & 0x7c00 == 0x7c00 { special } else { finite })
 }
 
 /// The bits of the nearest f16, ties to even; NaN stays NaN.
@@ -472,25 +448,12 @@ pub fn narrow_f16(x: f32) -> u16 {
     let sign = (bits >> 16) & 0x8000;
     let magnitude = bits & 0x7fff_ffff;
     // Normal results: move the exponent and round the 13 bits that go.
-    let normal = magnitude
-        .wrapping_sub(0x3800_0000)
-        .wrapping_add(0xfff + ((magnitude >> 13) & 1))
-        >> 13;
+    let normal = magnitude.wrapping_sub(0x3800_0000).wrapping_add(0xfff + ((magnitude >> 13) & 1)) >> 13;
     // Subnormal results: adding 0.5 puts the last place of an f16 at the last place of the sum.
-    let small = (f32::from_bits(magnitude) + 0.5)
-        .to_bits()
-        .wrapping_sub(0x3f00_0000);
-    let finite = if magnitude < 0x3880_0000 {
-        small
-    } else {
-        normal
-    };
+    let small = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0x3f00_0000);
+    let finite = if magnitude < 0x3880_0000 { small } else { normal };
     // 65520 and above round to infinity.
-    let large = if magnitude >= 0x477f_f000 {
-        0x7c00
-    } else {
-        finite
-    };
+    let large = if magnitude >= 0x477f_f000 { 0x7c00 } else { finite };
     let nan = 0x7e00 | ((magnitude >> 13) & 0x3ff);
     (sign | if magnitude > 0x7f80_0000 { nan } else { large }) as u16
 }

@@ -357,8 +357,4 @@ level!(portable, Portable);
 #[cfg(target_arch = "x86_64")]
 level!(avx2, Avx2, "avx2,fma,f16c");
 #[cfg(target_arch = "x86_64")]
-level!(
-    avx512,
-    Avx512,
-    "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"
-);
+level!(avx512, Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl");

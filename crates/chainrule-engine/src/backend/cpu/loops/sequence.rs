@@ -51,10 +51,7 @@ pub unsafe fn numbers<I: Isa, T: FromInteger>(call: &Sequence) {
     while i < call.len {
         let mut block = [T::default(); SMALL];
         for (j, element) in block.iter_mut().enumerate() {
-            *element = T::from_integer(
-                call.first
-                    .wrapping_add(call.step.wrapping_mul((i + j) as i64)),
-            );
+            *element = T::from_integer(call.first.wrapping_add(call.step.wrapping_mul((i + j) as i64)));
         }
         let part = (call.len - i).min(SMALL);
         // SAFETY: the caller's.
@@ -87,10 +84,8 @@ pub unsafe fn random<I: Isa, T: FromInteger>(call: &Sequence) {
                 let words = many(call.key, block);
                 let part = (call.len - i).min(2 * BLOCKS) & !1;
                 for j in 0..part / 2 {
-                    to.add(i + 2 * j)
-                        .write_unaligned(T::from_integer((words.0[j] >> shift) as i64));
-                    to.add(i + 2 * j + 1)
-                        .write_unaligned(T::from_integer((words.1[j] >> shift) as i64));
+                    to.add(i + 2 * j).write_unaligned(T::from_integer((words.0[j] >> shift) as i64));
+                    to.add(i + 2 * j + 1).write_unaligned(T::from_integer((words.1[j] >> shift) as i64));
                 }
                 i += part;
             }
@@ -109,10 +104,7 @@ fn many(key: i64, first: u64) -> ([u64; BLOCKS], [u64; BLOCKS]) {
     let (mut even, mut odd) = ([0; BLOCKS], [0; BLOCKS]);
     for j in 0..BLOCKS {
         let block = first.wrapping_add(j as u64);
-        let [a, b, c, d] = philox4x32_10(
-            [block as u32, (block >> 32) as u32, 0, 0],
-            [key as u32, (key >> 32) as u32],
-        );
+        let [a, b, c, d] = philox4x32_10([block as u32, (block >> 32) as u32, 0, 0], [key as u32, (key >> 32) as u32]);
         even[j] = a as u64 | (b as u64) << 32;
         odd[j] = c as u64 | (d as u64) << 32;
     }

@@ -34,22 +34,7 @@ const BINARY: [Binary; 11] = [
     Binary::Less,
     Binary::Equal,
 ];
-const SPECIAL: [f32; 14] = [
-    f32::NAN,
-    f32::INFINITY,
-    f32::NEG_INFINITY,
-    -0.0,
-    0.0,
-    1e-42,
-    -1e-42,
-    88.9,
-    -104.0,
-    1e6,
-    -3e5,
-    0.7,
-    -1.0,
-    3e38,
-];
+const SPECIAL: [f32; 14] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 0.0, 1e-42, -1e-42, 88.9, -104.0, 1e6, -3e5, 0.7, -1.0, 3e38];
 
 fn call(len: usize, to: &mut [f32], a: &[f32], b: &[f32]) -> Call {
     Call {
@@ -70,11 +55,7 @@ fn call(len: usize, to: &mut [f32], a: &[f32], b: &[f32]) -> Call {
 
 /// Bits, with one NaN for all.
 fn bits(x: f32) -> u32 {
-    if x.is_nan() {
-        f32::NAN.to_bits()
-    } else {
-        x.to_bits()
-    }
+    if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }
 }
 
 /// Results of a loop on one value at each of 150 positions among others, and in place.
@@ -87,24 +68,13 @@ fn check_unary(run: Loop, x: f32, name: &str) -> u32 {
             a[at] = x;
             let mut to = vec![0.0; len + 1];
             unsafe { run(&call(len, &mut to, &a, &a)) };
-            assert_eq!(
-                bits(to[at]),
-                bits(alone[0]),
-                "{name} of {x} at {at} of {len}"
-            );
+            assert_eq!(bits(to[at]), bits(alone[0]), "{name} of {x} at {at} of {len}");
             assert_eq!(to[len], 0.0, "{name} writes beyond {len}");
             let from = a.clone();
             let pointer = a.as_mut_ptr();
-            let own = Call {
-                to: pointer.cast(),
-                a: pointer.cast(),
-                ..call(len, &mut to, &from, &from)
-            };
+            let own = Call { to: pointer.cast(), a: pointer.cast(), ..call(len, &mut to, &from, &from) };
             unsafe { run(&own) };
-            assert!(
-                a.iter().zip(&to).all(|(x, y)| bits(*x) == bits(*y)),
-                "{name} in place"
-            );
+            assert!(a.iter().zip(&to).all(|(x, y)| bits(*x) == bits(*y)), "{name} in place");
         }
     }
     bits(alone[0])
@@ -122,10 +92,7 @@ fn unary_loops_give_the_same_bits_everywhere() {
                     fused.push(result);
                 }
             }
-            assert!(
-                fused.windows(2).all(|pair| pair[0] == pair[1]),
-                "{operation:?} of {x}: {fused:x?}"
-            );
+            assert!(fused.windows(2).all(|pair| pair[0] == pair[1]), "{operation:?} of {x}: {fused:x?}");
         }
     }
 }
@@ -140,24 +107,14 @@ fn binary_loops_give_the_same_bits_for_points_and_rows() {
                 for y in SPECIAL {
                     let (a, b) = ([x; 83], [y; 83]);
                     let mut results = [[0.0f32; 83]; 3];
-                    let shapes = [
-                        (Shape::Points, Shape::Points),
-                        (Shape::Points, Shape::Rows),
-                        (Shape::Rows, Shape::Points),
-                    ];
+                    let shapes = [(Shape::Points, Shape::Points), (Shape::Points, Shape::Rows), (Shape::Rows, Shape::Points)];
                     for ((left, right), to) in shapes.into_iter().zip(&mut results) {
                         unsafe { find(left, right)(&call(83, to, &a, &b)) };
                     }
                     let first = results[0][0];
-                    for result in results
-                        .iter()
-                        .map(|result| if compares { &result[..20] } else { result })
-                    {
+                    for result in results.iter().map(|result| if compares { &result[..20] } else { result }) {
                         let same = result.iter().all(|z| bits(*z) == bits(first));
-                        assert!(
-                            same,
-                            "{operation:?} of {x} and {y} at {level:?}: {result:?}"
-                        );
+                        assert!(same, "{operation:?} of {x} and {y} at {level:?}: {result:?}");
                     }
                 }
             }
@@ -170,26 +127,14 @@ fn half_floats_convert_as_the_format_says() {
     for bits in 0..=u16::MAX {
         let (f, b) = (half::f16::from_bits(bits), half::bf16::from_bits(bits));
         let same = |x: f32, y: f32| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
-        assert!(
-            same(widen_f16(bits), f.to_f32()) && same(widen_bf16(bits), b.to_f32()),
-            "{bits:x}"
-        );
+        assert!(same(widen_f16(bits), f.to_f32()) && same(widen_bf16(bits), b.to_f32()), "{bits:x}");
         // Halfway cases and their neighbours.
         for nudge in -1..=1i32 {
-            for wide in [
-                f.to_f32().to_bits() as i32 + 0x1000,
-                b.to_f32().to_bits() as i32 + 0x8000,
-            ] {
+            for wide in [f.to_f32().to_bits() as i32 + 0x1000, b.to_f32().to_bits() as i32 + 0x8000] {
                 let x = f32::from_bits((wide + nudge) as u32);
                 let (to_f, to_b) = (half::f16::from_f32(x), half::bf16::from_f32(x));
-                assert!(
-                    narrow_f16(x) == to_f.to_bits() || (x.is_nan() && to_f.is_nan()),
-                    "{x:e}"
-                );
-                assert!(
-                    narrow_bf16(x) == to_b.to_bits() || (x.is_nan() && to_b.is_nan()),
-                    "{x:e}"
-                );
+                assert!(narrow_f16(x) == to_f.to_bits() || (x.is_nan() && to_f.is_nan()), "{x:e}");
+                assert!(narrow_bf16(x) == to_b.to_bits() || (x.is_nan() && to_b.is_nan()), "{x:e}");
                 assert_eq!(x.is_nan(), widen_f16(narrow_f16(x)).is_nan(), "{x:e}");
                 assert_eq!(x.is_nan(), widen_bf16(narrow_bf16(x)).is_nan(), "{x:e}");
             }
@@ -199,9 +144,7 @@ fn half_floats_convert_as_the_format_says() {
 
 #[test]
 fn sums_of_long_rows_stay_accurate_and_do_not_depend_on_the_level() {
-    for n in [
-        1, 15, 16, 17, 63, 64, 65, 100, 2047, 2049, 100_000, 1_000_000,
-    ] {
+    for n in [1, 15, 16, 17, 63, 64, 65, 100, 2047, 2049, 100_000, 1_000_000] {
         let a: Vec<f32> = (0..n).map(|i| 0.1 + (i % 7) as f32 * 1e-3).collect();
         let exact: f64 = a.iter().map(|&x| x as f64).sum();
         let mut sums = Vec::new();
@@ -209,21 +152,12 @@ fn sums_of_long_rows_stay_accurate_and_do_not_depend_on_the_level() {
             let mut to = [0.0];
             unsafe { (table(level).reduce)(Reduction::Sum, Lane::F32)(&call(n, &mut to, &a, &a)) };
             sums.push(to[0]);
-            assert!(
-                (to[0] as f64 - exact).abs() < 4e-7 * exact,
-                "{n}: {} for {exact}",
-                to[0]
-            );
+            assert!((to[0] as f64 - exact).abs() < 4e-7 * exact, "{n}: {} for {exact}", to[0]);
             let ones = vec![1.0; n];
-            unsafe {
-                (table(level).reduce)(Reduction::Sum, Lane::F32)(&call(n, &mut to, &ones, &a))
-            };
+            unsafe { (table(level).reduce)(Reduction::Sum, Lane::F32)(&call(n, &mut to, &ones, &a)) };
             assert_eq!(to[0], n as f32);
         }
-        assert!(
-            sums.iter().all(|sum| sum.to_bits() == sums[0].to_bits()),
-            "{sums:?}"
-        );
+        assert!(sums.iter().all(|sum| sum.to_bits() == sums[0].to_bits()), "{sums:?}");
     }
 }
 

@@ -80,12 +80,7 @@ fn reduce<const FMA: bool>(x: f64, extra: f64) -> Reduced {
     let high = fma::<FMA>(-n_float, LN_2_HIGH, x);
     let low = fma::<FMA>(-n_float, LN_2_LOW, extra);
     let r = high + low;
-    Reduced {
-        n,
-        n_float,
-        r,
-        rest: (high - r) + low,
-    }
+    Reduced { n, n_float, r, rest: (high - r) + low }
 }
 
 /// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`.
@@ -126,12 +121,7 @@ fn exp_sum<const FMA: bool>(x: f64, extra: f64) -> f64 {
 pub fn expm1<const FMA: bool>(x: f64) -> f64 {
     let inner = if x > 710.0 { 710.0 } else { x };
     let inner = if inner < -40.0 { -40.0 } else { inner };
-    let Reduced {
-        n,
-        n_float,
-        r,
-        rest,
-    } = reduce::<FMA>(inner, 0.0);
+    let Reduced { n, n_float, r, rest } = reduce::<FMA>(inner, 0.0);
     let value = r + fma::<FMA>(r * r, exp_rest::<FMA>(r), rest);
     // 2^n (value + 1) - 1, halved on the way because 2^1024 is no f64.
     let scale = power_of_two(n.wrapping_sub(1));
@@ -172,15 +162,8 @@ fn exponent_float(raised: u64) -> f64 {
 #[inline(always)]
 fn split_any(x: f64) -> (f64, f64) {
     let small = x < f64::MIN_POSITIVE;
-    let (raised, mantissa) = split(if small {
-        x * 18_014_398_509_481_984.0
-    } else {
-        x
-    });
-    (
-        exponent_float(raised) - if small { 54.0 } else { 0.0 },
-        mantissa,
-    )
+    let (raised, mantissa) = split(if small { x * 18_014_398_509_481_984.0 } else { x });
+    (exponent_float(raised) - if small { 54.0 } else { 0.0 }, mantissa)
 }
 
 /// Natural logarithm: -inf at zero, NaN below. Error up to 0.9 ULP.
@@ -316,11 +299,7 @@ fn reduce_angle<const FMA: bool>(x: f64) -> Angle {
     let (third, last) = sum_with_error(second, -n * f64::from_bits(0x3ba3_198a_2e00_0000));
     let low = fma::<FMA>(-n, 8.4784276603689e-32, error + last);
     let r = third + low;
-    Angle {
-        quarter: shifted.to_bits(),
-        r,
-        rest: low - (r - third),
-    }
+    Angle { quarter: shifted.to_bits(), r, rest: low - (r - third) }
 }
 
 /// sin(r + rest) and cos(r + rest) for `|r|` up to pi / 4.
@@ -366,22 +345,14 @@ pub fn cos_near<const FMA: bool>(x: f64) -> f64 {
 /// not vectorise: use [`sin_slice`].
 #[inline(always)]
 pub fn sin<const FMA: bool>(x: f64) -> f64 {
-    if x.abs() <= NEAR {
-        sin_near::<FMA>(x)
-    } else {
-        sin_far(x)
-    }
+    if x.abs() <= NEAR { sin_near::<FMA>(x) } else { sin_far(x) }
 }
 
 /// cos(x) for any `x`; NaN at infinity. It branches, so a loop over it does
 /// not vectorise: use [`cos_slice`].
 #[inline(always)]
 pub fn cos<const FMA: bool>(x: f64) -> f64 {
-    if x.abs() <= NEAR {
-        cos_near::<FMA>(x)
-    } else {
-        cos_far(x)
-    }
+    if x.abs() <= NEAR { cos_near::<FMA>(x) } else { cos_far(x) }
 }
 
 /// sin(x) beyond [`NEAR`], by the standard library.
@@ -456,26 +427,14 @@ pub fn pow<const FMA: bool>(x: f64, y: f64) -> f64 {
     let error = fma::<FMA>(power, low, product_error::<FMA>(power, high, product));
     let value = exp_sum::<FMA>(product, error);
 
-    let end = if (size == 0.0) == (y < 0.0) {
-        f64::INFINITY
-    } else {
-        0.0
-    };
-    let value = if (size == 0.0) | (size == f64::INFINITY) {
-        end
-    } else {
-        value
-    };
+    let end = if (size == 0.0) == (y < 0.0) { f64::INFINITY } else { 0.0 };
+    let value = if (size == 0.0) | (size == f64::INFINITY) { end } else { value };
     let whole = is_integer(y_size);
     let odd = whole & !is_integer(0.5 * y_size);
     let sign = if odd { x.to_bits() & (1 << 63) } else { 0 };
     let value = f64::from_bits(value.to_bits() | sign);
     let undefined = (x < 0.0) & (x > f64::NEG_INFINITY) & !whole;
-    let value = if undefined | x.is_nan() | y.is_nan() {
-        f64::NAN
-    } else {
-        value
-    };
+    let value = if undefined | x.is_nan() | y.is_nan() { f64::NAN } else { value };
     if (y == 0.0) | (x == 1.0) { 1.0 } else { value }
 }
 
@@ -509,8 +468,7 @@ fn log_wide<const FMA: bool>(x: f64) -> (f64, f64) {
 
     let twice = 2.0 * s;
     let bend = twice * series;
-    let bend_low = product_error::<FMA>(twice, series, bend)
-        + fma::<FMA>(twice, series_low, 2.0 * s_low * series);
+    let bend_low = product_error::<FMA>(twice, series, bend) + fma::<FMA>(twice, series_low, 2.0 * s_low * series);
     let high = twice + bend;
     let low = (bend - (high - twice)) + (2.0 * s_low + bend_low);
 

@@ -56,12 +56,7 @@ fn reduce<const FMA: bool>(x: f32) -> Reduced {
     let high = fma::<FMA>(-n_float, LN_2_HIGH, x);
     let r = fma::<FMA>(-n_float, LN_2_LOW, high);
     let rest = fma::<FMA>(-n_float, LN_2_LOW, high - r);
-    Reduced {
-        n,
-        n_float,
-        r,
-        rest,
-    }
+    Reduced { n, n_float, r, rest }
 }
 
 /// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`.
@@ -94,12 +89,7 @@ pub fn exp<const FMA: bool>(x: f32) -> f32 {
 pub fn expm1<const FMA: bool>(x: f32) -> f32 {
     let inner = if x > 89.0 { 89.0 } else { x };
     let inner = if inner < -18.0 { -18.0 } else { inner };
-    let Reduced {
-        n,
-        n_float,
-        r,
-        rest,
-    } = reduce::<FMA>(inner);
+    let Reduced { n, n_float, r, rest } = reduce::<FMA>(inner);
     let value = r + fma::<FMA>(r * r, exp_rest::<FMA>(r), rest);
     // 2^n (value + 1) - 1, halved on the way because 2^128 is no f32.
     let scale = power_of_two(n.wrapping_sub(1));
@@ -258,20 +248,14 @@ fn reduce_angle<const FMA: bool>(x: f32) -> Angle {
         let r = fma::<FMA>(-n, core::f32::consts::FRAC_PI_2, x);
         let r = fma::<FMA>(-n, -4.371_139e-8, r);
         let r = fma::<FMA>(-n, -1.715_124_5e-15, r);
-        Angle {
-            quarter: shifted.to_bits(),
-            r,
-        }
+        Angle { quarter: shifted.to_bits(), r }
     } else {
         // Without it, f64 holds n times the upper 33 bits of pi / 2 exactly.
         let x = f64::from(x);
         let shifted = x * core::f64::consts::FRAC_2_PI + ROUND_64;
         let n = shifted - ROUND_64;
         let r = (x - n * f64::from_bits(0x3ff9_21fb_5440_0000)) - n * 6.077_100_506_506_192e-11;
-        Angle {
-            quarter: shifted.to_bits() as u32,
-            r: r as f32,
-        }
+        Angle { quarter: shifted.to_bits() as u32, r: r as f32 }
     }
 }
 
@@ -312,22 +296,14 @@ pub fn cos_near<const FMA: bool>(x: f32) -> f32 {
 /// not vectorise: use [`sin_slice`].
 #[inline(always)]
 pub fn sin<const FMA: bool>(x: f32) -> f32 {
-    if x.abs() <= NEAR {
-        sin_near::<FMA>(x)
-    } else {
-        sin_far(x)
-    }
+    if x.abs() <= NEAR { sin_near::<FMA>(x) } else { sin_far(x) }
 }
 
 /// cos(x) for any `x`; NaN at infinity. It branches, so a loop over it does
 /// not vectorise: use [`cos_slice`].
 #[inline(always)]
 pub fn cos<const FMA: bool>(x: f32) -> f32 {
-    if x.abs() <= NEAR {
-        cos_near::<FMA>(x)
-    } else {
-        cos_far(x)
-    }
+    if x.abs() <= NEAR { cos_near::<FMA>(x) } else { cos_far(x) }
 }
 
 /// sin(x) beyond [`NEAR`], through the f64 function of the standard library.
@@ -395,11 +371,7 @@ pub fn pow<const FMA: bool>(x: f32, y: f32) -> f32 {
     let size = x.abs();
     let power = f64::from(y) * log2_64::<FMA>(size);
     // 1^infinity is one, though its logarithm times infinity is not.
-    let power = if (size == 1.0) & !y.is_nan() {
-        0.0
-    } else {
-        power
-    };
+    let power = if (size == 1.0) & !y.is_nan() { 0.0 } else { power };
     let value = exp2_64::<FMA>(power) as f32;
 
     let y_size = y.abs();

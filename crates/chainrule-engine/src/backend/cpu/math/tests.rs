@@ -29,11 +29,7 @@ fn ulps_single(got: f32, want: f64) -> f64 {
 fn ulps_double(got: f64, high: f64, low: f64) -> f64 {
     let exponent = ((high.abs().to_bits() >> 52) as i32).max(1) - 1023 - 52;
     let (one, two) = (2f64.powi(exponent / 2), 2f64.powi(exponent - exponent / 2));
-    let difference = if got == high {
-        0.0
-    } else {
-        (got - high) / one / two
-    };
+    let difference = if got == high { 0.0 } else { (got - high) / one / two };
     let error = (difference - low / one / two).abs();
     if error.is_nan() { f64::INFINITY } else { error }
 }
@@ -115,9 +111,7 @@ fn single_stays_within_two_ulp_of_f64() {
         ("log", both!(single::log), f64::ln),
         ("log1p", both!(single::log1p), f64::ln_1p),
         ("tanh", both!(single::tanh), f64::tanh),
-        ("sigmoid", both!(single::sigmoid), |x| {
-            1.0 / (1.0 + (-x).exp())
-        }),
+        ("sigmoid", both!(single::sigmoid), |x| 1.0 / (1.0 + (-x).exp())),
         ("softplus", both!(single::softplus), softplus_wide),
         ("erf", both!(single::erf), erf_series),
         ("sin", both!(single::sin), f64::sin),
@@ -130,10 +124,7 @@ fn single_stays_within_two_ulp_of_f64() {
             for (plain, function) in functions.iter().enumerate() {
                 let got = function(x);
                 let error = ulps_single(got, want);
-                assert!(
-                    error <= 2.0,
-                    "{name}({x:e}) = {got:e}, not {want:e}: {error} ULP, way {plain}"
-                );
+                assert!(error <= 2.0, "{name}({x:e}) = {got:e}, not {want:e}: {error} ULP, way {plain}");
             }
         }
     }
@@ -143,13 +134,7 @@ fn single_stays_within_two_ulp_of_f64() {
 fn single_pow_stays_within_one_ulp_of_f64() {
     let bases = (0..0x7f80_0000u32).step_by(2_097_143).map(f32::from_bits);
     let root = std::f32::consts::FRAC_1_SQRT_2;
-    for base in bases.chain([
-        0.999_999_94,
-        1.000_000_1,
-        root.next_down(),
-        root,
-        root.next_up(),
-    ]) {
+    for base in bases.chain([0.999_999_94, 1.000_000_1, root.next_down(), root, root.next_up()]) {
         let reach = 150.0 / f64::from(base).log2().abs().max(1e-8);
         for step in -60..=60 {
             let power = (reach * f64::from(step) / 59.0) as f32;
@@ -157,10 +142,7 @@ fn single_pow_stays_within_one_ulp_of_f64() {
             for function in both!(single::pow) {
                 let got = function(base, power);
                 let error = ulps_single(got, want);
-                assert!(
-                    error <= 1.0,
-                    "{base:e}^{power:e} = {got:e}, not {want:e}: {error} ULP"
-                );
+                assert!(error <= 1.0, "{base:e}^{power:e} = {got:e}, not {want:e}: {error} ULP");
             }
         }
     }
@@ -173,12 +155,8 @@ fn double_stays_near_figures_of_many_digits() {
     for line in table.lines() {
         let mut fields = line.split(',');
         let name = fields.next().expect("a name");
-        let numbers: Vec<f64> = fields
-            .map(|field| f64::from_bits(u64::from_str_radix(field, 16).expect("bits")))
-            .collect();
-        let [x, y, high, low] = numbers[..] else {
-            panic!("not four numbers: {line}")
-        };
+        let numbers: Vec<f64> = fields.map(|field| f64::from_bits(u64::from_str_radix(field, 16).expect("bits"))).collect();
+        let [x, y, high, low] = numbers[..] else { panic!("not four numbers: {line}") };
         let got = match name {
             "exp" => both!(double::exp).map(|f| f(x)),
             "expm1" => both!(double::expm1).map(|f| f(x)),
@@ -195,10 +173,7 @@ fn double_stays_near_figures_of_many_digits() {
         };
         for value in got {
             let error = ulps_double(value, high, low);
-            assert!(
-                error <= 2.0,
-                "{name}({x:e}, {y:e}) = {value:e}, not {high:e}: {error} ULP"
-            );
+            assert!(error <= 2.0, "{name}({x:e}, {y:e}) = {value:e}, not {high:e}: {error} ULP");
         }
         seen += 1;
     }
@@ -213,91 +188,26 @@ macro_rules! special_values {
             const INF: $float = $float::INFINITY;
             const NAN: $float = $float::NAN;
             // Same bits, or both NaN.
-            let same = |got: $float, want: $float| {
-                got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan())
-            };
-            type Row = (
-                &'static str,
-                [fn($float) -> $float; 2],
-                Vec<($float, $float)>,
-            );
+            let same = |got: $float, want: $float| got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
+            type Row = (&'static str, [fn($float) -> $float; 2], Vec<($float, $float)>);
             let tiny = $float::from_bits(1);
-            let kept = vec![
-                (0.0, 0.0),
-                (-0.0, -0.0),
-                (NAN, NAN),
-                (tiny, tiny),
-                (-tiny, -tiny),
-            ];
+            let kept = vec![(0.0, 0.0), (-0.0, -0.0), (NAN, NAN), (tiny, tiny), (-tiny, -tiny)];
             let with = |more: &[($float, $float)]| [&kept[..], more].concat();
             let rows: Vec<Row> = vec![
-                (
-                    "exp",
-                    both!($module::exp),
-                    vec![(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN)],
-                ),
-                (
-                    "expm1",
-                    both!($module::expm1),
-                    with(&[(INF, INF), (-INF, -1.0)]),
-                ),
+                ("exp", both!($module::exp), vec![(0.0, 1.0), (-0.0, 1.0), (INF, INF), (-INF, 0.0), (NAN, NAN)]),
+                ("expm1", both!($module::expm1), with(&[(INF, INF), (-INF, -1.0)])),
                 (
                     "log",
                     both!($module::log),
-                    vec![
-                        (0.0, -INF),
-                        (-0.0, -INF),
-                        (1.0, 0.0),
-                        (-1.0, NAN),
-                        (-tiny, NAN),
-                        (INF, INF),
-                        (-INF, NAN),
-                        (NAN, NAN),
-                    ],
+                    vec![(0.0, -INF), (-0.0, -INF), (1.0, 0.0), (-1.0, NAN), (-tiny, NAN), (INF, INF), (-INF, NAN), (NAN, NAN)],
                 ),
-                (
-                    "log1p",
-                    both!($module::log1p),
-                    with(&[(-1.0, -INF), (-1.5, NAN), (INF, INF), (-INF, NAN)]),
-                ),
-                (
-                    "tanh",
-                    both!($module::tanh),
-                    with(&[(INF, 1.0), (-INF, -1.0), (1e30, 1.0), (-1e30, -1.0)]),
-                ),
-                (
-                    "sigmoid",
-                    both!($module::sigmoid),
-                    vec![(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN)],
-                ),
-                (
-                    "softplus",
-                    both!($module::softplus),
-                    vec![
-                        (INF, INF),
-                        (-INF, 0.0),
-                        (NAN, NAN),
-                        (1e30, 1e30),
-                        (-1e30, 0.0),
-                    ],
-                ),
-                (
-                    "erf",
-                    both!($module::erf),
-                    vec![
-                        (0.0, 0.0),
-                        (-0.0, -0.0),
-                        (INF, 1.0),
-                        (-INF, -1.0),
-                        (NAN, NAN),
-                    ],
-                ),
+                ("log1p", both!($module::log1p), with(&[(-1.0, -INF), (-1.5, NAN), (INF, INF), (-INF, NAN)])),
+                ("tanh", both!($module::tanh), with(&[(INF, 1.0), (-INF, -1.0), (1e30, 1.0), (-1e30, -1.0)])),
+                ("sigmoid", both!($module::sigmoid), vec![(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN)]),
+                ("softplus", both!($module::softplus), vec![(INF, INF), (-INF, 0.0), (NAN, NAN), (1e30, 1e30), (-1e30, 0.0)]),
+                ("erf", both!($module::erf), vec![(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN)]),
                 ("sin", both!($module::sin), with(&[(INF, NAN), (-INF, NAN)])),
-                (
-                    "cos",
-                    both!($module::cos),
-                    vec![(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN)],
-                ),
+                ("cos", both!($module::cos), vec![(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN)]),
             ];
             for (name, functions, pairs) in rows {
                 for (x, want) in pairs {
@@ -330,10 +240,7 @@ macro_rules! special_values {
                     for function in both!($module::pow) {
                         let got = function(x, y);
                         let close = (got - want).abs() <= 2.0 * $float::EPSILON * want.abs();
-                        assert!(
-                            same(got, want) || (want.is_normal() && close),
-                            "{x:e}^{y:e} = {got:e}, not {want:e}"
-                        );
+                        assert!(same(got, want) || (want.is_normal() && close), "{x:e}^{y:e} = {got:e}, not {want:e}");
                     }
                 }
             }
@@ -358,10 +265,7 @@ fn far_ends_keep_their_digits() {
         let h = 1e-4;
         let slope = (double::softplus::<true>(x + h) - double::softplus::<true>(x - h)) / (2.0 * h);
         let want = double::sigmoid::<true>(x);
-        assert!(
-            (slope - want).abs() <= 1e-7 * want,
-            "at {x}: {slope} and {want}"
-        );
+        assert!((slope - want).abs() <= 1e-7 * want, "at {x}: {slope} and {want}");
     }
 }
 

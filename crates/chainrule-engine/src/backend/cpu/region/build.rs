@@ -10,9 +10,7 @@ use super::path::Path;
 use super::plan::{Class, Home, Known, NO_VALUE, Pending, Plan, Step, Work};
 use super::shape::Shape;
 use super::slots;
-use crate::compile::kernel::{
-    Access, Binary, Code, Extent, Instruction, Lane, Number, Region, Unary,
-};
+use crate::compile::kernel::{Access, Binary, Code, Extent, Instruction, Lane, Number, Region, Unary};
 
 /// Plans a region; `epilogue` if load 0 is the product of a contraction.
 pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
@@ -59,9 +57,7 @@ fn normalised(region: &Region) -> Region {
         match &mut instruction.code {
             Code::Load(load) | Code::LoadAt { load, .. } => {
                 let mut access = region.loads[*load].clone();
-                if access.strides.len() > region.row_axes
-                    && access.strides[region.row_axes..].iter().any(|&s| s != 0)
-                {
+                if access.strides.len() > region.row_axes && access.strides[region.row_axes..].iter().any(|&s| s != 0) {
                     access.strides[region.row_axes..].fill(0);
                     *load = region.loads.len();
                     region.loads.push(access);
@@ -91,28 +87,12 @@ impl Builder<'_> {
     /// The paths of all loads, then of all stores; and the tiles that suit them.
     fn paths(&mut self) {
         let region = self.region;
-        let accumulating = |store: usize| {
-            region
-                .code
-                .iter()
-                .any(|i| matches!(i.code, Code::Accumulate(s, ..) if s == store))
-        };
-        let by_row = |store: usize| {
-            region.code.iter().any(
-                |i| matches!(i.code, Code::Store(s, _) if s == store && i.extent == Extent::Row),
-            )
-        };
-        let mut paths: Vec<Path> = region
-            .loads
-            .iter()
-            .map(|load| self.path(load, true))
-            .collect();
+        let accumulating = |store: usize| region.code.iter().any(|i| matches!(i.code, Code::Accumulate(s, ..) if s == store));
+        let by_row =
+            |store: usize| region.code.iter().any(|i| matches!(i.code, Code::Store(s, _) if s == store && i.extent == Extent::Row));
+        let mut paths: Vec<Path> = region.loads.iter().map(|load| self.path(load, true)).collect();
         for (i, store) in region.stores.iter().enumerate() {
-            paths.push(if accumulating(i) {
-                self.unit_path(store)
-            } else {
-                self.path(store, !by_row(i))
-            });
+            paths.push(if accumulating(i) { self.unit_path(store) } else { self.path(store, !by_row(i)) });
         }
         let skip = usize::from(self.epilogue);
         let used: Vec<&Path> = paths.iter().skip(skip).collect();
@@ -121,24 +101,13 @@ impl Builder<'_> {
     }
 
     pub(super) fn axes(&self, axes: &[usize], strides: &[isize]) -> Vec<(usize, isize)> {
-        axes.iter()
-            .map(|&axis| {
-                (
-                    self.region.axes[axis],
-                    strides.get(axis).copied().unwrap_or(0),
-                )
-            })
-            .collect()
+        axes.iter().map(|&axis| (self.region.axes[axis], strides.get(axis).copied().unwrap_or(0))).collect()
     }
 
     fn path(&self, access: &Access, full: bool) -> Path {
         let shape = &self.plan.shape;
         let cols: &[usize] = if full { &shape.col_axes } else { &[] };
-        Path::new(
-            access,
-            &self.axes(&shape.row_axes, &access.strides),
-            &self.axes(cols, &access.strides),
-        )
+        Path::new(access, &self.axes(&shape.row_axes, &access.strides), &self.axes(cols, &access.strides))
     }
 
     /// The path of accumulators: the first stride is that of the unit.
@@ -151,10 +120,7 @@ impl Builder<'_> {
 
     pub(super) fn class_of(&self, path: &Path) -> Class {
         let shape = &self.plan.shape;
-        Class {
-            rows: shape.rows != 1 && !path.rows.is_empty(),
-            cols: shape.cols != 1 && !path.cols.is_empty(),
-        }
+        Class { rows: shape.rows != 1 && !path.rows.is_empty(), cols: shape.cols != 1 && !path.cols.is_empty() }
     }
 
     pub(super) fn known(&self, value: u32) -> Known {
@@ -162,12 +128,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn value(&mut self, class: Class, lane: Lane, once: bool) -> u32 {
-        self.plan.values.push(Known {
-            class,
-            lane,
-            once,
-            home: Home::Nowhere,
-        });
+        self.plan.values.push(Known { class, lane, once, home: Home::Nowhere });
         self.plan.values.len() as u32 - 1
     }
 
@@ -190,14 +151,7 @@ impl Builder<'_> {
         to
     }
 
-    pub(super) fn step(
-        &self,
-        work: Work,
-        class: Class,
-        to: u32,
-        bytes: usize,
-        operands: &[u32],
-    ) -> Step {
+    pub(super) fn step(&self, work: Work, class: Class, to: u32, bytes: usize, operands: &[u32]) -> Step {
         let cost = match work {
             Work::Points(_) | Work::Rows(_) | Work::Accumulate(_) => 50,
             Work::Load(..) | Work::Store(..) => 200,
@@ -205,14 +159,7 @@ impl Builder<'_> {
             Work::Sequence(_) => 1000,
         };
         let widths = [bytes as u8, 0, 0, 0];
-        let mut step = Step {
-            work,
-            class,
-            to,
-            operands: [NO_VALUE; 3],
-            widths,
-            cost,
-        };
+        let mut step = Step { work, class, to, operands: [NO_VALUE; 3], widths, cost };
         for (i, &operand) in operands.iter().enumerate() {
             step.operands[i] = operand;
             let known = self.known(operand);
@@ -229,32 +176,16 @@ impl Builder<'_> {
         if known.class.within(class) == Operands::Points {
             return value;
         }
-        self.define(
-            Work::Points((self.table.repeat)(known.lane)),
-            class,
-            known.lane,
-            &[value],
-        )
+        self.define(Work::Points((self.table.repeat)(known.lane)), class, known.lane, &[value])
     }
 
     /// A row of short length that meets whole tiles is repeated once for a tile's rows, so that
     /// the loop over the tile is one long row.
     fn tiled(&mut self, value: u32, class: Class) -> u32 {
         let (known, shape) = (self.known(value), &self.plan.shape);
-        let row = Class {
-            rows: false,
-            cols: true,
-        };
+        let row = Class { rows: false, cols: true };
         let short = shape.tile_cols < 64 && shape.tile_rows >= 4 && !self.epilogue;
-        if !short
-            || !known.once
-            || known.class != row
-            || class
-                != (Class {
-                    rows: true,
-                    cols: true,
-                })
-        {
+        if !short || !known.once || known.class != row || class != (Class { rows: true, cols: true }) {
             return value;
         }
         if let Some(&(_, tiled)) = self.repeated.iter().find(|(row, _)| *row == value) {
@@ -270,11 +201,7 @@ impl Builder<'_> {
 
     /// Sets the cost of the step that was just added for a value.
     fn costs(&mut self, value: u32, cost: u16) -> u32 {
-        let steps = if self.known(value).once {
-            &mut self.plan.once
-        } else {
-            &mut self.plan.steps
-        };
+        let steps = if self.known(value).once { &mut self.plan.once } else { &mut self.plan.steps };
         if let Some(step) = steps.last_mut() {
             step.cost = cost;
         }
@@ -286,13 +213,7 @@ impl Builder<'_> {
         let name = |value: &u32| self.names[*value as usize];
         match &instruction.code {
             Code::Load(load) => self.load(*load, lane),
-            Code::LoadAt {
-                load,
-                index,
-                stride,
-                limit,
-                site,
-            } => {
+            Code::LoadAt { load, index, stride, limit, site } => {
                 let index = name(index);
                 self.load_at(*load, index, *stride, (*limit, *site), lane)
             }
@@ -303,12 +224,7 @@ impl Builder<'_> {
                 let run = (self.table.numbers)(lane);
                 self.sequence(0, &strides, None, 0, run, lane)
             }
-            Code::Random {
-                key,
-                bits,
-                offset,
-                strides,
-            } => {
+            Code::Random { key, bits, offset, strides } => {
                 let strides: Vec<isize> = strides.iter().map(|&stride| stride as isize).collect();
                 let run = (self.table.random)(lane);
                 self.sequence(*offset as isize, &strides, Some(*key), *bits, run, lane)
@@ -336,14 +252,8 @@ impl Builder<'_> {
                 let class = self.known(a).class.join(self.known(b).class);
                 let (a, b) = (self.tiled(a, class), self.tiled(b, class));
                 let (x, y) = (self.known(a), self.known(b));
-                let run = (self.table.binary)(
-                    *operation,
-                    x.lane,
-                    x.class.within(class),
-                    y.class.within(class),
-                );
-                let run =
-                    run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
+                let run = (self.table.binary)(*operation, x.lane, x.class.within(class), y.class.within(class));
+                let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
                 let value = self.define(Work::Points(run), class, lane, &[a, b]);
                 self.costs(
                     value,
@@ -356,17 +266,10 @@ impl Builder<'_> {
             }
             Code::Select(a, b, c) => {
                 let (a, b, c) = (name(a), name(b), name(c));
-                let class = self
-                    .known(a)
-                    .class
-                    .join(self.known(b).class)
-                    .join(self.known(c).class);
+                let class = self.known(a).class.join(self.known(b).class).join(self.known(c).class);
                 let a = self.spread(a, class);
                 let (b, c) = (self.tiled(b, class), self.tiled(c, class));
-                let shapes = (
-                    self.known(b).class.within(class),
-                    self.known(c).class.within(class),
-                );
+                let shapes = (self.known(b).class.within(class), self.known(c).class.within(class));
                 let run = (self.table.select)(lane, shapes.0, shapes.1);
                 self.define(Work::Points(run), class, lane, &[a, b, c])
             }
@@ -395,33 +298,16 @@ impl Builder<'_> {
         if known.lane == lane {
             return a;
         }
-        self.define(
-            Work::Points((self.table.cast)(known.lane, lane)),
-            known.class,
-            lane,
-            &[a],
-        )
+        self.define(Work::Points((self.table.cast)(known.lane, lane)), known.class, lane, &[a])
     }
 
     fn constant(&mut self, number: Number, lane: Lane) -> u32 {
         let bytes = bytes_of(number, lane);
-        let index = self
-            .plan
-            .constants
-            .iter()
-            .position(|known| *known == bytes)
-            .unwrap_or_else(|| {
-                self.plan.constants.push(bytes);
-                self.plan.constants.len() - 1
-            });
-        let value = self.value(
-            Class {
-                rows: false,
-                cols: false,
-            },
-            lane,
-            true,
-        );
+        let index = self.plan.constants.iter().position(|known| *known == bytes).unwrap_or_else(|| {
+            self.plan.constants.push(bytes);
+            self.plan.constants.len() - 1
+        });
+        let value = self.value(Class { rows: false, cols: false }, lane, true);
         self.plan.values[value as usize].home = Home::Constant(index);
         value
     }

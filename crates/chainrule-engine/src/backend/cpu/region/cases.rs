@@ -19,19 +19,9 @@ fn short_rows_meet_tiles_of_unequal_height() {
         let access = draft.access(&mut dice, DType::F32, &strides, &sizes);
         draft.region.loads.push(access);
     }
-    let loads: Vec<u32> = (0..3)
-        .map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full))
-        .collect();
-    let sum = draft.push(
-        Code::Binary(Binary::Add, loads[0], loads[1]),
-        Lane::F32,
-        Extent::Full,
-    );
-    let sum = draft.push(
-        Code::Binary(Binary::Multiply, sum, loads[2]),
-        Lane::F32,
-        Extent::Full,
-    );
+    let loads: Vec<u32> = (0..3).map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full)).collect();
+    let sum = draft.push(Code::Binary(Binary::Add, loads[0], loads[1]), Lane::F32, Extent::Full);
+    let sum = draft.push(Code::Binary(Binary::Multiply, sum, loads[2]), Lane::F32, Extent::Full);
     let out = draft.access(&mut dice, DType::F32, &[2600, 20, 1], &sizes);
     draft.region.stores.push(out);
     // More code makes units shorter; some of these lengths start units at the short tiles.
@@ -63,8 +53,7 @@ fn stores_may_swap_two_buffers() {
                     draft.push(Code::Unary(Unary::Floor, b), Lane::F32, Extent::Full),
                 ),
             };
-            draft.region.stores =
-                vec![draft.region.loads[1].clone(), draft.region.loads[0].clone()];
+            draft.region.stores = vec![draft.region.loads[1].clone(), draft.region.loads[0].clone()];
             draft.push(Code::Store(0, a), Lane::F32, Extent::Full);
             draft.push(Code::Store(1, b), Lane::F32, Extent::Full);
             draft.check("swap");
@@ -77,27 +66,13 @@ fn an_index_outside_is_a_fault_and_reads_index_zero() {
     let mut dice = Dice(1, 0);
     let (rows, cols, limit) = (40, 50, 6);
     let mut draft = Draft::new(&[rows, cols], 1);
-    let table = draft.access(
-        &mut dice,
-        DType::F32,
-        &[0, 1, cols as isize],
-        &[rows, cols, limit],
-    );
-    draft.region.loads.push(Access {
-        strides: table.strides[..2].into(),
-        ..table
-    });
+    let table = draft.access(&mut dice, DType::F32, &[0, 1, cols as isize], &[rows, cols, limit]);
+    draft.region.loads.push(Access { strides: table.strides[..2].into(), ..table });
     let index = draft.access(&mut dice, DType::I64, &[1, 0], &[rows, cols]);
     let first = index.offset as usize;
     draft.region.loads.push(index);
     let index = draft.push(Code::Load(1), Lane::I64, Extent::Row);
-    let code = Code::LoadAt {
-        load: 0,
-        index,
-        stride: cols as isize,
-        limit,
-        site: 9,
-    };
+    let code = Code::LoadAt { load: 0, index, stride: cols as isize, limit, site: 9 };
     let value = draft.push(code, Lane::F32, Extent::Full);
     let out = draft.access(&mut dice, DType::F32, &[cols as isize, 1], &[rows, cols]);
     draft.region.stores.push(out);
@@ -115,14 +90,7 @@ fn an_index_outside_is_a_fault_and_reads_index_zero() {
     draft.check("gather with faults");
     for backwards in [false, true] {
         let fault = draft.run(Level::detect(), backwards).1;
-        assert_eq!(
-            fault,
-            Some(Fault {
-                site: 9,
-                index: -1,
-                limit
-            })
-        );
+        assert_eq!(fault, Some(Fault { site: 9, index: -1, limit }));
     }
 }
 
@@ -133,28 +101,15 @@ fn an_epilogue_runs_on_any_rectangle() {
     let (outer, rows, cols) = (3, 37, 70);
     let mut draft = Draft::new(&[outer, rows, cols], 2);
     let sizes = [outer, rows, cols];
-    let (dense, residual) = (
-        [(rows * cols) as isize, cols as isize, 1],
-        [1, (outer * cols) as isize, 3],
-    );
+    let (dense, residual) = ([(rows * cols) as isize, cols as isize, 1], [1, (outer * cols) as isize, 3]);
     for strides in [dense, [0, 0, 1], residual] {
         let access = draft.access(&mut dice, DType::F32, &strides, &sizes);
         draft.region.loads.push(access);
     }
-    let loads: Vec<u32> = (0..3)
-        .map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full))
-        .collect();
-    let sum = draft.push(
-        Code::Binary(Binary::Add, loads[0], loads[1]),
-        Lane::F32,
-        Extent::Full,
-    );
+    let loads: Vec<u32> = (0..3).map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full)).collect();
+    let sum = draft.push(Code::Binary(Binary::Add, loads[0], loads[1]), Lane::F32, Extent::Full);
     let sum = draft.push(Code::Unary(Unary::Tanh, sum), Lane::F32, Extent::Full);
-    let sum = draft.push(
-        Code::Binary(Binary::Multiply, sum, loads[2]),
-        Lane::F32,
-        Extent::Full,
-    );
+    let sum = draft.push(Code::Binary(Binary::Multiply, sum, loads[2]), Lane::F32, Extent::Full);
     let out = draft.access(&mut dice, DType::F32, &dense, &sizes);
     draft.region.stores.push(out);
     draft.push(Code::Store(0, sum), Lane::F32, Extent::Full);
@@ -163,30 +118,16 @@ fn an_epilogue_runs_on_any_rectangle() {
     let product = draft.region.loads[0].clone();
     for (high, wide) in [(1, 1), (7, 13), (16, 64), (40, 70), (111, 70), (64, 16)] {
         let mut memory = draft.buffers.clone();
-        let pointers: Vec<*mut u8> = memory
-            .iter_mut()
-            .map(|buffer| buffer.as_mut_ptr())
-            .collect();
+        let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
         for row0 in (0..outer * rows).step_by(high) {
             for col0 in (0..cols).step_by(wide) {
-                let rectangle = Rectangle {
-                    row0,
-                    row1: (row0 + high).min(outer * rows),
-                    col0,
-                    col1: (col0 + wide).min(cols),
-                };
+                let rectangle = Rectangle { row0, row1: (row0 + high).min(outer * rows), col0, col1: (col0 + wide).min(cols) };
                 let at = (product.offset as usize + row0 * cols + col0) * 4;
-                let product = Product {
-                    first: pointers[product.buffer as usize].wrapping_add(at),
-                    row_bytes: cols as isize * 4,
-                };
+                let product = Product { first: pointers[product.buffer as usize].wrapping_add(at), row_bytes: cols as isize * 4 };
                 unsafe { compiled.run_tile(rectangle, product, &pointers, &mut scratch, &faults) }
             }
         }
-        assert!(
-            same(DType::F32, &memory[3], &expected[3]),
-            "{high} x {wide}"
-        );
+        assert!(same(DType::F32, &memory[3], &expected[3]), "{high} x {wide}");
     }
 }

@@ -33,19 +33,9 @@ pub struct Draft {
 
 impl Draft {
     pub fn new(axes: &[usize], row_axes: usize) -> Draft {
-        let region = Region {
-            axes: axes.iter().copied().collect(),
-            row_axes,
-            loads: vec![],
-            stores: vec![],
-            code: vec![],
-            unit_rows: None,
-        };
-        Draft {
-            region,
-            buffers: vec![],
-            dtypes: vec![],
-        }
+        let region =
+            Region { axes: axes.iter().copied().collect(), row_axes, loads: vec![], stores: vec![], code: vec![], unit_rows: None };
+        Draft { region, buffers: vec![], dtypes: vec![] }
     }
 
     pub fn push(&mut self, code: Code, lane: Lane, extent: Extent) -> u32 {
@@ -62,31 +52,16 @@ impl Draft {
     }
 
     /// A buffer that fits the strides, and the access that reaches all of it.
-    pub fn access(
-        &mut self,
-        dice: &mut Dice,
-        dtype: DType,
-        strides: &[isize],
-        sizes: &[usize],
-    ) -> Access {
+    pub fn access(&mut self, dice: &mut Dice, dtype: DType, strides: &[isize], sizes: &[usize]) -> Access {
         let reach = |sign: isize| -> isize {
-            let far = sizes
-                .iter()
-                .zip(strides)
-                .map(|(&n, &s)| (n.max(1) - 1) as isize * s);
+            let far = sizes.iter().zip(strides).map(|(&n, &s)| (n.max(1) - 1) as isize * s);
             far.filter(|&far| far * sign > 0).sum()
         };
         let offset = -reach(-1) + dice.roll(3) as isize;
         let len = (offset + reach(1) + 1) as usize + dice.roll(3);
-        self.buffers
-            .push((0..len).flat_map(|_| element(dice, dtype)).collect());
+        self.buffers.push((0..len).flat_map(|_| element(dice, dtype)).collect());
         self.dtypes.push(dtype);
-        Access {
-            buffer: self.buffers.len() as u32 - 1,
-            dtype,
-            offset,
-            strides: strides.iter().copied().collect(),
-        }
+        Access { buffer: self.buffers.len() as u32 - 1, dtype, offset, strides: strides.iter().copied().collect() }
     }
 
     /// Strides in which no two points share an element, in any order and direction.
@@ -109,10 +84,7 @@ impl Draft {
 
     pub fn run(&self, level: Level, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
         let mut memory = self.buffers.clone();
-        let pointers: Vec<*mut u8> = memory
-            .iter_mut()
-            .map(|buffer| buffer.as_mut_ptr())
-            .collect();
+        let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
         let compiled = CompiledRegion::at(&self.region, level);
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
         let units = compiled.units();
@@ -129,11 +101,7 @@ impl Draft {
             for backwards in [false, true] {
                 let (memory, _) = self.run(level, backwards);
                 for (i, (found, wanted)) in memory.iter().zip(&expected).enumerate() {
-                    assert!(
-                        same(self.dtypes[i], found, wanted),
-                        "{context}, {level:?}, buffer {i}: {:#?}",
-                        self.region
-                    );
+                    assert!(same(self.dtypes[i], found, wanted), "{context}, {level:?}, buffer {i}: {:#?}", self.region);
                 }
             }
         }
@@ -143,24 +111,9 @@ impl Draft {
 /// The bytes of a number, now and then a special one.
 fn element(dice: &mut Dice, dtype: DType) -> Vec<u8> {
     let small = dice.roll(4001) as f64 / 500.0 - 4.0;
-    let special = [
-        f64::NAN,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        -0.0,
-        1e-40,
-        3e38,
-    ];
-    let x = if dice.roll(40) == 0 {
-        dice.pick(&special)
-    } else {
-        small
-    };
-    let n = if dice.roll(20) == 0 {
-        dice.pick(&[i64::MIN, i64::MAX, 0])
-    } else {
-        dice.roll(21) as i64 - 10
-    };
+    let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 1e-40, 3e38];
+    let x = if dice.roll(40) == 0 { dice.pick(&special) } else { small };
+    let n = if dice.roll(20) == 0 { dice.pick(&[i64::MIN, i64::MAX, 0]) } else { dice.roll(21) as i64 - 10 };
     match dtype {
         DType::F32 => (x as f32).to_ne_bytes().into(),
         DType::F64 => x.to_ne_bytes().into(),

@@ -44,11 +44,7 @@ pub unsafe fn gather(call: &Gather, dtype: DType, index: Lane) -> Option<(usize,
     }
 }
 
-unsafe fn indexed<A: Copy, D>(
-    call: &Gather,
-    index: Lane,
-    widen: impl Fn(A) -> D,
-) -> Option<(usize, i64)> {
+unsafe fn indexed<A: Copy, D>(call: &Gather, index: Lane, widen: impl Fn(A) -> D) -> Option<(usize, i64)> {
     // SAFETY: the caller's.
     unsafe {
         match index {
@@ -60,11 +56,7 @@ unsafe fn indexed<A: Copy, D>(
 }
 
 #[inline(always)]
-unsafe fn copy<A: Copy, D>(
-    call: &Gather,
-    read: impl Fn(*mut u8) -> i64,
-    widen: impl Fn(A) -> D,
-) -> Option<(usize, i64)> {
+unsafe fn copy<A: Copy, D>(call: &Gather, read: impl Fn(*mut u8) -> i64, widen: impl Fn(A) -> D) -> Option<(usize, i64)> {
     let to = call.to.cast::<D>();
     if call.limit == 0 {
         // There is no element to read in place of the one outside.
@@ -75,19 +67,13 @@ unsafe fn copy<A: Copy, D>(
         }
     }
     let checked = |index: i64| {
-        if index >= 0 && (index as u64) < call.limit as u64 {
-            index
-        } else {
-            0
-        }
+        if index >= 0 && (index as u64) < call.limit as u64 { index } else { 0 }
     };
     // SAFETY: the caller's: a checked index is below the limit or 0.
     unsafe {
         if call.index_step == 0 {
             let index = read(call.index);
-            let memory = call
-                .memory
-                .wrapping_offset(checked(index) as isize * call.stride);
+            let memory = call.memory.wrapping_offset(checked(index) as isize * call.stride);
             if size_of::<A>() == size_of::<D>() && call.step == size_of::<A>() as isize {
                 std::ptr::copy_nonoverlapping(memory, call.to, call.len * size_of::<A>());
             } else {

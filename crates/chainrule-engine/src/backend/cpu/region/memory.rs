@@ -13,24 +13,10 @@ use crate::compile::kernel::Fault;
 impl Run<'_> {
     /// Copies between memory and a value whose elements of a row are side by side.
     #[allow(clippy::too_many_arguments, reason = "the parts of one copy")]
-    pub(super) unsafe fn copy(
-        &self,
-        path: usize,
-        run: Loop,
-        class: Class,
-        value: Operand,
-        width: isize,
-        tile: Tile,
-        store: bool,
-    ) {
+    pub(super) unsafe fn copy(&self, path: usize, run: Loop, class: Class, value: Operand, width: isize, tile: Tile, store: bool) {
         let path = &self.plan.paths[path];
         let base = self.base(path);
-        let go = |rows: usize,
-                  cols: usize,
-                  memory: isize,
-                  down: isize,
-                  step: isize,
-                  place: (isize, isize, isize)| {
+        let go = |rows: usize, cols: usize, memory: isize, down: isize, step: isize, place: (isize, isize, isize)| {
             let memory = base.wrapping_offset(memory);
             let value_first = value.first.wrapping_offset(place.0);
             let call = match store {
@@ -63,11 +49,7 @@ impl Run<'_> {
         let none = Line::new();
         // A value of one element per row is a single row here, along the row axes.
         let (rows, cols) = extent(class, tile);
-        let (outer, row) = if class.cols {
-            (&path.rows, tile.row)
-        } else {
-            (&none, 0)
-        };
+        let (outer, row) = if class.cols { (&path.rows, tile.row) } else { (&none, 0) };
         let (inner, col) = match (class.cols, class.rows) {
             (true, _) => (&path.cols, tile.col),
             (false, true) => (&path.rows, tile.row),
@@ -76,41 +58,14 @@ impl Run<'_> {
         let start = match class.cols {
             true if !class.rows => offset_at(&path.rows, tile.row),
             true => 0,
-            false => {
-                offset_at(&path.cols, tile.col)
-                    + if class.rows {
-                        0
-                    } else {
-                        offset_at(&path.rows, tile.row)
-                    }
-            }
+            false => offset_at(&path.cols, tile.col) + if class.rows { 0 } else { offset_at(&path.rows, tile.row) },
         };
-        match (
-            if rows == 1 {
-                Some((0, 0))
-            } else {
-                span(outer, row, rows)
-            },
-            span(inner, col, cols),
-        ) {
+        match (if rows == 1 { Some((0, 0)) } else { span(outer, row, rows) }, span(inner, col, cols)) {
             (Some((_, down)), Some((across, step))) => {
                 let first = if class.rows { offset_at(outer, row) } else { 0 };
-                let dense = rows > 1
-                    && value.stride == width * cols as isize
-                    && down == step * cols as isize;
-                let (rows, cols) = if dense {
-                    (1, rows * cols)
-                } else {
-                    (rows, cols)
-                };
-                go(
-                    rows,
-                    cols,
-                    start + first + across,
-                    down,
-                    step,
-                    (0, value.stride, width),
-                );
+                let dense = rows > 1 && value.stride == width * cols as isize && down == step * cols as isize;
+                let (rows, cols) = if dense { (1, rows * cols) } else { (rows, cols) };
+                go(rows, cols, start + first + across, down, step, (0, value.stride, width));
             }
             // Short pieces along the columns, evenly spaced rows: walk down the rows instead.
             (Some((_, down)), None) if rows > 16 => {
@@ -123,12 +78,7 @@ impl Run<'_> {
             }
             _ => {
                 for i in 0..rows {
-                    let first = start
-                        + if class.rows {
-                            offset_at(outer, row + i)
-                        } else {
-                            0
-                        };
+                    let first = start + if class.rows { offset_at(outer, row + i) } else { 0 };
                     pieces(inner, col, cols, |at, len, across, step| {
                         let place = (i as isize * value.stride + at as isize * width, 0, width);
                         go(1, len, first + across, 0, step, place);
@@ -140,24 +90,13 @@ impl Run<'_> {
 
     /// Copies elements through indices, and reports the first index outside.
     pub(super) fn load_at(&self, step: &Step, indexed: &Indexed, tile: Tile) {
-        let Indexed {
-            path,
-            dtype,
-            index,
-            stride,
-            limit,
-            site,
-        } = *indexed;
+        let Indexed { path, dtype, index, stride, limit, site } = *indexed;
         let path = &self.plan.paths[path];
         let from = self.operand(step.operands[0]);
         let to = self.operand(step.to);
         let (rows, cols) = extent(step.class, tile);
         let by_points = step.widths[1] != 0;
-        let across = if step.class.cols {
-            &path.cols
-        } else {
-            &path.rows
-        };
+        let across = if step.class.cols { &path.cols } else { &path.rows };
         let first = if step.class.cols { tile.col } else { tile.row };
         for i in 0..rows {
             let row = match (step.class.cols, step.class.rows) {
@@ -167,11 +106,7 @@ impl Run<'_> {
             let base = self.base(path).wrapping_offset(row);
             let index_row = from.first.wrapping_offset(i as isize * from.stride);
             let to_row = to.first.wrapping_offset(i as isize * to.stride);
-            let single = if !step.class.cols && !step.class.rows {
-                1
-            } else {
-                cols
-            };
+            let single = if !step.class.cols && !step.class.rows { 1 } else { cols };
             pieces(across, first, single, |at, len, offset, element_step| {
                 let index_step = if by_points { index.bytes() as isize } else { 0 };
                 let call = Gather {
@@ -191,14 +126,7 @@ impl Run<'_> {
                         _ => (tile.row + at + position, tile.col),
                     };
                     let position = row as u64 * self.plan.shape.cols as u64 + col as u64;
-                    self.faults.report(
-                        position,
-                        Fault {
-                            site,
-                            index: fault,
-                            limit,
-                        },
-                    );
+                    self.faults.report(position, Fault { site, index: fault, limit });
                 }
             });
         }
@@ -206,32 +134,18 @@ impl Run<'_> {
 
     /// Makes elements from their positions.
     pub(super) unsafe fn sequence(&self, step: &Step, numbered: &Numbered, tile: Tile) {
-        let Numbered {
-            path,
-            run,
-            key,
-            bits,
-        } = *numbered;
+        let Numbered { path, run, key, bits } = *numbered;
         let path = &self.plan.paths[path];
         let to = self.operand(step.to);
         let (rows, cols) = extent(step.class, tile);
-        let across = if step.class.cols {
-            &path.cols
-        } else {
-            &path.rows
-        };
+        let across = if step.class.cols { &path.cols } else { &path.rows };
         let first = if step.class.cols { tile.col } else { tile.row };
         let key_at = |row: usize, col: usize| match key {
             Some(key) => {
                 let key = &self.plan.paths[key];
                 let at = offset_at(&key.rows, row) + offset_at(&key.cols, col);
                 // SAFETY: the caller's; keys are i64.
-                unsafe {
-                    self.base(key)
-                        .wrapping_offset(at)
-                        .cast::<i64>()
-                        .read_unaligned()
-                }
+                unsafe { self.base(key).wrapping_offset(at).cast::<i64>().read_unaligned() }
             }
             None => 0,
         };

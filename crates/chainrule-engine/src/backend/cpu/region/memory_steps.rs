@@ -17,21 +17,14 @@ impl Builder<'_> {
         let product = self.epilogue && load == 0;
         let path = &self.plan.paths[load];
         let class = match product {
-            true => Class {
-                rows: shape.rows != 1,
-                cols: shape.cols != 1,
-            },
+            true => Class { rows: shape.rows != 1, cols: shape.cols != 1 },
             false => self.class_of(path),
         };
         let memory = if product { lane } else { Lane::of(dtype) };
         let bytes = memory.bytes() as isize;
         let beside = |line: &Line| matches!(line.last(), Some(&(_, stride)) if stride == bytes);
         let dense = match (class.rows, class.cols) {
-            (_, true) => {
-                beside(&path.cols)
-                    && fits(&path.cols, shape.col_block)
-                    && fits(&path.rows, shape.row_block)
-            }
+            (_, true) => beside(&path.cols) && fits(&path.cols, shape.col_block) && fits(&path.rows, shape.row_block),
             (true, false) => beside(&path.rows) && fits(&path.rows, shape.row_block),
             (false, false) => true,
         };
@@ -40,11 +33,7 @@ impl Builder<'_> {
             let once = !product && self.steady(class);
             let value = self.value(class, memory, once);
             self.plan.values[value as usize].home = Home::View;
-            let view = View {
-                value,
-                path: load,
-                product,
-            };
+            let view = View { value, path: load, product };
             if once {
                 self.plan.views_once.push(view)
             } else {
@@ -52,37 +41,18 @@ impl Builder<'_> {
             }
             value
         } else {
-            self.define(
-                Work::Load(load, (self.table.load)(dtype)),
-                class,
-                memory,
-                &[],
-            )
+            self.define(Work::Load(load, (self.table.load)(dtype)), class, memory, &[])
         };
         self.cast(value, lane)
     }
 
     /// A load that is moved by an index.
-    pub(super) fn load_at(
-        &mut self,
-        load: usize,
-        index: u32,
-        stride: isize,
-        (limit, site): (usize, u32),
-        lane: Lane,
-    ) -> u32 {
+    pub(super) fn load_at(&mut self, load: usize, index: u32, stride: isize, (limit, site): (usize, u32), lane: Lane) -> u32 {
         let dtype = self.region.loads[load].dtype;
         let known = self.known(index);
         let class = known.class.join(self.class_of(&self.plan.paths[load]));
         let stride = stride * dtype.bytes() as isize;
-        let work = Work::LoadAt(Box::new(Indexed {
-            path: load,
-            dtype,
-            index: known.lane,
-            stride,
-            limit,
-            site,
-        }));
+        let work = Work::LoadAt(Box::new(Indexed { path: load, dtype, index: known.lane, stride, limit, site }));
         let value = self.define(work, class, Lane::of(dtype), &[index]);
         self.cast(value, lane)
     }
@@ -98,33 +68,15 @@ impl Builder<'_> {
         lane: Lane,
     ) -> u32 {
         let shape = &self.plan.shape;
-        let (rows, cols) = (
-            self.axes(&shape.row_axes, strides),
-            self.axes(&shape.col_axes, strides),
-        );
-        let path = Path {
-            buffer: 0,
-            offset,
-            rows: line(rows.into_iter()),
-            cols: line(cols.into_iter()),
-        };
+        let (rows, cols) = (self.axes(&shape.row_axes, strides), self.axes(&shape.col_axes, strides));
+        let path = Path { buffer: 0, offset, rows: line(rows.into_iter()), cols: line(cols.into_iter()) };
         let mut class = self.class_of(&path);
         if let Some(key) = key {
             class = class.join(self.class_of(&self.plan.paths[key]));
         }
         self.plan.paths.push(path);
         let path = self.plan.paths.len() - 1;
-        self.define(
-            Work::Sequence(Box::new(Numbered {
-                path,
-                run,
-                key,
-                bits,
-            })),
-            class,
-            lane,
-            &[],
-        )
+        self.define(Work::Sequence(Box::new(Numbered { path, run, key, bits })), class, lane, &[])
     }
 
     /// A loop over whole rows; where there is one column, reducing it changes nothing.
@@ -133,38 +85,20 @@ impl Builder<'_> {
             return a;
         }
         let known = self.known(a);
-        let a = self.spread(
-            a,
-            Class {
-                rows: known.class.rows,
-                cols: true,
-            },
-        );
-        let class = Class {
-            rows: known.class.rows,
-            cols: keeps_cols,
-        };
+        let a = self.spread(a, Class { rows: known.class.rows, cols: true });
+        let class = Class { rows: known.class.rows, cols: keeps_cols };
         self.define(Work::Rows(run), class, known.lane, &[a])
     }
 
     /// A store, whose place is chosen when all steps are known.
     pub(super) fn store(&mut self, store: usize, a: u32, extent: Extent) -> u32 {
         let shape = &self.plan.shape;
-        let class = Class {
-            rows: shape.rows != 1,
-            cols: shape.cols != 1 && extent == Extent::Full,
-        };
+        let class = Class { rows: shape.rows != 1, cols: shape.cols != 1 && extent == Extent::Full };
         let dtype = self.region.stores[store].dtype;
         let a = self.cast(a, Lane::of(dtype));
         let value = self.spread(a, class);
         let path = self.region.loads.len() + store;
-        self.stores.push(Pending {
-            value,
-            path,
-            dtype,
-            class,
-            copy: (self.table.store)(dtype),
-        });
+        self.stores.push(Pending { value, path, dtype, class, copy: (self.table.store)(dtype) });
         a
     }
 
@@ -186,13 +120,7 @@ impl Builder<'_> {
         // Once-per-unit values are added at every row all the same.
         let value = self.value(Class { rows: false, cols }, lane, true);
         let dtype = self.region.stores[store].dtype;
-        let step = self.step(
-            Work::Accumulate(run),
-            Class { rows, cols },
-            value,
-            lane.bytes(),
-            &[a],
-        );
+        let step = self.step(Work::Accumulate(run), Class { rows, cols }, value, lane.bytes(), &[a]);
         self.plan.steps.push(step);
         let identity = match (reduction, lane) {
             (Reduction::Sum, _) => Number::Integer(0),

@@ -132,17 +132,13 @@ impl CompiledRegion {
 
     /// As [`CompiledRegion::new`], for a given level of vector instructions.
     pub fn at(region: &Region, level: Level) -> CompiledRegion {
-        CompiledRegion {
-            plan: build::plan(region, level, false),
-        }
+        CompiledRegion { plan: build::plan(region, level, false) }
     }
 
     /// For code that follows a contraction: load 0 is the product, given to
     /// [`CompiledRegion::run_tile`] as elements of its instruction's lane type.
     pub fn epilogue(region: &Region) -> CompiledRegion {
-        CompiledRegion {
-            plan: build::plan(region, Level::detect(), true),
-        }
+        CompiledRegion { plan: build::plan(region, Level::detect(), true) }
     }
 
     /// How many units of work there are; depends on the region alone. 0 if an axis is empty.
@@ -168,13 +164,7 @@ impl CompiledRegion {
     /// `buffers[id]` is valid for every element that the accesses reach, for reading or for
     /// writing. A store's memory overlaps that of a load only if both reach the same elements in
     /// the same order.
-    pub unsafe fn run(
-        &self,
-        unit: usize,
-        buffers: &[*mut u8],
-        scratch: &mut Scratch,
-        faults: &FaultCell,
-    ) {
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         scratch.reserve(&self.plan.needs);
         // SAFETY: the caller's; the scratch is large enough.
         unsafe { run::Run::new(&self.plan, buffers, scratch, faults, None).unit(unit) }
@@ -187,25 +177,9 @@ impl CompiledRegion {
     ///
     /// # Safety
     /// As [`CompiledRegion::run`]; and `product` is valid for the rectangle.
-    pub unsafe fn run_tile(
-        &self,
-        rectangle: Rectangle,
-        product: Product,
-        buffers: &[*mut u8],
-        scratch: &mut Scratch,
-        faults: &FaultCell,
-    ) {
+    pub unsafe fn run_tile(&self, rectangle: Rectangle, product: Product, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         scratch.reserve(&self.plan.needs);
         // SAFETY: the caller's; the scratch is large enough.
-        unsafe {
-            run::Run::new(
-                &self.plan,
-                buffers,
-                scratch,
-                faults,
-                Some((product, rectangle)),
-            )
-            .rectangle(rectangle)
-        }
+        unsafe { run::Run::new(&self.plan, buffers, scratch, faults, Some((product, rectangle))).rectangle(rectangle) }
     }
 }

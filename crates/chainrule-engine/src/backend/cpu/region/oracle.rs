@@ -4,9 +4,7 @@
 use super::super::level::Level;
 use super::super::loops::blocks::{Isa, Portable};
 use super::super::loops::elements::{self as e, Number as _, Op1, Op2};
-use crate::compile::kernel::{
-    Access, Binary, Code, Extent, Lane, Number, Reduction, Region, Unary,
-};
+use crate::compile::kernel::{Access, Binary, Code, Extent, Lane, Number, Reduction, Region, Unary};
 use crate::tensor::DType;
 use crate::tensor::random::word;
 
@@ -42,9 +40,7 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
         point / inner % region.axes[axis]
     };
     let offset = |access: &Access, point: usize, axes: usize| {
-        let moved = (0..axes)
-            .map(|axis| index(point, axis) as isize * access.strides[axis])
-            .sum::<isize>();
+        let moved = (0..axes).map(|axis| index(point, axis) as isize * access.strides[axis]).sum::<isize>();
         access.offset + moved
     };
     let mut out = buffers.to_vec();
@@ -56,11 +52,7 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
         let lane = instruction.lane;
         let row = instruction.extent == Extent::Row;
         // A Row value is kept at every point of its row.
-        let axes = if row {
-            region.row_axes
-        } else {
-            region.axes.len()
-        };
+        let axes = if row { region.row_axes } else { region.axes.len() };
         let at = |v: &u32, point: usize| values[*v as usize][point];
         let lane_of = |v: &u32| region.code[*v as usize].lane;
         let mut result = vec![Cell::default(); points];
@@ -68,19 +60,9 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
             *result = match &instruction.code {
                 Code::Load(l) => {
                     let access = &region.loads[*l];
-                    read(
-                        &buffers[access.buffer as usize],
-                        access.dtype,
-                        offset(access, point, axes),
-                    )
+                    read(&buffers[access.buffer as usize], access.dtype, offset(access, point, axes))
                 }
-                Code::LoadAt {
-                    load,
-                    index,
-                    stride,
-                    limit,
-                    ..
-                } => {
+                Code::LoadAt { load, index, stride, limit, .. } => {
                     let access = &region.loads[*load];
                     let n = at(index, point).integer;
                     let n = if n < 0 || n as usize >= *limit { 0 } else { n };
@@ -89,35 +71,15 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
                 }
                 Code::Constant(Number::Float(x)) => cell(*x, *x as i64, lane),
                 Code::Constant(Number::Integer(n)) => cell(*n as f64, *n, lane),
-                Code::Coordinate(axis) => {
-                    cell(index(point, *axis) as f64, index(point, *axis) as i64, lane)
-                }
-                Code::Random {
-                    key,
-                    bits,
-                    offset: first,
-                    strides,
-                } => {
+                Code::Coordinate(axis) => cell(index(point, *axis) as f64, index(point, *axis) as i64, lane),
+                Code::Random { key, bits, offset: first, strides } => {
                     let access = &region.loads[*key];
-                    let key = read(
-                        &buffers[access.buffer as usize],
-                        DType::I64,
-                        offset(access, point, axes),
-                    );
-                    let n = (0..axes)
-                        .map(|a| index(point, a) as i64 * strides[a])
-                        .sum::<i64>()
-                        + first;
-                    cell(
-                        0.0,
-                        (word(key.integer, n as u64) >> (64 - bits)) as i64,
-                        lane,
-                    )
+                    let key = read(&buffers[access.buffer as usize], DType::I64, offset(access, point, axes));
+                    let n = (0..axes).map(|a| index(point, a) as i64 * strides[a]).sum::<i64>() + first;
+                    cell(0.0, (word(key.integer, n as u64) >> (64 - bits)) as i64, lane)
                 }
                 Code::Unary(op, a) => unary(*op, lane_of(a), at(a, point), level),
-                Code::Binary(op, a, b) => {
-                    binary(*op, lane_of(a), at(a, point), at(b, point), level)
-                }
+                Code::Binary(op, a, b) => binary(*op, lane_of(a), at(a, point), at(b, point), level),
                 Code::Select(c, a, b) => {
                     if at(c, point).integer != 0 {
                         at(a, point)
@@ -133,11 +95,7 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
                 }
                 Code::Cumulative { value, reverse } => {
                     let first = point / cols * cols;
-                    let range = if *reverse {
-                        point..first + cols
-                    } else {
-                        first..point + 1
-                    };
+                    let range = if *reverse { point..first + cols } else { first..point + 1 };
                     reduce(Reduction::Sum, lane, range.map(|p| at(value, p)))
                 }
             };
@@ -146,12 +104,7 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
             Code::Store(store, _) => {
                 let access = &region.stores[*store];
                 for (point, &value) in result.iter().enumerate() {
-                    write(
-                        &mut out[access.buffer as usize],
-                        access.dtype,
-                        offset(access, point, axes),
-                        value,
-                    );
+                    write(&mut out[access.buffer as usize], access.dtype, offset(access, point, axes), value);
                 }
             }
             Code::Accumulate(store, reduction, a) => {
@@ -163,8 +116,7 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
                         let total = reduce(*reduction, lane, range.map(|r| at(a, r * cols + col)));
                         let mut place = access.offset + unit as isize * access.strides[0];
                         for axis in region.row_axes..region.axes.len() {
-                            place += index(col, axis) as isize
-                                * access.strides[1 + axis - region.row_axes];
+                            place += index(col, axis) as isize * access.strides[1 + axis - region.row_axes];
                         }
                         write(&mut out[access.buffer as usize], access.dtype, place, total);
                     }
@@ -179,40 +131,21 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
 
 fn cell(float: f64, integer: i64, lane: Lane) -> Cell {
     match lane {
-        Lane::F32 => Cell {
-            float: float as f32 as f64,
-            integer: 0,
-        },
+        Lane::F32 => Cell { float: float as f32 as f64, integer: 0 },
         Lane::F64 => Cell { float, integer: 0 },
-        Lane::I32 => Cell {
-            float: 0.0,
-            integer: integer as i32 as i64,
-        },
-        Lane::I64 => Cell {
-            float: 0.0,
-            integer,
-        },
-        Lane::U8 => Cell {
-            float: 0.0,
-            integer: integer as u8 as i64,
-        },
+        Lane::I32 => Cell { float: 0.0, integer: integer as i32 as i64 },
+        Lane::I64 => Cell { float: 0.0, integer },
+        Lane::U8 => Cell { float: 0.0, integer: integer as u8 as i64 },
     }
 }
 
 fn reduce(reduction: Reduction, lane: Lane, items: impl Iterator<Item = Cell>) -> Cell {
     let (mut float, mut integer) = (0.0, 0i64);
-    let (mut most, mut most_integer) = (
-        f64::NEG_INFINITY,
-        if lane == Lane::U8 { 0 } else { i64::MIN },
-    );
+    let (mut most, mut most_integer) = (f64::NEG_INFINITY, if lane == Lane::U8 { 0 } else { i64::MIN });
     for item in items {
         float += item.float;
         integer = integer.wrapping_add(item.integer);
-        most = if item.float > most || item.float.is_nan() {
-            item.float
-        } else {
-            most
-        };
+        most = if item.float > most || item.float.is_nan() { item.float } else { most };
         most_integer = most_integer.max(item.integer);
     }
     match reduction {
@@ -372,14 +305,8 @@ fn floats(op: Binary, lane: Lane, x: f64, y: f64) -> Cell {
 fn read(buffer: &[u8], dtype: DType, element: isize) -> Cell {
     let size = dtype.bytes();
     let bytes = &buffer[element as usize * size..][..size];
-    let float = |x: f64| Cell {
-        float: x,
-        integer: 0,
-    };
-    let integer = |n: i64| Cell {
-        float: 0.0,
-        integer: n,
-    };
+    let float = |x: f64| Cell { float: x, integer: 0 };
+    let integer = |n: i64| Cell { float: 0.0, integer: n };
     match dtype {
         DType::F32 => float(f32::from_ne_bytes(bytes.try_into().unwrap()) as f64),
         DType::F64 => float(f64::from_ne_bytes(bytes.try_into().unwrap())),
@@ -397,9 +324,7 @@ fn write(buffer: &mut [u8], dtype: DType, element: isize, value: Cell) {
     match dtype {
         DType::F32 => bytes.copy_from_slice(&(value.float as f32).to_ne_bytes()),
         DType::F64 => bytes.copy_from_slice(&value.float.to_ne_bytes()),
-        DType::BF16 => {
-            bytes.copy_from_slice(&half::bf16::from_f32(value.float as f32).to_ne_bytes())
-        }
+        DType::BF16 => bytes.copy_from_slice(&half::bf16::from_f32(value.float as f32).to_ne_bytes()),
         DType::F16 => bytes.copy_from_slice(&half::f16::from_f32(value.float as f32).to_ne_bytes()),
         DType::I64 => bytes.copy_from_slice(&value.integer.to_ne_bytes()),
         DType::I32 => bytes.copy_from_slice(&(value.integer as i32).to_ne_bytes()),

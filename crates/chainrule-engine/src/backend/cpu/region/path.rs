@@ -28,12 +28,7 @@ impl Path {
     pub fn new(access: &Access, rows: &[(usize, isize)], cols: &[(usize, isize)]) -> Path {
         let bytes = access.dtype.bytes() as isize;
         let scaled = |axes: &[(usize, isize)]| line(axes.iter().map(|&(n, s)| (n, s * bytes)));
-        Path {
-            buffer: access.buffer as usize,
-            offset: access.offset * bytes,
-            rows: scaled(rows),
-            cols: scaled(cols),
-        }
+        Path { buffer: access.buffer as usize, offset: access.offset * bytes, rows: scaled(rows), cols: scaled(cols) }
     }
 }
 
@@ -76,21 +71,14 @@ pub fn span(line: &Line, start: usize, len: usize) -> Option<(isize, isize)> {
     match line.as_slice() {
         [] => Some((0, 0)),
         [(_, stride)] => Some((start as isize * stride, *stride)),
-        [.., (size, stride)] => {
-            (start % size + len <= *size).then(|| (offset_at(line, start), *stride))
-        }
+        [.., (size, stride)] => (start % size + len <= *size).then(|| (offset_at(line, start), *stride)),
     }
 }
 
 /// Calls `each(position, len, offset, step)` for evenly spaced pieces that make up `len`
 /// elements from `start`.
 #[inline]
-pub fn pieces(
-    line: &Line,
-    start: usize,
-    len: usize,
-    mut each: impl FnMut(usize, usize, isize, isize),
-) {
+pub fn pieces(line: &Line, start: usize, len: usize, mut each: impl FnMut(usize, usize, isize, isize)) {
     let mut done = 0;
     while done < len {
         let at = start + done;

@@ -21,10 +21,7 @@ pub struct Class {
 impl Class {
     /// Varies where either does.
     pub fn join(self, other: Class) -> Class {
-        Class {
-            rows: self.rows || other.rows,
-            cols: self.cols || other.cols,
-        }
+        Class { rows: self.rows || other.rows, cols: self.cols || other.cols }
     }
 
     /// How an operand of this class enters a loop over values of class `result`.
@@ -36,11 +33,7 @@ impl Class {
         } else {
             true
         };
-        if points {
-            Operands::Points
-        } else {
-            Operands::Rows
-        }
+        if points { Operands::Points } else { Operands::Rows }
     }
 }
 

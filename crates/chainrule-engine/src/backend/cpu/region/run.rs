@@ -20,10 +20,7 @@ pub struct Operand {
 
 impl Operand {
     /// Nothing yet.
-    pub const NONE: Operand = Operand {
-        first: std::ptr::null_mut(),
-        stride: 0,
-    };
+    pub const NONE: Operand = Operand { first: std::ptr::null_mut(), stride: 0 };
 }
 
 /// One run of a plan on one thread.
@@ -67,18 +64,9 @@ impl<'a> Run<'a> {
                 Home::Constant(index) => plan.constants[index].as_ptr().cast_mut(),
                 Home::View | Home::Nowhere => std::ptr::null_mut(),
             };
-            *operand = Operand {
-                first,
-                stride: stride as isize,
-            };
+            *operand = Operand { first, stride: stride as isize };
         }
-        Run {
-            plan,
-            buffers,
-            operands,
-            faults,
-            product,
-        }
+        Run { plan, buffers, operands, faults, product }
     }
 
     /// Runs one unit.
@@ -98,12 +86,7 @@ impl<'a> Run<'a> {
                 let mut row0 = unit / per_row * shape.bundle * unit_rows;
                 for _ in 0..shape.bundle {
                     let row1 = (row0 + unit_rows).min(shape.rows);
-                    self.rectangle(Rectangle {
-                        row0,
-                        row1,
-                        col0,
-                        col1,
-                    });
+                    self.rectangle(Rectangle { row0, row1, col0, col1 });
                     row0 = row1;
                 }
                 return;
@@ -113,12 +96,7 @@ impl<'a> Run<'a> {
             for tile in first..last {
                 let (row, row_end) = shape.row_chunk(tile / col_chunks);
                 let (col, col_end) = shape.col_chunk(tile % col_chunks);
-                let tile_of = Tile {
-                    row,
-                    rows: row_end - row,
-                    col,
-                    cols: col_end - col,
-                };
+                let tile_of = Tile { row, rows: row_end - row, col, cols: col_end - col };
                 if tile == first {
                     self.once(tile_of);
                 }
@@ -146,12 +124,7 @@ impl<'a> Run<'a> {
                 let mut row = all.row0;
                 while row < all.row1 {
                     let row_end = shape.row_end(row, all.row1);
-                    let tile = Tile {
-                        row,
-                        rows: row_end - row,
-                        col,
-                        cols: col_end - col,
-                    };
+                    let tile = Tile { row, rows: row_end - row, col, cols: col_end - col };
                     if !started {
                         self.once(tile);
                         started = true;
@@ -168,13 +141,7 @@ impl<'a> Run<'a> {
     unsafe fn start_accumulators(&mut self, cols: usize) {
         for accumulator in &self.plan.accumulators {
             let to = self.operands[accumulator.value as usize];
-            let call = Call {
-                rows: 1,
-                cols,
-                to: to.first,
-                a: accumulator.identity.as_ptr(),
-                ..EMPTY
-            };
+            let call = Call { rows: 1, cols, to: to.first, a: accumulator.identity.as_ptr(), ..EMPTY };
             // SAFETY: the slot has room for a tile's columns.
             unsafe { (accumulator.repeat)(&call) }
         }
@@ -186,9 +153,7 @@ impl<'a> Run<'a> {
             let path = &self.plan.paths[accumulator.path];
             let bytes = self.plan.values[accumulator.value as usize].lane.bytes() as isize;
             let unit = (row / self.plan.shape.unit_rows.unwrap_or(1)) as isize;
-            let to = self
-                .base(path)
-                .wrapping_offset(unit * accumulator.unit_stride);
+            let to = self.base(path).wrapping_offset(unit * accumulator.unit_stride);
             pieces(&path.cols, col, cols, |at, len, offset, step| {
                 let call = Call {
                     rows: 1,
@@ -217,10 +182,7 @@ impl<'a> Run<'a> {
             self.set(view, tile);
         }
         // Rows that are repeated for a tile must serve the longest.
-        let tile = Tile {
-            rows: plan.shape.tile_rows,
-            ..tile
-        };
+        let tile = Tile { rows: plan.shape.tile_rows, ..tile };
         for step in &plan.once {
             // SAFETY: the caller's.
             unsafe { self.step(step, tile) }
@@ -247,15 +209,8 @@ impl<'a> Run<'a> {
         {
             let bytes = known.lane.bytes();
             let down = (tile.row - all.row0) as isize * product.row_bytes;
-            let first = product
-                .first
-                .wrapping_offset(down)
-                .wrapping_add((tile.col - all.col0) * bytes);
-            let stride = if known.class.rows {
-                product.row_bytes
-            } else {
-                0
-            };
+            let first = product.first.wrapping_offset(down).wrapping_add((tile.col - all.col0) * bytes);
+            let stride = if known.class.rows { product.row_bytes } else { 0 };
             self.operands[view.value as usize] = Operand { first, stride };
             return;
         }
@@ -265,19 +220,12 @@ impl<'a> Run<'a> {
             (true, Some(&(_, stride))) => stride,
             _ => 0,
         };
-        self.operands[view.value as usize] = Operand {
-            first: self.base(path).wrapping_offset(offset),
-            stride,
-        };
+        self.operands[view.value as usize] = Operand { first: self.base(path).wrapping_offset(offset), stride };
     }
 
     #[inline(always)]
     pub(super) fn operand(&self, value: u32) -> Operand {
-        if value == NO_VALUE {
-            Operand::NONE
-        } else {
-            self.operands[value as usize]
-        }
+        if value == NO_VALUE { Operand::NONE } else { self.operands[value as usize] }
     }
 
     #[inline(always)]
@@ -288,12 +236,7 @@ impl<'a> Run<'a> {
                 let mut call = self.call(step, rows, cols);
                 let [to, a, b, c] = step.widths.map(|width| width as isize * cols as isize);
                 // Rows that follow each other without a gap are one long row.
-                if rows > 1
-                    && call.to_stride == to
-                    && call.a_stride == a
-                    && call.b_stride == b
-                    && call.c_stride == c
-                {
+                if rows > 1 && call.to_stride == to && call.a_stride == a && call.b_stride == b && call.c_stride == c {
                     call.cols = rows * cols;
                     call.rows = 1;
                 }
@@ -315,32 +258,12 @@ impl<'a> Run<'a> {
             Work::Load(path, run) => {
                 let to = self.operand(step.to);
                 // SAFETY: the caller's, for the load.
-                unsafe {
-                    self.copy(
-                        *path,
-                        *run,
-                        step.class,
-                        to,
-                        step.widths[0] as isize,
-                        tile,
-                        false,
-                    )
-                }
+                unsafe { self.copy(*path, *run, step.class, to, step.widths[0] as isize, tile, false) }
             }
             Work::Store(path, run) => {
                 let from = self.operand(step.operands[0]);
                 // SAFETY: the caller's, for the store.
-                unsafe {
-                    self.copy(
-                        *path,
-                        *run,
-                        step.class,
-                        from,
-                        step.widths[1] as isize,
-                        tile,
-                        true,
-                    )
-                }
+                unsafe { self.copy(*path, *run, step.class, from, step.widths[1] as isize, tile, true) }
             }
             Work::LoadAt(indexed) => self.load_at(step, indexed, tile),
             Work::Sequence(numbered) => {

@@ -69,32 +69,16 @@ impl Shape {
     /// Pure element code may be walked in any order: the columns are the axis along which most
     /// accesses are side by side, with its neighbours where all accesses go on evenly.
     fn choose_axes(&mut self, region: &Region) {
-        let mut axes: SmallVec<[usize; 6]> = (0..region.axes.len())
-            .filter(|&axis| region.axes[axis] != 1)
-            .collect();
+        let mut axes: SmallVec<[usize; 6]> = (0..region.axes.len()).filter(|&axis| region.axes[axis] != 1).collect();
         let accesses = || region.stores.iter().chain(&region.loads);
         // A store counts twice: writing apart costs more than reading apart.
         let together = |axis: usize| {
-            let stored = region
-                .stores
-                .iter()
-                .filter(|access| access.strides[axis] == 1)
-                .count();
-            2 * stored
-                + region
-                    .loads
-                    .iter()
-                    .filter(|access| access.strides[axis] == 1)
-                    .count()
+            let stored = region.stores.iter().filter(|access| access.strides[axis] == 1).count();
+            2 * stored + region.loads.iter().filter(|access| access.strides[axis] == 1).count()
         };
-        let best = axes
-            .iter()
-            .copied()
-            .max_by_key(|&axis| (together(axis), axis));
+        let best = axes.iter().copied().max_by_key(|&axis| (together(axis), axis));
         let Some(best) = best else { return };
-        if axes.last() != Some(&best)
-            && together(best) > axes.last().map_or(0, |&axis| together(axis))
-        {
+        if axes.last() != Some(&best) && together(best) > axes.last().map_or(0, |&axis| together(axis)) {
             axes.retain(|axis| *axis != best);
             axes.push(best);
         }
@@ -115,10 +99,7 @@ impl Shape {
             start -= 1;
         }
         // Another access that is side by side along a row axis wants that axis innermost.
-        let by_rows = axes[..start]
-            .iter()
-            .copied()
-            .max_by_key(|&axis| (together(axis), axis));
+        let by_rows = axes[..start].iter().copied().max_by_key(|&axis| (together(axis), axis));
         if let Some(axis) = by_rows.filter(|&axis| together(axis) > 0 && axis != axes[start - 1]) {
             axes[..start].sort_by_key(|&other| other == axis);
         }
@@ -130,10 +111,7 @@ impl Shape {
     pub fn cut(&mut self, region: &Region, paths: &[&Path]) {
         let wants = wants(region);
         let common = |lines: &mut dyn Iterator<Item = &Line>| {
-            lines
-                .filter(|line| line.len() > 1)
-                .filter_map(|line| line.last())
-                .fold(0, |a, b| divisor(a, b.0))
+            lines.filter(|line| line.len() > 1).filter_map(|line| line.last()).fold(0, |a, b| divisor(a, b.0))
         };
         let whole = wants.whole_rows;
         let cols = match common(&mut paths.iter().map(|path| &path.cols)) {
@@ -141,13 +119,8 @@ impl Shape {
             _ => self.cols,
         };
         self.col_block = cols.max(1);
-        let apart = |line: &Line| {
-            line.last()
-                .is_some_and(|&(_, stride)| stride.unsigned_abs() > 8)
-        };
-        let permuted = paths
-            .iter()
-            .any(|path| apart(&path.cols) && !path.rows.is_empty() && !apart(&path.rows));
+        let apart = |line: &Line| line.last().is_some_and(|&(_, stride)| stride.unsigned_abs() > 8);
+        let permuted = paths.iter().any(|path| apart(&path.cols) && !path.rows.is_empty() && !apart(&path.rows));
         let most = match (whole, wants.accumulates, permuted) {
             (true, _, _) => self.cols.max(1),
             (_, true, _) => 128,
@@ -161,15 +134,9 @@ impl Shape {
         };
         self.row_block = rows.max(1);
         let fit = TILE.div_ceil(self.tile_cols);
-        let fit = if permuted && whole {
-            fit.max((16 * TILE / self.tile_cols).min(16))
-        } else {
-            fit
-        };
+        let fit = if permuted && whole { fit.max((16 * TILE / self.tile_cols).min(16)) } else { fit };
         self.tile_rows = even(self.row_block, fit.max(1), 1).max(1);
-        self.unit_rows = wants
-            .accumulates
-            .then(|| region.unit_rows.unwrap_or(self.rows).max(1));
+        self.unit_rows = wants.accumulates.then(|| region.unit_rows.unwrap_or(self.rows).max(1));
         let work = region.code.len().max(1);
         if self.rows == 0 || self.cols == 0 {
             self.units = 0;
@@ -208,29 +175,21 @@ impl Shape {
 
     /// End of the row chunk that starts at `row`, when rows end at `end`.
     pub fn row_end(&self, row: usize, end: usize) -> usize {
-        (row + self.tile_rows)
-            .min((row / self.row_block + 1) * self.row_block)
-            .min(end)
+        (row + self.tile_rows).min((row / self.row_block + 1) * self.row_block).min(end)
     }
 
     /// End of the column chunk that starts at `col`, when columns end at `end`.
     pub fn col_end(&self, col: usize, end: usize) -> usize {
-        (col + self.tile_cols)
-            .min((col / self.col_block + 1) * self.col_block)
-            .min(end)
+        (col + self.tile_cols).min((col / self.col_block + 1) * self.col_block).min(end)
     }
 }
 
 /// What the code asks of its tiles.
 fn wants(region: &Region) -> Wants {
     let any = |test: fn(&Code) -> bool| region.code.iter().any(|i| test(&i.code));
-    let row_store = region
-        .code
-        .iter()
-        .any(|i| matches!(i.code, Code::Store(..)) && i.extent == Extent::Row);
+    let row_store = region.code.iter().any(|i| matches!(i.code, Code::Store(..)) && i.extent == Extent::Row);
     Wants {
-        whole_rows: row_store
-            || any(|code| matches!(code, Code::Reduce(..) | Code::Cumulative { .. })),
+        whole_rows: row_store || any(|code| matches!(code, Code::Reduce(..) | Code::Cumulative { .. })),
         accumulates: any(|code| matches!(code, Code::Accumulate(..))),
     }
 }
@@ -241,9 +200,7 @@ fn even(n: usize, most: usize, multiple: usize) -> usize {
     if n <= most {
         return n;
     }
-    n.div_ceil(n.div_ceil(most))
-        .next_multiple_of(multiple)
-        .min(most)
+    n.div_ceil(n.div_ceil(most)).next_multiple_of(multiple).min(most)
 }
 
 fn chunks(n: usize, block: usize, tile: usize) -> usize {

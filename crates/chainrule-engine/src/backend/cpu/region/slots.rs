@@ -23,11 +23,7 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>) {
         match defined[store.value as usize] {
             Some(at) if goes_straight(plan, &store, at, &last_use) => {
                 plan.values[store.value as usize].home = Home::View;
-                plan.views.push(View {
-                    value: store.value,
-                    path: store.path,
-                    product: false,
-                });
+                plan.views.push(View { value: store.value, path: store.path, product: false });
             }
             _ => {
                 let known = plan.values[store.value as usize];
@@ -58,11 +54,7 @@ fn hold_back(plan: &mut Plan, mut stores: Vec<Pending>) -> Vec<Pending> {
             continue;
         }
         let value = plan.values.len() as u32;
-        plan.values.push(super::plan::Known {
-            home: Home::Nowhere,
-            once: false,
-            ..known
-        });
+        plan.values.push(super::plan::Known { home: Home::Nowhere, once: false, ..known });
         let width = known.lane.bytes() as u8;
         plan.steps.push(Step {
             work: Work::Points(plan.same(known.lane)),
@@ -114,10 +106,7 @@ fn goes_straight(plan: &Plan, store: &Pending, at: usize, last_use: &[usize]) ->
         let other = &plan.paths[other];
         other.rows == path.rows && other.cols == path.cols
     };
-    let late_view = plan
-        .views
-        .iter()
-        .any(|view| last_use[view.value as usize] > at && (view.product || may_share(view.path)));
+    let late_view = plan.views.iter().any(|view| last_use[view.value as usize] > at && (view.product || may_share(view.path)));
     let late_load = plan.steps[at..].iter().any(|step| match step.work {
         Work::Load(path, _) => may_share(path),
         Work::LoadAt(ref indexed) => may_share(indexed.path),
@@ -139,10 +128,7 @@ fn laid_out(plan: &Plan, path: &Path, class: Class, dtype: DType) -> bool {
                 && fits(&path.cols, shape.col_block)
                 && (!rows || fits(&path.rows, shape.row_block))
         }
-        (true, false) => {
-            matches!(path.rows.last(), Some(&(_, stride)) if stride == bytes)
-                && fits(&path.rows, shape.row_block)
-        }
+        (true, false) => matches!(path.rows.last(), Some(&(_, stride)) if stride == bytes) && fits(&path.rows, shape.row_block),
         (false, false) => true,
     }
 }
@@ -159,11 +145,7 @@ fn allocate(plan: &mut Plan) {
         let to = plan.accumulators[at].value as usize;
         plan.values[to].home = Home::Slot(slots.take(size(plan, to)));
     }
-    let kept = plan
-        .values
-        .iter()
-        .map(|known| known.home != Home::Nowhere)
-        .collect::<Vec<_>>();
+    let kept = plan.values.iter().map(|known| known.home != Home::Nowhere).collect::<Vec<_>>();
     let last_use = last_uses(&plan.steps, plan.values.len());
     for (at, step) in plan.steps.iter().enumerate() {
         let mut dying: Vec<usize> = Vec::new();
@@ -201,10 +183,7 @@ fn allocate(plan: &mut Plan) {
             }
         }
     }
-    plan.needs = Needs {
-        bytes: slots.end,
-        operands: plan.values.len(),
-    };
+    plan.needs = Needs { bytes: slots.end, operands: plan.values.len() };
 }
 
 /// Free places of the scratch and its end.
@@ -229,15 +208,7 @@ impl Slots {
 /// Bytes of a value's slot, whole cache lines.
 fn size(plan: &Plan, value: usize) -> usize {
     let known = plan.values[value];
-    let rows = if known.class.rows {
-        plan.shape.tile_rows
-    } else {
-        1
-    };
-    let cols = if known.class.cols {
-        plan.shape.tile_cols
-    } else {
-        1
-    };
+    let rows = if known.class.rows { plan.shape.tile_rows } else { 1 };
+    let cols = if known.class.cols { plan.shape.tile_cols } else { 1 };
     (rows * cols * known.lane.bytes()).next_multiple_of(64)
 }

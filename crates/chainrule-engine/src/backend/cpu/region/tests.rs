@@ -14,11 +14,7 @@ fn random_region(dice: &mut Dice, rows_too: bool) -> Draft {
     for _ in 0..axes {
         let points: usize = sizes.iter().product();
         let size = dice.pick(&SIZES);
-        let size = if size == 0 && dice.roll(10) != 0 {
-            5
-        } else {
-            size
-        };
+        let size = if size == 0 && dice.roll(10) != 0 { 5 } else { size };
         sizes.push(if points * size > 6_000 { 2 } else { size });
     }
     if dice.roll(30) == 0 {
@@ -66,28 +62,17 @@ fn load(draft: &mut Draft, dice: &mut Dice) {
     }
     let access = draft.access(dice, dtype, &strides, &sizes);
     draft.region.loads.push(access);
-    let extent = if dice.roll(5) == 0 {
-        Extent::Row
-    } else {
-        Extent::Full
-    };
-    draft.push(
-        Code::Load(draft.region.loads.len() - 1),
-        Lane::of(dtype),
-        extent,
-    );
+    let extent = if dice.roll(5) == 0 { Extent::Row } else { Extent::Full };
+    draft.push(Code::Load(draft.region.loads.len() - 1), Lane::of(dtype), extent);
 }
 
 /// A value of the lane and extent, made from what there is if need be.
 fn value(draft: &mut Draft, dice: &mut Dice, lane: Lane, extent: Extent) -> u32 {
     let fits = |draft: &Draft, v: u32| {
         let code = &draft.region.code[v as usize].code;
-        !matches!(code, Code::Store(..) | Code::Accumulate(..))
-            && (draft.extent(v) == extent || draft.extent(v) == Extent::Row)
+        !matches!(code, Code::Store(..) | Code::Accumulate(..)) && (draft.extent(v) == extent || draft.extent(v) == Extent::Row)
     };
-    let all: Vec<u32> = (0..draft.region.code.len() as u32)
-        .filter(|&v| fits(draft, v))
-        .collect();
+    let all: Vec<u32> = (0..draft.region.code.len() as u32).filter(|&v| fits(draft, v)).collect();
     if all.is_empty() || dice.roll(8) == 0 {
         let number = match lane {
             Lane::F32 | Lane::F64 => Number::Float(dice.pick(&[0.5, -1.25, 3.0, 0.0])),
@@ -106,11 +91,7 @@ fn value(draft: &mut Draft, dice: &mut Dice, lane: Lane, extent: Extent) -> u32 
 }
 
 fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
-    let extent = if dice.roll(4) == 0 {
-        Extent::Row
-    } else {
-        Extent::Full
-    };
+    let extent = if dice.roll(4) == 0 { Extent::Row } else { Extent::Full };
     let lane = dice.pick(&LANES);
     let float = matches!(lane, Lane::F32 | Lane::F64);
     let axes = draft.region.axes.clone();
@@ -118,36 +99,21 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
         0..=1 => {
             let a = value(draft, dice, lane, extent);
             use Unary::*;
-            let functions = [
-                Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sigmoid, Softplus, Erf, Floor, Negate,
-            ];
+            let functions = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sigmoid, Softplus, Erf, Floor, Negate];
             let op = if float { dice.pick(&functions) } else { Negate };
             draft.push(Code::Unary(op, a), lane, extent);
         }
         2..=5 => {
             use Binary::*;
-            let ops = [
-                Add, Subtract, Multiply, Divide, Power, Minimum, Maximum, Remainder, Scale, Less,
-                Equal,
-            ];
+            let ops = [Add, Subtract, Multiply, Divide, Power, Minimum, Maximum, Remainder, Scale, Less, Equal];
             let op = dice.pick(&ops);
-            let (a, b) = (
-                value(draft, dice, lane, extent),
-                value(draft, dice, lane, extent),
-            );
-            let result = if matches!(op, Less | Equal) {
-                Lane::U8
-            } else {
-                lane
-            };
+            let (a, b) = (value(draft, dice, lane, extent), value(draft, dice, lane, extent));
+            let result = if matches!(op, Less | Equal) { Lane::U8 } else { lane };
             draft.push(Code::Binary(op, a, b), result, extent);
         }
         6 => {
             let bit = |draft: &mut Draft, dice: &mut Dice| {
-                let (a, b) = (
-                    value(draft, dice, lane, extent),
-                    value(draft, dice, lane, extent),
-                );
+                let (a, b) = (value(draft, dice, lane, extent), value(draft, dice, lane, extent));
                 draft.push(Code::Binary(Binary::Less, a, b), Lane::U8, extent)
             };
             let (a, b) = (bit(draft, dice), bit(draft, dice));
@@ -157,10 +123,7 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
         }
         7 => {
             let c = value(draft, dice, Lane::U8, extent);
-            let (a, b) = (
-                value(draft, dice, lane, extent),
-                value(draft, dice, lane, extent),
-            );
+            let (a, b) = (value(draft, dice, lane, extent), value(draft, dice, lane, extent));
             draft.push(Code::Select(c, a, b), lane, extent);
         }
         8 => {
@@ -169,11 +132,7 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
             draft.push(Code::Unary(op, a), Lane::F32, extent);
         }
         9 => {
-            let most = if extent == Extent::Row {
-                draft.region.row_axes
-            } else {
-                axes.len()
-            };
+            let most = if extent == Extent::Row { draft.region.row_axes } else { axes.len() };
             if most > 0 {
                 draft.push(Code::Coordinate(dice.roll(most)), lane, extent);
             }
@@ -181,18 +140,9 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
         10 => {
             let key = draft.access(dice, DType::I64, &vec![0; axes.len()], &axes);
             draft.region.loads.push(key);
-            let strides: Axes<i64> = draft
-                .strides(dice, &axes)
-                .iter()
-                .map(|&s| s as i64)
-                .collect();
+            let strides: Axes<i64> = draft.strides(dice, &axes).iter().map(|&s| s as i64).collect();
             let bits = dice.pick(&[1, 24, 31, 32, 53, 64]);
-            let code = Code::Random {
-                key: draft.region.loads.len() - 1,
-                bits,
-                offset: 1_000_000,
-                strides,
-            };
+            let code = Code::Random { key: draft.region.loads.len() - 1, bits, offset: 1_000_000, strides };
             draft.push(code, if bits <= 31 { Lane::I32 } else { Lane::I64 }, extent);
         }
         11 => {
@@ -203,14 +153,7 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
         }
         12 => {
             let value = tame(draft, dice, lane);
-            draft.push(
-                Code::Cumulative {
-                    value,
-                    reverse: dice.roll(2) == 0,
-                },
-                lane,
-                Extent::Full,
-            );
+            draft.push(Code::Cumulative { value, reverse: dice.roll(2) == 0 }, lane, Extent::Full);
             positive_zero(draft, lane, Extent::Full);
         }
         _ => load_at(draft, dice, extent),
@@ -222,11 +165,7 @@ fn tame(draft: &mut Draft, dice: &mut Dice, lane: Lane) -> u32 {
     let a = value(draft, dice, lane, Extent::Full);
     let limit = |draft: &mut Draft, n: i64| {
         let float = matches!(lane, Lane::F32 | Lane::F64);
-        let number = if float {
-            Number::Float(n as f64)
-        } else {
-            Number::Integer(n)
-        };
+        let number = if float { Number::Float(n as f64) } else { Number::Integer(n) };
         draft.push(Code::Constant(number), lane, Extent::Full)
     };
     let (low, high) = (limit(draft, -50), limit(draft, 50));
@@ -253,11 +192,7 @@ fn load_at(draft: &mut Draft, dice: &mut Dice, extent: Extent) {
     let limit = 1 + dice.roll(9);
     let axes = draft.region.axes.to_vec();
     let lane = dice.pick(&[Lane::I64, Lane::I32]);
-    let index_extent = if extent == Extent::Row || dice.roll(2) == 0 {
-        Extent::Row
-    } else {
-        Extent::Full
-    };
+    let index_extent = if extent == Extent::Row || dice.roll(2) == 0 { Extent::Row } else { Extent::Full };
     let index = value(draft, dice, lane, index_extent);
     let mut sizes = axes.clone();
     sizes.push(limit);
@@ -269,13 +204,7 @@ fn load_at(draft: &mut Draft, dice: &mut Dice, extent: Extent) {
     let mut access = draft.access(dice, dtype, &strides, &sizes);
     let stride = access.strides.pop().unwrap();
     draft.region.loads.push(access);
-    let code = Code::LoadAt {
-        load: draft.region.loads.len() - 1,
-        index,
-        stride,
-        limit,
-        site: 3,
-    };
+    let code = Code::LoadAt { load: draft.region.loads.len() - 1, index, stride, limit, site: 3 };
     draft.push(code, Lane::of(dtype), extent);
 }
 
@@ -283,25 +212,11 @@ fn store(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
     let sizes = draft.region.axes.to_vec();
     let row = rows_too && dice.roll(3) == 0;
     let extent = if row { Extent::Row } else { Extent::Full };
-    let free: Vec<Access> = draft
-        .region
-        .loads
-        .iter()
-        .filter(|l| in_place(draft, l, row))
-        .cloned()
-        .collect();
+    let free: Vec<Access> = draft.region.loads.iter().filter(|l| in_place(draft, l, row)).cloned().collect();
     let access = if !free.is_empty() && dice.roll(2) == 0 {
         free[dice.roll(free.len())].clone()
     } else {
-        let dtype = dice.pick(&[
-            DType::F32,
-            DType::F32,
-            DType::F64,
-            DType::BF16,
-            DType::F16,
-            DType::I64,
-            DType::U8,
-        ]);
+        let dtype = dice.pick(&[DType::F32, DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::U8]);
         let mut sizes = sizes.clone();
         if row {
             sizes[draft.region.row_axes..].fill(1);
@@ -319,33 +234,18 @@ fn store(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
 /// there yet, and it is read plainly.
 fn in_place(draft: &Draft, load: &Access, row: bool) -> bool {
     let region = &draft.region;
-    let own = region
-        .axes
-        .iter()
-        .zip(&load.strides)
-        .all(|(&n, &s)| n == 1 || s != 0);
+    let own = region.axes.iter().zip(&load.strides).all(|(&n, &s)| n == 1 || s != 0);
     let plain = region.code.iter().all(|i| match i.code {
         Code::Load(l) => region.loads[l].buffer != load.buffer || i.extent == Extent::Full,
-        Code::LoadAt { load: l, .. } | Code::Random { key: l, .. } => {
-            region.loads[l].buffer != load.buffer
-        }
+        Code::LoadAt { load: l, .. } | Code::Random { key: l, .. } => region.loads[l].buffer != load.buffer,
         _ => true,
     });
-    own && plain
-        && !row
-        && region
-            .stores
-            .iter()
-            .all(|store| store.buffer != load.buffer)
+    own && plain && !row && region.stores.iter().all(|store| store.buffer != load.buffer)
 }
 
 fn accumulate(draft: &mut Draft, dice: &mut Dice) {
     let rows: usize = draft.region.axes[..draft.region.row_axes].iter().product();
-    let unit_rows = if dice.roll(3) == 0 {
-        None
-    } else {
-        Some(1 + dice.roll(rows.max(1)))
-    };
+    let unit_rows = if dice.roll(3) == 0 { None } else { Some(1 + dice.roll(rows.max(1))) };
     draft.region.unit_rows = unit_rows;
     let units = rows.div_ceil(unit_rows.unwrap_or(rows).max(1));
     let mut sizes = vec![units];
@@ -358,11 +258,7 @@ fn accumulate(draft: &mut Draft, dice: &mut Dice) {
         let access = draft.access(dice, dtype, &strides, &sizes);
         draft.region.stores.push(access);
         let reduction = dice.pick(&[Reduction::Sum, Reduction::Maximum]);
-        draft.push(
-            Code::Accumulate(draft.region.stores.len() - 1, reduction, a),
-            lane,
-            Extent::Full,
-        );
+        draft.push(Code::Accumulate(draft.region.stores.len() - 1, reduction, a), lane, Extent::Full);
     }
 }
 

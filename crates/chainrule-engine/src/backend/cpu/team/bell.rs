@@ -31,10 +31,7 @@ impl Bell {
         let mut guard = hold(&self.lock);
         self.sleepers.fetch_add(1, SeqCst);
         while !ready() {
-            guard = self
-                .wake
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         self.sleepers.fetch_sub(1, Relaxed);
     }

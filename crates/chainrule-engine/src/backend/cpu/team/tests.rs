@@ -23,10 +23,7 @@ fn phases_see_each_others_writes() {
                 for _ in 0..5 {
                     while let Some(tile) = member.claim(tiles) {
                         let left = cells[(tile + tiles - 1) % tiles].load(Relaxed);
-                        sums[tile].store(
-                            left.wrapping_add(cells[tile].load(Relaxed).wrapping_mul(3)),
-                            Relaxed,
-                        );
+                        sums[tile].store(left.wrapping_add(cells[tile].load(Relaxed).wrapping_mul(3)), Relaxed);
                     }
                     member.barrier();
                     for tile in member.share(tiles) {
@@ -39,8 +36,7 @@ fn phases_see_each_others_writes() {
             for _ in 0..5 {
                 let before = expected.clone();
                 for tile in 0..tiles {
-                    expected[tile] = before[(tile + tiles - 1) % tiles]
-                        .wrapping_add(before[tile].wrapping_mul(3));
+                    expected[tile] = before[(tile + tiles - 1) % tiles].wrapping_add(before[tile].wrapping_mul(3));
                 }
             }
         }
@@ -68,11 +64,7 @@ fn every_member_runs_once_and_each_tile_is_claimed_once() {
                 assert_eq!(member.claim(total), None);
             })
             .unwrap();
-            assert!(
-                seen.iter()
-                    .chain(&taken)
-                    .all(|times| times.load(Relaxed) == 1)
-            );
+            assert!(seen.iter().chain(&taken).all(|times| times.load(Relaxed) == 1));
         }
     }
 }
@@ -89,10 +81,7 @@ fn shares_cover_everything_evenly() {
                 part.for_each(|at| _ = times[at].fetch_add(1, Relaxed));
             })
             .unwrap();
-            assert!(
-                times.iter().all(|times| times.load(Relaxed) == 1),
-                "{count} members, {total} items"
-            );
+            assert!(times.iter().all(|times| times.load(Relaxed) == 1), "{count} members, {total} items");
         }
     }
 }
@@ -113,10 +102,7 @@ fn a_panic_reaches_the_caller_and_frees_the_others() {
                         member.barrier();
                     }
                 });
-                assert_eq!(
-                    failed.unwrap_err().message,
-                    format!("member {guilty} in phase {when}")
-                );
+                assert_eq!(failed.unwrap_err().message, format!("member {guilty} in phase {when}"));
                 let met = AtomicUsize::new(0);
                 team.run(|member| {
                     member.barrier();
@@ -133,9 +119,7 @@ fn a_panic_reaches_the_caller_and_frees_the_others() {
 #[test]
 fn panic_payloads_of_every_kind_are_named() {
     let team = Team::new(2).unwrap();
-    let text = |payload: fn() -> Box<dyn Any + Send>| {
-        team.run(|_| resume_unwind(payload())).unwrap_err().message
-    };
+    let text = |payload: fn() -> Box<dyn Any + Send>| team.run(|_| resume_unwind(payload())).unwrap_err().message;
     assert_eq!(text(|| Box::new("plain")), "plain");
     assert_eq!(text(|| Box::new("owned".to_string())), "owned");
     assert_eq!(text(|| Box::new(7_u8)), "a panic without a message");
@@ -153,10 +137,7 @@ fn leaving_before_a_barrier_is_an_error_not_a_deadlock() {
                     member.barrier();
                 }
             });
-            assert!(
-                failed.unwrap_err().message.contains("waits at a barrier"),
-                "{count} members"
-            );
+            assert!(failed.unwrap_err().message.contains("waits at a barrier"), "{count} members");
         }
         team.run(|member| member.barrier()).unwrap();
     }
@@ -180,12 +161,7 @@ fn a_run_inside_a_run_goes_on_alone() {
                 inner.fetch_add(1, Relaxed);
             });
             nested.unwrap();
-            assert_eq!(
-                team.run(|_| resume_unwind(Box::new("inner")))
-                    .unwrap_err()
-                    .message,
-                "inner"
-            );
+            assert_eq!(team.run(|_| resume_unwind(Box::new("inner"))).unwrap_err().message, "inner");
             member.barrier();
         })
         .unwrap();

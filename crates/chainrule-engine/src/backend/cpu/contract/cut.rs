@@ -1,0 +1,120 @@
+//! How the result of a product is cut into tiles.
+//!
+//! Depends on shapes and packing alone and refuses to know how many threads there are: a cut
+//! that changed with them would change the bits of a result.
+
+/// What is known of a product when it is cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// Length of the sum.
+    pub depth: usize,
+    /// How many such products there are.
+    pub count: usize,
+    /// What bringing one number of A to the kernels costs, in multiply-adds.
+    pub fetch_a: f64,
+    /// The same for B.
+    pub fetch_b: f64,
+    /// Numbers of a vector.
+    pub lanes: usize,
+    /// The most columns of a tile.
+    pub most_columns: usize,
+    /// The most elements of a tile.
+    pub most_elements: usize,
+    /// Tiles must hold whole rows.
+    pub whole_rows: bool,
+}
+
+/// The most tiles one matrix is cut into, unless tiles would be too large.
+const MOST_TILES: usize = 256;
+/// Multiply-adds up to which a product is one tile: cutting does not pay.
+const SMALL: f64 = 131_072.0;
+/// What starting a tile costs, in multiply-adds.
+const START: f64 = 15_000.0;
+/// Elements of a tile that stays in the near cache from pass to pass.
+const NEAR: usize = 256 * 1024;
+/// Rows of all kinds of blocks divide it.
+const STEP: usize = 24;
+
+impl Cut {
+    /// Rows and columns of a tile; the last ones are smaller.
+    ///
+    /// Of all even cuts that cost one thread little more than the best, the one whose estimated
+    /// time on 2, 4 and 8 threads is least.
+    pub fn shape(&self) -> (usize, usize) {
+        let all: Vec<(usize, usize)> = self.candidates();
+        let fastest = all.iter().map(|&shape| self.total(shape)).fold(f64::INFINITY, f64::min);
+        let (mut best, mut least) = ((self.m, self.n), f64::INFINITY);
+        for shape in all {
+            let time = self.total(shape);
+            let single = self.m as f64 * self.n as f64 * self.depth as f64 <= SMALL;
+            if time > fastest * 1.08 || (single && shape != (self.m, self.n) && self.fits((self.m, self.n))) {
+                continue;
+            }
+            let tiles = self.tiles(shape).saturating_mul(self.count.max(1));
+            let waves = |threads: usize| tiles.div_ceil(threads) as f64 * threads as f64;
+            let time = (waves(2) + waves(4) + waves(8)) * self.tile(shape);
+            // A nearly equal time is not worth more tiles.
+            if time < least * 0.99 {
+                (best, least) = (shape, time);
+            }
+        }
+        best
+    }
+
+    fn candidates(&self) -> Vec<(usize, usize)> {
+        let widths = [1024, 768, 512, 384, 256, 192, 128, 64, 32, 16];
+        let mut all = Vec::new();
+        for width in std::iter::once(self.n).chain(widths.into_iter().filter(|&width| width < self.n)) {
+            if width != self.n && self.whole_rows {
+                break;
+            }
+            for down in 1..=self.m.div_ceil(STEP).min(MOST_TILES) {
+                let rows = match down {
+                    1 => self.m,
+                    _ => self.m.div_ceil(down).next_multiple_of(STEP).min(self.m),
+                };
+                let shape = (rows, width);
+                if self.fits(shape) && self.tiles(shape) <= MOST_TILES {
+                    all.push(shape);
+                }
+            }
+        }
+        if all.is_empty() {
+            let width = if self.whole_rows { self.n } else { self.n.min(self.most_columns) };
+            let rows = (self.most_elements / width).max(1).min(self.m);
+            all.push((if rows > STEP { rows / STEP * STEP } else { rows }, width));
+        }
+        all
+    }
+
+    fn fits(&self, (rows, cols): (usize, usize)) -> bool {
+        (self.whole_rows || cols <= self.most_columns) && rows.saturating_mul(cols) <= self.most_elements
+    }
+
+    fn tiles(&self, (rows, cols): (usize, usize)) -> usize {
+        self.m.div_ceil(rows).saturating_mul(self.n.div_ceil(cols))
+    }
+
+    /// The time of a tile, in multiply-adds at full speed.
+    fn tile(&self, (rows, cols): (usize, usize)) -> f64 {
+        let full = cols.next_multiple_of(self.lanes) as f64;
+        let (r, c) = (rows as f64, cols as f64);
+        // Reading and writing the result counts as a few more steps along the sum, every pass.
+        let depth = self.depth as f64;
+        let near = rows * cols <= NEAR;
+        let result = if near { 6.0 } else { 16.0 } * (depth / 128.0).ceil();
+        START + (depth + result) * r * full + depth * (self.fetch_a * r + self.fetch_b * c)
+    }
+
+    fn total(&self, (rows, cols): (usize, usize)) -> f64 {
+        let (down, across) = (self.m / rows, self.n / cols);
+        let (low, right) = (self.m % rows, self.n % cols);
+        let edge = |shape: (usize, usize)| if shape.0 * shape.1 == 0 { 0.0 } else { self.tile(shape) };
+        let inner = (down * across) as f64 * self.tile((rows, cols));
+        inner + down as f64 * edge((rows, right)) + across as f64 * edge((low, cols)) + edge((low, right))
+    }
+}
