@@ -129,10 +129,10 @@ impl Fusion {
     fn put(&mut self, graph: &Graph, views: &[View], id: NodeId) {
         let mut needed: Vec<u32> = Vec::new();
         for &input in &graph.node(id).inputs {
-            if let Some((group, _)) = self.place[views[input as usize].base as usize] {
-                if !needed.contains(&group) {
-                    needed.push(group);
-                }
+            if let Some((group, _)) = self.place[views[input as usize].base as usize]
+                && !needed.contains(&group)
+            {
+                needed.push(group);
             }
         }
         // A product takes what follows along if it can; otherwise the latest group does.

@@ -13,6 +13,7 @@ pub type Axes<T> = SmallVec<[T; 6]>;
 
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a program holds hundreds of them, most of them regions")]
 pub enum Kernel {
     /// Scalar code over a row/column space, with reductions along rows and columns.
     Region(Region),

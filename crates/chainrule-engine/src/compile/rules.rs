@@ -25,6 +25,13 @@ pub struct NamedRule {
     rule: Rule,
 }
 
+impl NamedRule {
+    /// The replacement of a node, if the rule applies.
+    pub fn apply(&self, builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+        (self.rule)(builder, op, inputs, ty)
+    }
+}
+
 /// All rules, tried in this order.
 pub static RULES: &[NamedRule] = &[
     NamedRule { name: "an alias is its value", needed: true, rule: alias },
@@ -50,7 +57,7 @@ pub static RULES: &[NamedRule] = &[
 
 /// The replacement of a node by the first rule that applies.
 pub fn apply(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type, all: bool) -> Option<NodeId> {
-    RULES.iter().filter(|named| all || named.needed).find_map(|named| (named.rule)(builder, op, inputs, ty))
+    RULES.iter().filter(|named| all || named.needed).find_map(|named| named.apply(builder, op, inputs, ty))
 }
 
 fn constant_of(builder: &Builder, id: NodeId) -> Option<Scalar> {
@@ -298,7 +305,7 @@ fn long_sum(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Opt
     if length <= LONG_ROW {
         return None;
     }
-    let inner = (64..=4096).rev().find(|part| length % part == 0)?;
+    let inner = (64..=4096).rev().find(|part| length.is_multiple_of(*part))?;
     let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
     let mut shape: Shape = input.shape[..kept].into();
     shape.extend([length / inner, inner]);

@@ -4,7 +4,7 @@
 //! never one, however equal.
 
 use super::graph::{Graph, GraphNode, NodeId};
-use super::rules;
+use super::rules::{self, NamedRule};
 use crate::ops::{Op, Reshape};
 use crate::tensor::Type;
 use smallvec::SmallVec;
@@ -14,7 +14,15 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 /// One sweep: every node is rewritten by the rules, merged with an equal one, or kept.
 /// Without `all`, only the rewrites that later passes rely on are applied.
 pub fn simplify(graph: &Graph, all: bool) -> Graph {
-    let mut builder = Builder { all, ..Builder::default() };
+    swept(graph, Builder { all, ..Builder::default() })
+}
+
+/// One rule alone, wherever it applies: to look at what it does.
+pub fn rewrite(graph: &Graph, rule: &'static NamedRule) -> Graph {
+    swept(graph, Builder { only: Some(rule), ..Builder::default() })
+}
+
+fn swept(graph: &Graph, mut builder: Builder) -> Graph {
     let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let inputs: SmallVec<[NodeId; 3]> = node.inputs.iter().map(|&id| new_of[id as usize]).collect();
@@ -35,6 +43,7 @@ pub struct Builder {
     /// So far.
     pub graph: Graph,
     all: bool,
+    only: Option<&'static NamedRule>,
     site: u32,
     known: HashMap<u64, SmallVec<[NodeId; 1]>, BuildHasherDefault<crate::transform::walk::IdHasher>>,
 }
@@ -43,7 +52,11 @@ impl Builder {
     /// The node that computes `op`: what a rule makes of it, an equal one that is there, or a new one.
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId], ty: Type) -> NodeId {
         let op = op.into();
-        if let Some(replacement) = rules::apply(self, &op, inputs, &ty, self.all) {
+        let replacement = match self.only {
+            Some(rule) => rule.apply(self, &op, inputs, &ty),
+            None => rules::apply(self, &op, inputs, &ty, self.all),
+        };
+        if let Some(replacement) = replacement {
             return replacement;
         }
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&op, inputs, &ty));

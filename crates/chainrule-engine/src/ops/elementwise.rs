@@ -338,8 +338,7 @@ pub struct Cast(pub DType);
 
 /// The row of a function of one operand.
 pub fn unary_row(op: Unary) -> &'static UnaryRow {
-    let row = &UNARY[(op as usize).min(UNARY.len() - 1)];
-    row
+    &UNARY[(op as usize).min(UNARY.len() - 1)]
 }
 
 /// The row of a function of two operands.

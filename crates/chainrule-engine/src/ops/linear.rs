@@ -6,6 +6,7 @@ use crate::tensor::node::Inputs;
 use smallvec::SmallVec;
 
 /// The derivative of a node by one of its inputs.
+#[allow(clippy::large_enum_variant, reason = "made and taken apart at once, never kept; a box would cost an allocation for each node")]
 pub enum Derivative {
     /// A linear map from the input's tangent to the node's.
     Linear(LinearMap),
@@ -22,6 +23,7 @@ pub enum Derivative {
 pub struct LinearMap(SmallVec<[LinearStep; 2]>);
 
 /// One link of the chain.
+#[allow(clippy::large_enum_variant, reason = "as above")]
 enum LinearStep {
     /// `-v`.
     Negate,

@@ -74,7 +74,7 @@ pub(crate) fn lift(outputs: &[Tensor], batches: &[(Tensor, Tensor)], size: usize
         Some(batch) => batch.clone(),
         None => repeat(output, size),
     };
-    outputs.iter().map(|output| result(output)).map(|t| t.check().map(|()| t)).collect()
+    outputs.iter().map(result).map(|t| t.check().map(|()| t)).collect()
 }
 
 fn lift_node(node: &Tensor, lifted: &IdMap<Tensor>, size: usize) -> Tensor {

@@ -3,7 +3,7 @@
 //!
 //! Refuses tolerances: a single element that differs is a failure.
 
-use crate::support::Numbers;
+use crate::shared::Numbers;
 use chainrule_engine::backend::reference;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::ops::{

@@ -25,6 +25,7 @@ pub struct Executor {
 }
 
 /// A kernel made ready for this machine.
+#[allow(clippy::large_enum_variant, reason = "a program holds hundreds of them, in one list")]
 enum Compiled {
     Region(CompiledRegion),
     Contract(CompiledContract),
