@@ -1,7 +1,23 @@
 //! The passes of the compiler: text in, text out; every way to compile gives the same values.
 
+#![allow(
+    clippy::erasing_op,
+    clippy::type_complexity,
+    clippy::single_range_in_vec_init,
+    clippy::needless_range_loop,
+    reason = "tables of deliberately odd cases"
+)]
+
+#[path = "passes/empty.rs"]
+mod empty;
+#[path = "passes/equal.rs"]
+mod equal;
 #[path = "passes/examples.rs"]
 mod examples;
+#[path = "passes/found.rs"]
+mod found;
+#[path = "passes/golden.rs"]
+mod golden;
 #[path = "passes/programs.rs"]
 mod programs;
 #[path = "passes/rules.rs"]
@@ -10,3 +26,5 @@ mod rules;
 mod shared;
 #[path = "passes/support.rs"]
 mod support;
+#[path = "passes/text.rs"]
+mod text;

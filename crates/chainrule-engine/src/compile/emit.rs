@@ -238,7 +238,12 @@ impl<'l, 'a> Emitter<'l, 'a> {
         let (table, index) = (node.inputs[0], node.inputs[1]);
         let rest = graph.node(table).ty.shape.len() - batch - 1;
         let picked = graph.node(index).ty.shape.len() - batch;
-        let mut access = self.lowering.access(table);
+        let limit = graph.node(table).ty.shape[batch];
+        let mut access = match limit {
+            // Every index is a fault; what is read meanwhile must be memory all the same.
+            0 => self.lowering.zeros(table),
+            _ => self.lowering.access(table),
+        };
         let stride = access.strides[batch];
         let spread: Axes<isize> = access.strides[..batch]
             .iter()
@@ -265,7 +270,6 @@ impl<'l, 'a> Emitter<'l, 'a> {
             };
             self.outside(&repeated, &node.ty.shape, extent)
         };
-        let limit = graph.node(table).ty.shape[batch];
         self.computed(Code::LoadAt { load, index: value, stride, limit, site: node.site }, node.ty.dtype, extent)
     }
 

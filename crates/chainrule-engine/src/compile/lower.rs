@@ -145,6 +145,16 @@ impl<'a> Lowering<'a> {
         self.access_view(view, view.base)
     }
 
+    /// A zero, repeated over the axes of a node.
+    pub fn zeros(&mut self, id: NodeId) -> Access {
+        let ty = &self.graph.node(id).ty;
+        let (dtype, strides) = (ty.dtype, Axes::from_elem(0, ty.shape.len()));
+        let buffer = self.buffer(1, dtype, Place::Temporary);
+        let out = Access { buffer, dtype, offset: 0, strides: Axes::new() };
+        self.push(Kernel::Fill(Fill { out, len: 1, value: number(Scalar::new(0.0, dtype)) }), id);
+        Access { buffer, dtype, offset: 0, strides }
+    }
+
     /// How a view is read from memory.
     pub fn access_view(&mut self, view: &View, base: NodeId) -> Access {
         let node = self.graph.node(base);

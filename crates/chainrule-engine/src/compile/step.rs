@@ -61,7 +61,7 @@ impl Step {
     /// state and the value that replaces it.
     ///
     /// # Errors
-    /// The first mistake in the graph; an update whose type differs from its leaf's.
+    /// The first mistake in the graph; an update whose type differs from its leaf's; a state given twice.
     #[track_caller]
     pub fn capture(inputs: &[&Tensor], outputs: &[&Tensor], updates: &[(&Tensor, &Tensor)]) -> Result<Step> {
         Step::capture_on(Runtime::shared(), inputs, outputs, updates)
@@ -80,6 +80,9 @@ impl Step {
                     format!("a state of {:?} {} cannot become {:?} {}", old.shape(), old.dtype(), new.shape(), new.dtype()),
                     new,
                 );
+            }
+            if updates.iter().filter(|(other, _)| other.is(old)).count() > 1 || inputs.iter().any(|input| input.is(old)) {
+                return mistake(ErrorKind::Argument, "a state stands once among the updates, and not among the inputs".into(), old);
             }
             if old.value().is_none() {
                 return mistake(ErrorKind::Unbound, "a state must be a leaf with a value; evaluate it, or use `to_leaf`".into(), old);

@@ -204,7 +204,7 @@ impl Maker {
             }
             1 => Reshape(self.regrouped(x.shape()).into()).into(),
             2 => {
-                let axes: Vec<usize> = (0..rank + 1 + self.below(2)).filter(|_| true).collect();
+                let axes: Vec<usize> = (0..rank + 1 + self.below(2)).collect();
                 let count = axes.len() - rank;
                 let mut chosen = self.order(axes);
                 chosen.truncate(count);
@@ -243,7 +243,7 @@ impl Maker {
                 let joined = shape[at] * shape[at + 1];
                 shape.splice(at..at + 2, [joined]);
             } else if let (false, at) = (shape.is_empty(), self.below(shape.len())) {
-                let part = (2..=4).find(|part| shape[at] % part == 0 && shape[at] > 0).unwrap_or(1);
+                let part = (2..=4).find(|part| shape[at].is_multiple_of(*part) && shape[at] > 0).unwrap_or(1);
                 let rest = shape[at] / part;
                 shape.splice(at..at + 1, if self.chance(50) { [part, rest] } else { [rest, part] });
             }
@@ -307,7 +307,7 @@ impl Maker {
                 let x = self.number();
                 let lead = self.below(x.rank() + 1);
                 let (batch, size) = (self.below(lead + 1), 1 + self.below(4));
-                let index = self.index(&x.shape()[..lead].to_vec(), size);
+                let index = self.index(&x.shape()[..lead], size);
                 small(&Tensor::record(ScatterAdd { batch, size }, [x, index]))
             }
             16 => {
@@ -422,7 +422,7 @@ pub fn ways() -> [(&'static str, Options); 4] {
     ]
 }
 
-/// Seeds that fail, of a range, with what failed. A shorter program of the same seed is named where one fails, too.
+/// What fails, of a range of seeds: of each the shortest program that does, as text.
 fn failures(seeds: std::ops::Range<u64>) -> Vec<String> {
     let mut failures = Vec::new();
     for seed in seeds {
@@ -444,6 +444,7 @@ fn failures(seeds: std::ops::Range<u64>) -> Vec<String> {
     failures
 }
 
+/// `FIRST` and `COUNT` in the environment choose other seeds, for long runs.
 #[test]
 fn every_way_to_compile_gives_the_values_of_the_reference() {
     let first: u64 = std::env::var("FIRST").ok().and_then(|v| v.parse().ok()).unwrap_or(0);

@@ -32,7 +32,12 @@ fn no_rule_changes_a_value() {
             assert_eq!(verify::graph(&after), Ok(()), "{name}\n{}", after.print());
             for seed in 0..20 {
                 let leaves = leaves(&before, seed);
-                assert!(equal(&values(&before, &leaves), &values(&after, &leaves)), "{name}, seed {seed}\n{}{}", before.print(), after.print());
+                assert!(
+                    equal(&values(&before, &leaves), &values(&after, &leaves)),
+                    "{name}, seed {seed}\n{}{}",
+                    before.print(),
+                    after.print()
+                );
             }
         }
     }
@@ -60,18 +65,24 @@ fn two_equal_leaves_stay_two() {
 
 #[test]
 fn equal_nodes_become_one_and_dead_ones_none() {
-    let before = graph("
+    let before = graph(
+        "
         %0 = leaf 0 : f32 [2]
         %1 = exp %0
         %2 = sin %1
         %3 = exp %0
         %4 = mul %1, %3
-        return %4");
-    same_text("common", &simplify(&before, true).print(), "
+        return %4",
+    );
+    same_text(
+        "common",
+        &simplify(&before, true).print(),
+        "
         %0 = leaf 0 : f32 [2]
         %1 = exp %0 : f32 [2]
         %2 = mul %1, %1 : f32 [2]
-        return %2");
+        return %2",
+    );
 }
 
 #[test]

@@ -12,4 +12,3 @@ pub mod math;
 pub mod region;
 pub mod scatter;
 pub mod team;
-pub mod tiling;

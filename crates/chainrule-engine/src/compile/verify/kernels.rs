@@ -207,9 +207,10 @@ impl Known<'_> {
                 let found = self.value(*index)?;
                 ensure(matches!(found.lane, Lane::I64 | Lane::I32), || format!("the index %{index} is {:?}", found.lane))?;
                 ensure(extent == Extent::Full || found.extent == Extent::Row, || format!("one index of %{index} serves no row"))?;
-                ensure(*limit > 0, || "there is nothing to index".into())?;
+                // An index that points outside reads index 0.
+                let limit = (*limit).max(1);
                 let reach = Access { strides: load.strides[..sizes.len()].iter().copied().chain([*stride]).collect(), ..load.clone() };
-                access(&format!("load {at}"), &reach, &[sizes, &[*limit]].concat(), buffers)
+                access(&format!("load {at}"), &reach, &[sizes, &[limit]].concat(), buffers)
             }
             Code::Constant(number) => literal(*number, matches!(lane, Lane::F32 | Lane::F64)),
             Code::Coordinate(axis) => ensure(*axis < sizes.len(), || format!("coordinate {axis} of {sizes:?}")),

@@ -101,6 +101,8 @@ fn in_place(kernels: &Kernels, schedule: &Schedule, lives: &[Option<Life>]) -> V
         let (Some(to), Some(from)) = (find(Place::Root(root as u32)), find(Place::Leaf(leaf))) else {
             return Err(format!("root {root} or leaf {leaf} has no buffer"));
         };
+        let (a, b) = (&kernels.buffers[from], &kernels.buffers[to]);
+        ensure((a.len, a.dtype) == (b.len, b.dtype), || format!("root {root} is {b:?}, leaf {leaf} is {a:?}"))?;
         let (Some(last), Some(first)) = (lives[from], lives[to]) else { continue };
         let handed = last.hands_over(&first) && takes_over(&kernels.kernels[first.kernels.0], from as u32, to as u32);
         ensure(last.waves.1 < first.waves.0 || handed, || format!("root {root} is written over leaf {leaf} while it is read"))?;
