@@ -2,8 +2,10 @@
 //! steps (forward, backward, AdamW) on the shared workloads and prints a line for each:
 //! workload, name, median milliseconds of a step, milliseconds of the first step, loss.
 //!
-//! `chainrule-bench graph` times recording, differentiating and replaying.
+//! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench elements`
+//! elementwise functions in cache.
 
+mod elements;
 mod graph;
 mod models;
 mod steps;
@@ -15,7 +17,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((command, which)) if command == "steps" => steps::run(which),
         Some((command, [])) if command == "graph" => graph::run(),
-        _ => Err(format!("usage: chainrule-bench steps [{}] | graph     (threads: THREADS=n)", steps::names().join("|"))),
+        Some((command, [])) if command == "elements" => elements::run(),
+        _ => Err(format!("usage: chainrule-bench steps [{}] | graph | elements     (threads: THREADS=n)", steps::names().join("|"))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Scalar code for a group of operations: the body of a region, or what follows a contraction.
 
-use super::fuse::{Cover, Group, Kind, is_movement, reduction};
+use super::fuse::{Cover, Group, Kind, is_elementwise, is_movement, reduction};
 use super::graph::NodeId;
 use super::kernel::{Access, Axes, Binary, BufferId, Code, Extent, Instruction, Lane, Number, Reduction, Region, Unary, Value};
 use super::lower::{Lowering, Place, number};
@@ -8,6 +8,7 @@ use super::view::{View, copied, refined};
 use crate::ops::{Op, Scalar};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Shape};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 
 /// A region under construction.
@@ -21,6 +22,8 @@ pub struct Emitter<'l, 'a> {
     stores: Vec<Access>,
     /// The values of members.
     values: HashMap<NodeId, Value>,
+    /// The values of nodes of other groups that are computed again here.
+    again: HashMap<NodeId, Value>,
     /// Values by what they read, so that nothing is read twice.
     read: Vec<(Access, Extent, Value)>,
     expanded: HashMap<Value, Value>,
@@ -49,6 +52,7 @@ impl<'l, 'a> Emitter<'l, 'a> {
             loads: Vec::new(),
             stores: Vec::new(),
             values: HashMap::new(),
+            again: HashMap::new(),
             read: Vec::new(),
             expanded: HashMap::new(),
             columns: Vec::new(),
@@ -128,22 +132,7 @@ impl<'l, 'a> Emitter<'l, 'a> {
         let extent = if cover == Cover::Row { Extent::Row } else { Extent::Full };
         let dtype = node.ty.dtype;
         let value = match &node.op {
-            Op::Unary(unary) => {
-                let a = self.operand(node.inputs[0], extent);
-                self.computed(Code::Unary(*unary, a), dtype, extent)
-            }
-            Op::Binary(binary) => {
-                let (a, b) = (self.operand(node.inputs[0], extent), self.operand(node.inputs[1], extent));
-                self.computed(Code::Binary(*binary, a, b), dtype, extent)
-            }
-            Op::Select(_) => {
-                let [c, a, b] = [0, 1, 2].map(|k| self.operand(node.inputs[k], extent));
-                self.push(Code::Select(c, a, b), Lane::of(dtype), extent)
-            }
-            Op::Cast(_) => {
-                let a = self.operand(node.inputs[0], extent);
-                self.cast(a, graph.node(node.inputs[0]).ty.dtype, dtype, extent)
-            }
+            op if is_elementwise(op) => self.elementwise(id, extent),
             Op::Sum(_) | Op::Max(_) => {
                 let how = if matches!(node.op, Op::Sum(_)) { Reduction::Sum } else { Reduction::Maximum };
                 let full = self.operand(node.inputs[0], Extent::Full);
@@ -189,6 +178,30 @@ impl<'l, 'a> Emitter<'l, 'a> {
             _ => return,
         };
         self.keep(id, value, cover);
+    }
+
+    /// An operation on the same element of each input.
+    fn elementwise(&mut self, id: NodeId, extent: Extent) -> Value {
+        let graph = self.lowering.graph;
+        let node = graph.node(id);
+        let dtype = node.ty.dtype;
+        let operands: SmallVec<[Value; 3]> = node.inputs.iter().map(|&input| self.operand(input, extent)).collect();
+        match (&node.op, &operands[..]) {
+            (Op::Unary(unary), &[a]) => self.computed(Code::Unary(*unary, a), dtype, extent),
+            (Op::Binary(binary), &[a, b]) => self.computed(Code::Binary(*binary, a, b), dtype, extent),
+            (Op::Select(_), &[c, a, b]) => self.push(Code::Select(c, a, b), Lane::of(dtype), extent),
+            (_, operands) => self.cast(operands[0], graph.node(node.inputs[0]).ty.dtype, dtype, extent),
+        }
+    }
+
+    /// A value of another group, made here anew. Chains of these are short, see [`super::recompute`].
+    fn again(&mut self, id: NodeId, extent: Extent) -> Value {
+        if let Some(&value) = self.again.get(&id) {
+            return value;
+        }
+        let value = self.elementwise(id, extent);
+        self.again.insert(id, value);
+        value
     }
 
     /// Remembers a member's value, and stores it if somebody else reads it.
@@ -279,6 +292,7 @@ impl<'l, 'a> Emitter<'l, 'a> {
         let inside = self.lowering.fusion.place[view.base as usize].is_some_and(|(group, _)| Some(group) == self.group);
         match self.values.get(&view.base) {
             Some(&value) if inside => self.expand(value, extent),
+            _ if self.lowering.fusion.again[view.base as usize] => self.again(view.base, extent),
             _ => {
                 let shape = self.lowering.graph.node(input).ty.shape.clone();
                 self.outside(view, &shape, extent)

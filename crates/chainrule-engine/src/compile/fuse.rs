@@ -53,6 +53,9 @@ pub struct Fusion {
     pub groups: Vec<Group>,
     /// Of each node: its group and what it covers there; `None` for leaves, views and constants.
     pub place: Vec<Option<(u32, Cover)>>,
+    /// Of each node, whether readers in other groups compute it again instead of reading it from
+    /// memory; filled by [`super::recompute`].
+    pub again: Vec<bool>,
     /// `before[g]`: a set of the groups that `g` needs, directly or not.
     before: Vec<Vec<u64>>,
     /// Members a group may have.
@@ -73,7 +76,7 @@ pub fn separate(graph: &Graph, views: &[View]) -> Fusion {
 }
 
 fn grouped(graph: &Graph, views: &[View], most: usize) -> Fusion {
-    let mut fusion = Fusion { place: vec![None; graph.nodes.len()], most, ..Fusion::default() };
+    let mut fusion = Fusion { place: vec![None; graph.nodes.len()], again: vec![false; graph.nodes.len()], most, ..Fusion::default() };
     for id in 0..graph.nodes.len() as NodeId {
         if is_computed(graph, views, id) {
             fusion.put(graph, views, id);
@@ -96,7 +99,7 @@ pub fn is_inline(op: &Op) -> bool {
 }
 
 /// Whether each element of the result depends on the same element of the inputs only.
-fn is_elementwise(op: &Op) -> bool {
+pub fn is_elementwise(op: &Op) -> bool {
     matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_))
 }
 
@@ -427,7 +430,7 @@ fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
 }
 
 /// The numbers of elements of the last axes, the last two, ..., each times `scale`.
-fn suffix_products(shape: &[usize], scale: usize) -> Vec<usize> {
+pub fn suffix_products(shape: &[usize], scale: usize) -> Vec<usize> {
     let mut product = scale;
     shape
         .iter()
@@ -440,7 +443,7 @@ fn suffix_products(shape: &[usize], scale: usize) -> Vec<usize> {
 }
 
 /// Sorted and without repetition, if each divides the next; ones are dropped.
-fn chain(mut cuts: Vec<usize>) -> Option<Vec<usize>> {
+pub fn chain(mut cuts: Vec<usize>) -> Option<Vec<usize>> {
     cuts.sort_unstable();
     cuts.dedup();
     cuts.retain(|&cut| cut > 1);

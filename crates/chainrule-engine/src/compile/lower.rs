@@ -88,10 +88,12 @@ impl<'a> Lowering<'a> {
         let mut outside = vec![false; graph.nodes.len()];
         graph.roots.iter().for_each(|&root| outside[root as usize] = true);
         for (id, node) in graph.nodes.iter().enumerate() {
-            let home = fusion.place[id].map(|(group, _)| group);
-            for &input in node.inputs.iter().filter(|_| home.is_some()) {
+            // What is computed again is read from memory by none, and reads there what it is made of.
+            let (again, home) = (fusion.again[id], fusion.place[id].map(|(group, _)| group));
+            for &input in node.inputs.iter().filter(|_| home.is_some() || again) {
                 let base = views[input as usize].base as usize;
-                outside[base] |= fusion.place[base].is_some_and(|(group, _)| Some(group) != home);
+                let elsewhere = |(group, _)| again || Some(group) != home;
+                outside[base] |= !fusion.again[base] && fusion.place[base].is_some_and(elsewhere);
             }
         }
         let mut lowering =

@@ -13,6 +13,7 @@ pub mod lower;
 pub mod pipeline;
 pub mod product;
 pub mod program;
+pub mod recompute;
 pub mod rules;
 pub mod schedule;
 pub mod simplify;

@@ -3,6 +3,7 @@
 use super::fuse::{Fusion, fuse, separate};
 use super::graph::Graph;
 use super::lower::{Kernels, lower, own_roots};
+use super::recompute::recompute;
 use super::schedule::{Schedule, schedule};
 use super::simplify::simplify;
 use super::verify;
@@ -18,13 +19,15 @@ pub struct Options {
     pub simplify: bool,
     /// Run operations together in one kernel.
     pub fuse: bool,
+    /// Compute again what is cheaper to compute than to keep; only with `fuse`.
+    pub recompute: bool,
     /// Let buffers that do not live at the same time share memory.
     pub reuse_memory: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { simplify: true, fuse: true, reuse_memory: true }
+        Options { simplify: true, fuse: true, recompute: true, reuse_memory: true }
     }
 }
 
@@ -60,6 +63,14 @@ pub static PASSES: &[Pass] = &[
     Pass { name: "own roots", run: |c| c.graph = own_roots(std::mem::take(&mut c.graph)) },
     Pass { name: "view", run: |c| c.views = views(&c.graph) },
     Pass { name: "fuse", run: |c| c.fusion = if c.options.fuse { fuse(&c.graph, &c.views) } else { separate(&c.graph, &c.views) } },
+    Pass {
+        name: "recompute",
+        run: |c| {
+            if c.options.fuse && c.options.recompute {
+                recompute(&c.graph, &c.views, &mut c.fusion);
+            }
+        },
+    },
     Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion) },
     Pass { name: "schedule", run: |c| c.schedule = schedule(&c.kernels, &c.updates, c.options.reuse_memory) },
 ];

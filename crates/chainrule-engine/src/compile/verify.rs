@@ -24,7 +24,7 @@ pub fn after(pass: &str, compilation: &Compilation) -> Verdict {
     match pass {
         "simplify" | "own roots" => graph(&compilation.graph),
         "view" => views(&compilation.graph, &compilation.views),
-        "fuse" => fusion(&compilation.graph, &compilation.fusion),
+        "fuse" | "recompute" => fusion(&compilation.graph, &compilation.fusion),
         "lower" => kernels(&compilation.kernels),
         "schedule" => schedule(&compilation.kernels, &compilation.schedule),
         _ => Ok(()),

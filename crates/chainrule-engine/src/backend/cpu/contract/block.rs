@@ -175,8 +175,7 @@ levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
 unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>) {
-    let Block { depth, a_row, a_step, b_row, c, c_row, last, add, .. } = *block;
-    let (mut a, mut b) = (block.a, block.b);
+    let Block { c, c_row, last, add, .. } = *block;
     // SAFETY: the caller's; only elements of the block are read and written.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
@@ -185,20 +184,8 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
                 V::prefetch(c.offset(r as isize * c_row).wrapping_add(j * V::LANES));
             }
         }
-        for _ in 0..depth {
-            let mut row = [V::zero(); C];
-            for j in 0..C - 1 {
-                row[j] = V::read(b.add(j * V::LANES));
-            }
-            row[C - 1] = V::read_part(b.add((C - 1) * V::LANES), last);
-            for r in 0..R {
-                let factor = V::repeat(a.offset(r as isize * a_row));
-                for j in 0..C {
-                    sums[r][j] = factor.times_plus(row[j], sums[r][j]);
-                }
-            }
-            a = a.wrapping_offset(a_step);
-            b = b.wrapping_offset(b_row);
+        if block.depth > 0 {
+            V::accumulate(block, &mut sums);
         }
         for (r, sums) in sums.iter().enumerate() {
             let to = c.offset(r as isize * c_row);

@@ -19,6 +19,8 @@
 
 mod block;
 mod cut;
+#[cfg(target_arch = "x86_64")]
+mod inner;
 mod pack;
 mod plan;
 mod tile;

@@ -1,7 +1,9 @@
 //! Vectors of numbers for the product kernels: reading, writing and multiply-add.
 //!
-//! Refuses to know about matrices. The functions of a vector type may only run where its
+//! Refuses to know where matrices come from. The functions of a vector type may only run where its
 //! instructions exist; they are inlined into functions compiled for those instructions.
+
+use super::block::Block;
 
 /// A number that products are computed in.
 pub trait Float: Copy + Default + Send + Sync + 'static {
@@ -65,6 +67,43 @@ pub trait Vector: Copy {
     unsafe fn times_plus(self, b: Self, c: Self) -> Self;
     /// `self + b`.
     unsafe fn plus(self, b: Self) -> Self;
+    /// Adds the products of a block of `R` rows and `C` vectors to its sums.
+    ///
+    /// # Safety
+    /// A and B of the block are valid for the rows, columns and depth, and the depth is not 0.
+    #[inline(always)]
+    unsafe fn accumulate<const R: usize, const C: usize>(block: &Block<Self::Element>, sums: &mut [[Self; C]; R]) {
+        // SAFETY: the caller's.
+        unsafe { accumulate(block, sums) }
+    }
+}
+
+/// What [`Vector::accumulate`] does, in the compiler's hands.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
+unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, sums: &mut [[V; C]; R]) {
+    let (mut a, mut b) = (block.a, block.b);
+    // SAFETY: the caller's.
+    unsafe {
+        for _ in 0..block.depth {
+            let mut row = [V::zero(); C];
+            for j in 0..C - 1 {
+                row[j] = V::read(b.add(j * V::LANES));
+            }
+            row[C - 1] = V::read_part(b.add((C - 1) * V::LANES), block.last);
+            for r in 0..R {
+                let factor = V::repeat(a.offset(r as isize * block.a_row));
+                for j in 0..C {
+                    sums[r][j] = factor.times_plus(row[j], sums[r][j]);
+                }
+            }
+            a = a.wrapping_offset(block.a_step);
+            b = b.wrapping_offset(block.b_row);
+        }
+    }
 }
 
 /// Sixteen bytes: what every machine of an architecture has.
@@ -136,15 +175,19 @@ pub use x86::{Eight32, Eight64, Four64, Sixteen32};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use super::super::block::Block;
+    use super::super::inner;
     use super::Vector;
     use std::arch::x86_64::*;
 
     macro_rules! vector {
         ($(#[$doc:meta])* $name:ident, $register:ty, $element:ty, $lanes:literal,
          $zero:ident, $repeat:ident, $read:ident, $write:ident, $fma:ident, $add:ident,
-         |$from:ident, $n:ident| $read_part:expr, |$to:ident, $m:ident, $value:ident| $write_part:expr) => {
+         |$from:ident, $n:ident| $read_part:expr, |$to:ident, $m:ident, $value:ident| $write_part:expr
+         $(, $one:ident $two:ident $mask:ident)?) => {
             $(#[$doc])*
             #[derive(Clone, Copy)]
+            #[repr(transparent)]
             pub struct $name($register);
 
             // SAFETY of every block: the caller's promise that the instructions exist and that
@@ -201,6 +244,21 @@ mod x86 {
                     // SAFETY: above.
                     unsafe { $name($add(self.0, b.0)) }
                 }
+
+                $(
+                    #[inline(always)]
+                    unsafe fn accumulate<const R: usize, const C: usize>(block: &Block<$element>, sums: &mut [[Self; C]; R]) {
+                        // SAFETY: above. A vector is laid out as its register, and the casts are
+                        // to arrays of the very size that is known where they are made.
+                        unsafe {
+                            match C {
+                                1 => inner::$one(block, $mask(block.last), &mut *(&raw mut *sums).cast::<[[$register; 1]; R]>()),
+                                2 => inner::$two(block, $mask(block.last), &mut *(&raw mut *sums).cast::<[[$register; 2]; R]>()),
+                                _ => super::accumulate(block, sums),
+                            }
+                        }
+                    }
+                )?
             }
         };
     }
@@ -238,13 +296,15 @@ mod x86 {
         Eight32, __m256, f32, 8, _mm256_setzero_ps, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
         _mm256_fmadd_ps, _mm256_add_ps,
         |from, n| _mm256_maskload_ps(from, mask32(n)),
-        |to, n, value| _mm256_maskstore_ps(to, mask32(n), value)
+        |to, n, value| _mm256_maskstore_ps(to, mask32(n), value),
+        one32 two32 mask32
     );
     vector!(
         /// A 256-bit vector of f64.
         Four64, __m256d, f64, 4, _mm256_setzero_pd, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
         _mm256_fmadd_pd, _mm256_add_pd,
         |from, n| _mm256_maskload_pd(from, mask64(n)),
-        |to, n, value| _mm256_maskstore_pd(to, mask64(n), value)
+        |to, n, value| _mm256_maskstore_pd(to, mask64(n), value),
+        one64 two64 mask64
     );
 }

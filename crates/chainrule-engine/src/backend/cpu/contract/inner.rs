@@ -1,0 +1,110 @@
+//! The accumulating loops of 256-bit blocks, in assembly.
+//!
+//! A block with twelve sums needs all but one or two of the sixteen vector registers. The compiler
+//! moves some of them to memory and back at every step, which costs a fifth to half of the speed;
+//! here the loop is written out, and the compiler chooses only which register is which.
+//!
+//! Refuses to know tiles, packing and results: it adds products to the sums it is given.
+
+use super::block::Block;
+use std::arch::asm;
+use std::arch::x86_64::{__m256, __m256d, __m256i};
+
+/// One loop: a step reads a row of B, all its vectors but the last in full, and for each row of A
+/// repeats one number and adds its products to the sums. Rows of A are three to a pointer, as
+/// addresses reach up to twice a stride.
+macro_rules! steps {
+    ($block:ident, $mask:ident, $sums:ident, [$load:literal, $masked:literal, $broadcast:literal, $fma:literal], [$($b:ident $at:literal)*],
+     $last_at:literal, $([$r:literal $address:literal $($sum:ident $column:ident)*])*) => {{
+        let bytes = size_of_val(&*$block.a) as isize;
+        let (row, step, down) = ($block.a_row * bytes, $block.a_step * bytes, $block.b_row * bytes);
+        let three = |times: isize| $block.a.wrapping_byte_offset(3 * times * row);
+        $(let [$(mut $sum),*] = $sums[$r];)*
+        asm!(
+            "2: /* a single row does without {row} */",
+            $(concat!($load, " {", stringify!($b), "}, [{b} + ", $at, "]"),)*
+            concat!($masked, " {last}, {mask}, [{b} + ", $last_at, "]"),
+            $(
+                concat!($broadcast, " {factor}, ", $address),
+                $(concat!($fma, " {", stringify!($sum), "}, {factor}, {", stringify!($column), "}"),)*
+            )*
+            "add {a}, {step}",
+            "add {a3}, {step}",
+            "add {a6}, {step}",
+            "add {a9}, {step}",
+            "add {b}, {down}",
+            "dec {n}",
+            "jnz 2b",
+            a = inout(reg) $block.a => _,
+            a3 = inout(reg) three(1) => _,
+            a6 = inout(reg) three(2) => _,
+            a9 = inout(reg) three(3) => _,
+            b = inout(reg) $block.b => _,
+            n = inout(reg) $block.depth => _,
+            row = in(reg) row,
+            step = in(reg) step,
+            down = in(reg) down,
+            mask = in(ymm_reg) $mask,
+            factor = out(ymm_reg) _,
+            last = out(ymm_reg) _,
+            $($b = out(ymm_reg) _,)*
+            $($($sum = inout(ymm_reg) $sum,)*)*
+            options(nostack, readonly)
+        );
+        $($sums[$r] = [$($sum),*];)*
+    }};
+}
+
+/// `steps` for the height of the block: for each row, the loop that ends with it.
+macro_rules! heights {
+    ($height:expr, [$($fixed:tt)*], [$($done:tt)*],) => { unreachable!("a block of no such height") };
+    ($height:expr, [$($fixed:tt)*], [$($done:tt)*], [$r:literal $($row:tt)*] $($rest:tt)*) => {
+        if $height == $r + 1 {
+            steps!($($fixed)*, $($done)* [$r $($row)*])
+        } else {
+            heights!($height, [$($fixed)*], [$($done)* [$r $($row)*]], $($rest)*)
+        }
+    };
+}
+
+macro_rules! kernels {
+    ($one:ident, $two:ident, $register:ty, $element:ty, $instructions:tt) => {
+        /// Blocks one vector wide: adds to up to twelve sums.
+        ///
+        /// # Safety
+        /// The machine has AVX2 and FMA. A is valid for as many rows as there are sums, B for the
+        /// lanes of the mask, both for the depth of the block, which is not 0.
+        #[inline]
+        #[target_feature(enable = "avx2,fma")]
+        pub unsafe fn $one<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 1]; R]) {
+            // SAFETY: the caller's; the loop reads what the contract names and writes registers.
+            unsafe {
+                heights!(R, [block, mask, sums, $instructions, [], "0"], [],
+                    [0 "[{a}]" s0 last] [1 "[{a} + {row}]" s1 last] [2 "[{a} + 2*{row}]" s2 last]
+                    [3 "[{a3}]" s3 last] [4 "[{a3} + {row}]" s4 last] [5 "[{a3} + 2*{row}]" s5 last]
+                    [6 "[{a6}]" s6 last] [7 "[{a6} + {row}]" s7 last] [8 "[{a6} + 2*{row}]" s8 last]
+                    [9 "[{a9}]" s9 last] [10 "[{a9} + {row}]" s10 last] [11 "[{a9} + 2*{row}]" s11 last]
+                )
+            }
+        }
+
+        /// Blocks two vectors wide: adds to up to six pairs of sums.
+        ///
+        /// # Safety
+        /// As for one vector; B's first vector is whole, the mask is that of the second.
+        #[inline]
+        #[target_feature(enable = "avx2,fma")]
+        pub unsafe fn $two<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 2]; R]) {
+            // SAFETY: the caller's; the loop reads what the contract names and writes registers.
+            unsafe {
+                heights!(R, [block, mask, sums, $instructions, [first "0"], "32"], [],
+                    [0 "[{a}]" s0 first t0 last] [1 "[{a} + {row}]" s1 first t1 last]
+                    [2 "[{a} + 2*{row}]" s2 first t2 last] [3 "[{a3}]" s3 first t3 last]
+                    [4 "[{a3} + {row}]" s4 first t4 last] [5 "[{a3} + 2*{row}]" s5 first t5 last]
+                )
+            }
+        }
+    };
+}
+kernels!(one32, two32, __m256, f32, ["vmovups", "vmaskmovps", "vbroadcastss", "vfmadd231ps"]);
+kernels!(one64, two64, __m256d, f64, ["vmovupd", "vmaskmovpd", "vbroadcastsd", "vfmadd231pd"]);

@@ -1,0 +1,200 @@
+//! What is cheaper to compute again than to keep: an elementwise value that a group would write to
+//! memory for a later group, whose kernel can make it anew from what is in memory anyway.
+//!
+//! The backward pass asks for most inner values of the forward pass. Of a GELU, say, it reads half
+//! a dozen, all of them functions of the one sum that came out of a product: that sum is kept, and
+//! the rest is computed again where it is needed. The bits are the same, as each operation is.
+//!
+//! Refuses to repeat products and reductions, and whatever costs more than writing and reading it.
+
+use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, suffix_products};
+use super::graph::{Graph, NodeId};
+use super::kernel::{Binary, Unary};
+use super::view::{View, is_dense};
+use crate::ops::Op;
+use std::collections::HashSet;
+
+/// Elements below which a value stays in the cache between its groups.
+const LEAST: usize = 4096;
+/// What writing a value costs, in additions.
+const WRITE: u32 = 8;
+/// What reading it once costs.
+const READ: u32 = 3;
+/// The longest chain that is computed again: the code that does so calls itself for each link.
+const DEEPEST: u32 = 64;
+
+/// Marks the nodes that later groups compute again, and takes them from groups that do not read
+/// them themselves.
+pub fn recompute(graph: &Graph, views: &[View], fusion: &mut Fusion) {
+    let mut pass = Pass {
+        graph,
+        views,
+        readers: readers(graph, views),
+        again: vec![false; graph.nodes.len()],
+        kept: kept(graph, views, fusion),
+        depth: vec![0; graph.nodes.len()],
+        done: HashSet::new(),
+        fusion,
+    };
+    for id in 0..graph.nodes.len() as NodeId {
+        pass.consider(id);
+    }
+    let Pass { again, readers, .. } = pass;
+    fusion.again = again;
+    leave_groups(fusion, &readers);
+}
+
+/// For each dense value, the nodes that read it, with the input by which they do.
+fn readers(graph: &Graph, views: &[View]) -> Vec<Vec<(NodeId, NodeId)>> {
+    let mut readers = vec![Vec::new(); graph.nodes.len()];
+    for (id, node) in graph.nodes.iter().enumerate().filter(|&(id, _)| views[id].base as usize == id) {
+        node.inputs.iter().for_each(|&input| readers[views[input as usize].base as usize].push((id as NodeId, input)));
+    }
+    readers
+}
+
+/// Which values are in memory: what another group than its own reads, or nobody makes but the reader.
+fn kept(graph: &Graph, views: &[View], fusion: &Fusion) -> Vec<bool> {
+    let mut kept: Vec<bool> = fusion.place.iter().map(Option::is_none).collect();
+    graph.roots.iter().for_each(|&root| kept[root as usize] = true);
+    for (id, node) in graph.nodes.iter().enumerate() {
+        let Some((group, _)) = fusion.place[id] else { continue };
+        for &input in &node.inputs {
+            let base = views[input as usize].base as usize;
+            kept[base] |= fusion.place[base].is_some_and(|(home, _)| home != group);
+        }
+    }
+    kept
+}
+
+struct Pass<'a> {
+    graph: &'a Graph,
+    views: &'a [View],
+    fusion: &'a mut Fusion,
+    readers: Vec<Vec<(NodeId, NodeId)>>,
+    again: Vec<bool>,
+    kept: Vec<bool>,
+    /// Links of the longest chain that makes a node from what is kept.
+    depth: Vec<u32>,
+    /// Which group computes which node again.
+    done: HashSet<(u32, NodeId)>,
+}
+
+impl Pass<'_> {
+    /// Decides about one node; those it is made of have been decided about.
+    fn consider(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let Some((home, Cover::Full)) = self.fusion.place[id as usize] else { return };
+        if !is_elementwise(&node.op) || node.ty.len() < LEAST || self.graph.roots.contains(&id) || !self.is_made_of_kept(id) {
+            return;
+        }
+        self.depth[id as usize] = 1 + self.links(id).map(|input| self.depth[input as usize]).max().unwrap_or(0);
+        if !self.kept[id as usize] || self.depth[id as usize] > DEEPEST {
+            return;
+        }
+        let Some(groups) = self.groups_that_could(id, home) else { return };
+        let (mut cost, mut plans) = (0, Vec::new());
+        for group in groups {
+            let Some((price, cuts, nodes)) = self.plan(id, group) else { return };
+            cost += price;
+            plans.push((group, cuts, nodes));
+        }
+        if cost > WRITE + READ * plans.len() as u32 {
+            return;
+        }
+        self.kept[id as usize] = false;
+        for (group, cuts, nodes) in plans {
+            self.fusion.groups[group as usize].cuts = cuts;
+            for node in nodes {
+                self.again[node as usize] = true;
+                self.done.insert((group, node));
+            }
+        }
+    }
+
+    /// Whether every input is in memory, or is itself made of what is, element by element.
+    fn is_made_of_kept(&self, id: NodeId) -> bool {
+        self.graph.node(id).inputs.iter().all(|&input| {
+            let base = self.views[input as usize].base;
+            self.kept[base as usize] || (0 < self.depth[base as usize] && self.depth[base as usize] < DEEPEST && self.at_own_point(input))
+        })
+    }
+
+    /// The inputs of a node that are not in memory.
+    fn links(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let bases = self.graph.node(id).inputs.iter().map(|&input| self.views[input as usize].base);
+        bases.filter(|&base| !self.kept[base as usize])
+    }
+
+    /// Whether an input is all of a value, in its order.
+    fn at_own_point(&self, input: NodeId) -> bool {
+        let (view, shape) = (&self.views[input as usize], &self.graph.node(input).ty.shape);
+        view.offset == 0 && is_dense(shape, &view.strides) && self.graph.node(view.base).ty.len() == self.graph.node(input).ty.len()
+    }
+
+    /// The other groups that read a node, if scalar code of each reads all of it point by point.
+    fn groups_that_could(&self, id: NodeId, home: u32) -> Option<Vec<u32>> {
+        let mut groups = Vec::new();
+        for &(reader, input) in &self.readers[id as usize] {
+            let Some((group, _)) = self.fusion.place[reader as usize] else { return None };
+            if group == home {
+                continue;
+            }
+            let Group { kind, members, total, .. } = &self.fusion.groups[group as usize];
+            let scalar = match kind {
+                Kind::Region => is_elementwise(&self.graph.node(reader).op) || matches!(self.graph.node(reader).op, Op::Sum(_) | Op::Max(_)),
+                Kind::Contract => members.first() != Some(&reader),
+                Kind::Single => false,
+            };
+            if !scalar || !self.at_own_point(input) || self.graph.node(id).ty.len() != *total {
+                return None;
+            }
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        Some(groups)
+    }
+
+    /// What it takes to make a node in a group: the cost of what is new there, the cuts of the
+    /// group's space with those of the values that are then read, and the nodes.
+    fn plan(&self, id: NodeId, group: u32) -> Option<(u32, Vec<usize>, Vec<NodeId>)> {
+        let (mut cost, mut cuts) = (0, self.fusion.groups[group as usize].cuts.clone());
+        let mut nodes = vec![id];
+        let mut at = 0;
+        while let Some(&node) = nodes.get(at) {
+            at += 1;
+            cost += price(&self.graph.node(node).op);
+            cuts.extend(suffix_products(&self.graph.node(node).ty.shape, 1));
+            for link in self.links(node) {
+                if !nodes.contains(&link) && !self.done.contains(&(group, link)) {
+                    nodes.push(link);
+                }
+            }
+        }
+        Some((cost, chain(cuts)?, nodes))
+    }
+}
+
+/// What an operation costs per element, in additions.
+fn price(op: &Op) -> u32 {
+    match op {
+        Op::Unary(Unary::Negate | Unary::Not | Unary::Floor) => 1,
+        Op::Unary(Unary::Sqrt) | Op::Binary(Binary::Divide | Binary::Remainder) => 3,
+        Op::Unary(_) => 10,
+        Op::Binary(Binary::Power) => 30,
+        Op::Cast(_) => 2,
+        _ => 1,
+    }
+}
+
+/// Takes nodes that are computed again from their own groups where nobody reads them there.
+fn leave_groups(fusion: &mut Fusion, readers: &[Vec<(NodeId, NodeId)>]) {
+    for id in (0..fusion.again.len()).rev().filter(|&id| fusion.again[id]).collect::<Vec<_>>() {
+        let Some((home, _)) = fusion.place[id] else { continue };
+        if !readers[id].iter().any(|&(reader, _)| fusion.place[reader as usize].is_some_and(|(group, _)| group == home)) {
+            fusion.place[id] = None;
+            fusion.groups[home as usize].members.retain(|&member| member as usize != id);
+        }
+    }
+}
