@@ -142,7 +142,9 @@ impl Pass<'_> {
             }
             let Group { kind, members, total, .. } = &self.fusion.groups[group as usize];
             let scalar = match kind {
-                Kind::Region => is_elementwise(&self.graph.node(reader).op) || matches!(self.graph.node(reader).op, Op::Sum(_) | Op::Max(_)),
+                Kind::Region => {
+                    is_elementwise(&self.graph.node(reader).op) || matches!(self.graph.node(reader).op, Op::Sum(_) | Op::Max(_))
+                }
                 Kind::Contract => members.first() != Some(&reader),
                 Kind::Single => false,
             };

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod fold;
 pub mod level;
 mod loops;
+mod machine;
 pub mod math;
 pub mod region;
 pub mod scatter;

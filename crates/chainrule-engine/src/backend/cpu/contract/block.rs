@@ -2,7 +2,7 @@
 //!
 //! Refuses to pack, to cut and to choose: the caller names rows, columns and addresses.
 
-use super::super::level::Level;
+use super::super::level::{Level, prefetch};
 use super::pack::{self, CopyRows};
 use super::vector::{Few, Float, Vector};
 
@@ -181,7 +181,7 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
         let mut sums = [[V::zero(); C]; R];
         for r in 0..R {
             for j in 0..C {
-                V::prefetch(c.offset(r as isize * c_row).wrapping_add(j * V::LANES));
+                prefetch(c.offset(r as isize * c_row).wrapping_add(j * V::LANES));
             }
         }
         if block.depth > 0 {

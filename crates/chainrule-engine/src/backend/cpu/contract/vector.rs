@@ -43,16 +43,6 @@ pub trait Vector: Copy {
     const LANES: usize;
     /// All zero.
     unsafe fn zero() -> Self;
-    /// Asks for a cache line that is used soon; nothing else happens, wherever it points.
-    #[inline(always)]
-    fn prefetch(at: *const Self::Element) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: every x86-64 has the instruction, and it never faults.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
-        }
-        let _ = at;
-    }
     /// One element repeated.
     unsafe fn repeat(from: *const Self::Element) -> Self;
     /// Reads `LANES` elements.

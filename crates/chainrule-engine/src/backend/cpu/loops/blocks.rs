@@ -1,10 +1,12 @@
-//! The shape every element loop shares: blocks of 64 elements, then blocks of at most 16.
+//! The shape every element loop shares: blocks of 64 elements where registers are many, blocks of
+//! 16, and the rest.
 //!
 //! A block is read whole into local arrays before any of it is written, so a loop may write
 //! over its own operands at the same position, and the compiler needs no check that they are
 //! apart. Refuses to know what is computed.
 
-/// Elements of a large block.
+/// Elements of a large block: what serves 32 registers of 512 bits. With fewer, the long formulas
+/// would keep their operands in memory.
 const LARGE: usize = 64;
 /// Elements of a small block.
 pub const SMALL: usize = 16;
@@ -13,6 +15,8 @@ pub const SMALL: usize = 16;
 pub trait Isa {
     /// Whether `mul_add` is one instruction.
     const FMA: bool;
+    /// Whether large blocks pay.
+    const LARGE: bool;
 
     /// Reads `n <= 16` elements; the others are zero.
     ///
@@ -65,6 +69,7 @@ macro_rules! by_halves {
     ($name:ident, $fma:expr) => {
         impl Isa for $name {
             const FMA: bool = $fma;
+            const LARGE: bool = false;
 
             #[inline(always)]
             unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
@@ -99,6 +104,7 @@ by_halves!(Avx2, true);
 #[cfg(target_arch = "x86_64")]
 impl Isa for Avx512 {
     const FMA: bool = true;
+    const LARGE: bool = true;
 
     #[inline(always)]
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
@@ -191,16 +197,24 @@ macro_rules! map {
             // SAFETY: `i` stays below `n` by the size of the block read or written; a block is
             // read before it is written.
             unsafe {
-                while n - i >= LARGE {
-                    $(let $source = $source.add(i).cast::<[$kind; LARGE]>();)+
-                    $(let $source = $source.read_unaligned();)+
-                    let mut result = [D::default(); LARGE];
-                    for j in 0..LARGE {
-                        result[j] = apply($($source[j]),+);
-                    }
-                    to.add(i).cast::<[D; LARGE]>().write_unaligned(result);
-                    i += LARGE;
+                macro_rules! whole_blocks {
+                    ($size:ident) => {
+                        while n - i >= $size {
+                            $(let $source = $source.add(i).cast::<[$kind; $size]>();)+
+                            $(let $source = $source.read_unaligned();)+
+                            let mut result = [D::default(); $size];
+                            for j in 0..$size {
+                                result[j] = apply($($source[j]),+);
+                            }
+                            to.add(i).cast::<[D; $size]>().write_unaligned(result);
+                            i += $size;
+                        }
+                    };
                 }
+                if I::LARGE {
+                    whole_blocks!(LARGE);
+                }
+                whole_blocks!(SMALL);
                 while i < n {
                     let part = (n - i).min(SMALL);
                     $(let $source = I::read_part($source.add(i), part);)+

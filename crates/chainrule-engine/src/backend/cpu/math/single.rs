@@ -1,23 +1,19 @@
 //! Element functions for f32; see the parent module for what `FMA` means and
-//! how errors were measured. [`sin_near`] and [`cos_near`] refuse arguments
+//! how errors were measured. Most are a [`formula`] computed with f32; sines, cosines and powers,
+//! which no other machine computes, are written here. [`sin_near`] and [`cos_near`] refuse arguments
 //! beyond [`NEAR`]; [`sin`], [`cos`] and the slice forms take any.
 //!
 //! The polynomials are weighted minimax fits (Remez exchange, 60 digits), made
 //! by `tests/data/math_coefficients.py`.
 
-use core::f32::consts::{FRAC_2_PI, LOG2_E};
+use super::formula;
+use super::real::Scalar;
+use core::f32::consts::FRAC_2_PI;
 
 /// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
 const ROUND: f32 = 12_582_912.0;
 /// Same for f64: 1.5 * 2^52.
 const ROUND_64: f64 = 6_755_399_441_055_744.0;
-/// The upper 15 bits of ln 2, so that a multiple by an exponent is exact.
-const LN_2_HIGH: f32 = f32::from_bits(0x3f31_7200);
-/// ln 2 - LN_2_HIGH.
-const LN_2_LOW: f32 = 1.428_606_8e-6;
-/// The bits of sqrt(1/2): mantissas are taken from [sqrt(1/2), sqrt(2)).
-const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
-
 /// The largest `|x|` that [`sin_near`] and [`cos_near`] accept.
 pub const NEAR: f32 = 1.0e5;
 
@@ -33,204 +29,16 @@ fn fma_64<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// 2^n for -126 <= n <= 127.
-#[inline(always)]
-fn power_of_two(n: i32) -> f32 {
-    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+macro_rules! of_f32 {
+    ($($name:ident)*) => {$(
+        #[doc = concat!("[`formula::", stringify!($name), "`] of an f32.")]
+        #[inline(always)]
+        pub fn $name<const FMA: bool>(x: f32) -> f32 {
+            formula::$name(Scalar::<FMA>(x)).0
+        }
+    )*};
 }
-
-/// An argument split as `n ln 2 + r + rest`, `|r| <= ln 2 / 2`.
-struct Reduced {
-    n: i32,
-    n_float: f32,
-    r: f32,
-    rest: f32,
-}
-
-/// Splits `x`, which must be within +-150 or NaN.
-#[inline(always)]
-fn reduce<const FMA: bool>(x: f32) -> Reduced {
-    let shifted = fma::<FMA>(x, LOG2_E, ROUND);
-    let n_float = shifted - ROUND;
-    let n = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-    let high = fma::<FMA>(-n_float, LN_2_HIGH, x);
-    let r = fma::<FMA>(-n_float, LN_2_LOW, high);
-    let rest = fma::<FMA>(-n_float, LN_2_LOW, high - r);
-    Reduced { n, n_float, r, rest }
-}
-
-/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`.
-#[inline(always)]
-fn exp_rest<const FMA: bool>(r: f32) -> f32 {
-    polynomial!(FMA, r; 0.499_999_97, 0.166_665_42, 0.041_667_204, 0.008_366_645, 0.001_388_251_4)
-}
-
-/// e^x where the result is known to be a normal number (`|x| < 87`) or NaN.
-#[inline(always)]
-fn exp_normal<const FMA: bool>(x: f32) -> f32 {
-    let Reduced { n, r, .. } = reduce::<FMA>(x);
-    (fma::<FMA>(r * r, exp_rest::<FMA>(r), r) + 1.0) * power_of_two(n)
-}
-
-/// e^x. Error up to 1.1 ULP. Underflows gradually, overflows to infinity.
-#[inline(always)]
-pub fn exp<const FMA: bool>(x: f32) -> f32 {
-    let x = if x > 89.0 { 89.0 } else { x };
-    let x = if x < -104.0 { -104.0 } else { x };
-    let Reduced { n, r, .. } = reduce::<FMA>(x);
-    let value = fma::<FMA>(r * r, exp_rest::<FMA>(r), r) + 1.0;
-    // Two steps, because 2^n alone may be out of range at either end.
-    let half = n >> 1;
-    value * power_of_two(half) * power_of_two(n.wrapping_sub(half))
-}
-
-/// e^x - 1, exact in sign at zero. Error up to 1.7 ULP.
-#[inline(always)]
-pub fn expm1<const FMA: bool>(x: f32) -> f32 {
-    let inner = if x > 89.0 { 89.0 } else { x };
-    let inner = if inner < -18.0 { -18.0 } else { inner };
-    let Reduced { n, n_float, r, rest } = reduce::<FMA>(inner);
-    let value = r + fma::<FMA>(r * r, exp_rest::<FMA>(r), rest);
-    // 2^n (value + 1) - 1, halved on the way because 2^128 is no f32.
-    let scale = power_of_two(n.wrapping_sub(1));
-    let scaled = 2.0 * fma::<FMA>(value, scale, scale - 0.5);
-    let result = if n_float == 0.0 { value } else { scaled };
-    result.copysign(x)
-}
-
-/// `log(1 + f) - f` for `1 + f` in [sqrt(1/2), sqrt(2)).
-#[inline(always)]
-fn log_rest<const FMA: bool>(f: f32) -> f32 {
-    let square = f * f;
-    let cubic = polynomial!(FMA, f;
-        0.333_333_3, -0.250_008_2, 0.200_012_27, -0.166_233_6,
-        0.142_017_8, -0.131_601_88, 0.127_614_29, -0.076_342_89);
-    fma::<FMA>(square * f, cubic, -0.5 * square)
-}
-
-/// Splits a positive normal number into an exponent and a mantissa in
-/// [sqrt(1/2), sqrt(2)).
-#[inline(always)]
-fn split(x: f32) -> (i32, f32) {
-    let bits = x.to_bits().wrapping_sub(SQRT_HALF_BITS);
-    let mantissa = f32::from_bits((bits & 0x007f_ffff) + SQRT_HALF_BITS);
-    ((bits as i32) >> 23, mantissa)
-}
-
-/// Natural logarithm: -inf at zero, NaN below. Error up to 0.9 ULP.
-#[inline(always)]
-pub fn log<const FMA: bool>(x: f32) -> f32 {
-    let small = x < f32::MIN_POSITIVE;
-    let scaled = if small { x * 8_388_608.0 } else { x };
-    let (exponent, mantissa) = split(scaled);
-    let k = exponent as f32 - if small { 23.0 } else { 0.0 };
-    let f = mantissa - 1.0;
-    let low = fma::<FMA>(k, LN_2_LOW, log_rest::<FMA>(f));
-    let value = fma::<FMA>(k, LN_2_HIGH, f + low);
-    log_ends(x, value)
-}
-
-/// Puts the results outside (0, inf) in place of `value`.
-#[inline(always)]
-fn log_ends(x: f32, value: f32) -> f32 {
-    let value = if x < f32::INFINITY { value } else { x };
-    let value = if x == 0.0 { f32::NEG_INFINITY } else { value };
-    if x < 0.0 { f32::NAN } else { value }
-}
-
-/// log(high + low), where `high` is positive, normal and finite and `low` is
-/// what rounding took from it.
-#[inline(always)]
-fn log_pair<const FMA: bool>(high: f32, low: f32) -> f32 {
-    let (exponent, mantissa) = split(high);
-    // Far out the low part has no say, and 2^-exponent must stay in range.
-    let scale = power_of_two(-(if exponent > 64 { 64 } else { exponent }));
-    let f = fma::<FMA>(low, scale, mantissa - 1.0);
-    let k = exponent as f32;
-    let rest = fma::<FMA>(k, LN_2_LOW, log_rest::<FMA>(f));
-    fma::<FMA>(k, LN_2_HIGH, f + rest)
-}
-
-/// log(1 + x): -inf at -1, NaN below, -0 at -0. Error up to 1.5 ULP.
-#[inline(always)]
-pub fn log1p<const FMA: bool>(x: f32) -> f32 {
-    let sum = 1.0 + x;
-    let part = sum - 1.0;
-    let low = (1.0 - (sum - part)) + (x - part);
-    let value = log_pair::<FMA>(sum, low);
-    log_ends(sum, value).copysign(x)
-}
-
-/// Hyperbolic tangent. Error up to 1.5 ULP.
-#[inline(always)]
-pub fn tanh<const FMA: bool>(x: f32) -> f32 {
-    let size = x.abs();
-    let z = size * size;
-    let rest = polynomial!(FMA, z;
-        -0.333_333_16, 0.133_325_82, -0.053_851_8, 0.021_069_42, -0.006_270_843_6);
-    let near = fma::<FMA>(size * z, rest, size);
-    let clamped = if size > 10.0 { 10.0 } else { size };
-    let far = 1.0 - 2.0 / (exp_normal::<FMA>(2.0 * clamped) + 1.0);
-    let value = if size < 0.55 { near } else { far };
-    value.copysign(x)
-}
-
-/// Logistic function 1 / (1 + e^-x), down to subnormal results. Error up to 1.7 ULP.
-#[inline(always)]
-pub fn sigmoid<const FMA: bool>(x: f32) -> f32 {
-    // Below -30 the sum of 1 and e^-x is 1.
-    let inner = if x < -104.0 { 104.0 } else { -x };
-    let inner = if inner < -30.0 { -30.0 } else { inner };
-    let Reduced { n, r, rest, .. } = reduce::<FMA>(inner);
-    let bend = fma::<FMA>(r * r, exp_rest::<FMA>(r), rest) + r;
-    // e^-x is (1 + bend) 2^n, so the result is w / (1 + w + bend), w = 2^-n.
-    // For a large n, whose w is not normal, w stays at 2^-60 in the sum. What
-    // rounding takes from 1 + w joins the bend, and only one rounding counts.
-    let held = if n > 60 { 60 } else { n };
-    let w = power_of_two(held.wrapping_neg());
-    let (small, large) = if w < 1.0 { (w, 1.0) } else { (1.0, w) };
-    let sum = large + small;
-    let low = small - (sum - large);
-    w / (sum + (bend + low)) * power_of_two(held.wrapping_sub(n))
-}
-
-/// log(1 + e^x), near `x` for large `x` and near e^x for very negative `x`.
-/// Its derivative is [`sigmoid`]. Error up to 1.8 ULP.
-#[inline(always)]
-pub fn softplus<const FMA: bool>(x: f32) -> f32 {
-    let decay = exp::<FMA>(-x.abs());
-    // log(1 + t) is t for tiny t. Squaring it would be right as well, but make
-    // subnormal numbers, which cost the processor a hundred cycles each. It is
-    // added back rather than chosen: a second choice on the same condition lets
-    // the compiler see through the first and square after all.
-    let tiny = decay < 1.0e-8;
-    let inner = if tiny { 0.0 } else { decay };
-    let sum = 1.0 + inner;
-    let low = inner - (sum - 1.0);
-    let bend = log_pair::<FMA>(sum, low) + (decay - inner);
-    let linear = if x > 0.0 { x } else { 0.0 };
-    linear + bend
-}
-
-/// Error function (2 / sqrt(pi)) * integral of e^(-t^2) from 0 to x. Error up
-/// to 1.4 ULP.
-#[inline(always)]
-pub fn erf<const FMA: bool>(x: f32) -> f32 {
-    let size = x.abs();
-    let z = size * size;
-    let rest = polynomial!(FMA, z;
-        0.128_379_17, -0.376_126_35, 0.112_836_97, -0.026_859_498,
-        0.005_201_278_7, -0.000_814_551_55, 0.000_083_820_41);
-    let near = fma::<FMA>(size, rest, size);
-    // Beyond: 1 - e^(log erfc), whose exponent is itself a polynomial.
-    let clamped = if size > 3.93 { 3.93 } else { size };
-    let exponent = polynomial!(FMA, clamped;
-        0.000_175_614_67, -1.129_519_6, -0.633_337_14, -0.108_291_19,
-        0.025_126_847, -0.004_173_969_4, 0.000_435_080_2, -0.000_021_149_943);
-    let far = 1.0 - exp_normal::<FMA>(exponent);
-    let value = if size < 0.92 { near } else { far };
-    value.copysign(x)
-}
+of_f32!(exp expm1 log log1p tanh sigmoid softplus erf);
 
 /// An angle within a quarter turn around a multiple of it.
 struct Angle {

@@ -5,9 +5,10 @@
 
 use super::super::level::Level;
 use super::super::loops::{Shape as Operands, Table, table};
+use super::super::machine;
 use super::Needs;
 use super::path::Path;
-use super::plan::{Class, Home, Known, NO_VALUE, Pending, Plan, Step, Work};
+use super::plan::{Class, Home, Known, Meaning, NO_VALUE, Pending, Plan, Step, Work};
 use super::shape::Shape;
 use super::slots;
 use crate::compile::kernel::{Access, Binary, Code, Extent, Instruction, Lane, Number, Region, Unary};
@@ -25,12 +26,14 @@ pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
         repeated: Vec::new(),
         plan: Plan {
             table: table(level),
+            fuses: level >= Level::Avx2 && machine::available(),
             shape,
             paths: Vec::new(),
             values: Vec::new(),
             constants: Vec::new(),
             views_once: Vec::new(),
             views: Vec::new(),
+            far: Vec::new(),
             once: Vec::new(),
             steps: Vec::new(),
             accumulators: Vec::new(),
@@ -46,6 +49,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
     let stores = std::mem::take(&mut builder.stores);
     let mut plan = builder.plan;
     slots::place(&mut plan, stores);
+    plan.look_ahead();
     plan.cost = plan.estimate();
     plan
 }
@@ -153,7 +157,7 @@ impl Builder<'_> {
 
     pub(super) fn step(&self, work: Work, class: Class, to: u32, bytes: usize, operands: &[u32]) -> Step {
         let cost = match work {
-            Work::Points(_) | Work::Rows(_) | Work::Accumulate(_) => 50,
+            Work::Points(..) | Work::Rows(_) | Work::Accumulate(_) | Work::Fused(_) => 50,
             Work::Load(..) | Work::Store(..) => 200,
             Work::LoadAt(_) => 600,
             Work::Sequence(_) => 1000,
@@ -176,7 +180,7 @@ impl Builder<'_> {
         if known.class.within(class) == Operands::Points {
             return value;
         }
-        self.define(Work::Points((self.table.repeat)(known.lane)), class, known.lane, &[value])
+        self.define(Work::Points((self.table.repeat)(known.lane), Meaning::Same), class, known.lane, &[value])
     }
 
     /// A row of short length that meets whole tiles is repeated once for a tile's rows, so that
@@ -192,7 +196,7 @@ impl Builder<'_> {
             return tiled;
         }
         let tiled = self.value(class, known.lane, true);
-        let same = Work::Points(self.plan.same(known.lane));
+        let same = Work::Points(self.plan.same(known.lane), Meaning::Same);
         let step = self.step(same, class, tiled, known.lane.bytes(), &[value]);
         self.plan.once.push(step);
         self.repeated.push((value, tiled));
@@ -233,7 +237,7 @@ impl Builder<'_> {
                 let a = name(a);
                 let run = (self.table.unary)(*operation, self.known(a).lane);
                 let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {lane:?}"));
-                let value = self.define(Work::Points(run), self.known(a).class, lane, &[a]);
+                let value = self.define(Work::Points(run, Meaning::Unary(*operation)), self.known(a).class, lane, &[a]);
                 self.costs(
                     value,
                     match operation {
@@ -254,7 +258,7 @@ impl Builder<'_> {
                 let (x, y) = (self.known(a), self.known(b));
                 let run = (self.table.binary)(*operation, x.lane, x.class.within(class), y.class.within(class));
                 let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
-                let value = self.define(Work::Points(run), class, lane, &[a, b]);
+                let value = self.define(Work::Points(run, Meaning::Binary(*operation)), class, lane, &[a, b]);
                 self.costs(
                     value,
                     match operation {
@@ -271,7 +275,7 @@ impl Builder<'_> {
                 let (b, c) = (self.tiled(b, class), self.tiled(c, class));
                 let shapes = (self.known(b).class.within(class), self.known(c).class.within(class));
                 let run = (self.table.select)(lane, shapes.0, shapes.1);
-                self.define(Work::Points(run), class, lane, &[a, b, c])
+                self.define(Work::Points(run, Meaning::Select), class, lane, &[a, b, c])
             }
             Code::Expand(a) => name(a),
             Code::Reduce(reduction, a) => {
@@ -298,7 +302,7 @@ impl Builder<'_> {
         if known.lane == lane {
             return a;
         }
-        self.define(Work::Points((self.table.cast)(known.lane, lane)), known.class, lane, &[a])
+        self.define(Work::Points((self.table.cast)(known.lane, lane), Meaning::Cast), known.class, lane, &[a])
     }
 
     fn constant(&mut self, number: Number, lane: Lane) -> u32 {

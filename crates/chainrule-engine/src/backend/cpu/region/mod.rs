@@ -23,6 +23,7 @@ mod build;
 mod cases;
 #[cfg(test)]
 mod draft;
+mod fused;
 mod gather;
 mod memory;
 mod memory_steps;

@@ -4,9 +4,10 @@
 
 use super::super::loops::{Loop, SequenceLoop, Shape as Operands, Table};
 use super::Needs;
+use super::fused::Fused;
 use super::path::Path;
 use super::shape::Shape;
-use crate::compile::kernel::Lane;
+use crate::compile::kernel::{Binary, Lane, Unary};
 use crate::tensor::DType;
 
 /// Along which directions of a tile a value varies.
@@ -66,8 +67,10 @@ pub enum Home {
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// One loop over all points; operands and result may be merged into one row.
-    Points(Loop),
+    /// One loop over all points, and what it computes; operands and result may be merged into one row.
+    Points(Loop, Meaning),
+    /// A run of such steps as machine code.
+    Fused(Box<Fused>),
     /// One loop over the rows of operand `a`.
     Rows(Loop),
     /// Copies from memory.
@@ -80,6 +83,21 @@ pub enum Work {
     Sequence(Box<Numbered>),
     /// Onto accumulators.
     Accumulate(Loop),
+}
+
+/// What a loop over points computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// A function of one operand.
+    Unary(Unary),
+    /// A function of two.
+    Binary(Binary),
+    /// The second operand where the first is true, else the third.
+    Select,
+    /// The operand itself, of the same or of a smaller class.
+    Same,
+    /// The operand as another type.
+    Cast,
 }
 
 /// A load that is moved by an index.
@@ -164,6 +182,8 @@ pub struct Accumulator {
 pub struct Plan {
     /// The loops of the chosen level.
     pub table: &'static Table,
+    /// Whether runs of steps may become machine code.
+    pub fuses: bool,
     /// Rows, columns, tiles, units.
     pub shape: Shape,
     /// Where accesses lie.
@@ -176,6 +196,8 @@ pub struct Plan {
     pub views_once: Vec<View>,
     /// Values in memory, set for each tile.
     pub views: Vec<View>,
+    /// Those of the views whose memory is asked for a tile ahead.
+    pub far: Vec<View>,
     /// Steps run once per unit.
     pub once: Vec<Step>,
     /// Steps run for each tile.
@@ -188,7 +210,21 @@ pub struct Plan {
     pub needs: Needs,
 }
 
+/// Bytes from which an access is no longer in the near caches when its turn comes.
+const FAR: usize = 512 * 1024;
+
 impl Plan {
+    /// Chooses the views of which tiles are short rows of a large matrix: the machine foresees long
+    /// runs by itself, but not where a row will go on.
+    pub fn look_ahead(&mut self) {
+        let points = self.shape.rows * self.shape.cols;
+        let far = |view: &&View| {
+            let known = self.values[view.value as usize];
+            !view.product && known.class == Class { rows: true, cols: true } && points * known.lane.bytes() >= FAR
+        };
+        self.far = self.views.iter().filter(far).copied().collect();
+    }
+
     /// The loop that copies values of a lane.
     pub fn same(&self, lane: Lane) -> Loop {
         (self.table.cast)(lane, lane)

@@ -3,6 +3,7 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
+use super::super::level::prefetch;
 use super::super::loops::Call;
 use super::path::{Path, offset_at, pieces};
 use super::plan::{Class, Home, NO_VALUE, Plan, Step, View, Work};
@@ -100,6 +101,11 @@ impl<'a> Run<'a> {
                 if tile == first {
                     self.once(tile_of);
                 }
+                if tile + 1 < last {
+                    let ((row, row_end), (col, col_end)) =
+                        (shape.row_chunk((tile + 1) / col_chunks), shape.col_chunk((tile + 1) % col_chunks));
+                    self.ask_for(Tile { row, rows: row_end - row, col, cols: col_end - col });
+                }
                 self.tile(tile_of);
             }
         }
@@ -128,6 +134,9 @@ impl<'a> Run<'a> {
                     if !started {
                         self.once(tile);
                         started = true;
+                    }
+                    if row_end < all.row1 {
+                        self.ask_for(Tile { row: row_end, rows: shape.row_end(row_end, all.row1) - row_end, ..tile });
                     }
                     self.tile(tile);
                     row = row_end;
@@ -200,6 +209,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Brings the far memory of a tile closer.
+    fn ask_for(&self, tile: Tile) {
+        for view in &self.plan.far {
+            let Operand { first, stride } = self.place(view, tile);
+            let bytes = tile.cols * self.plan.values[view.value as usize].lane.bytes();
+            for row in 0..tile.rows as isize {
+                let row = first.wrapping_offset(row * stride);
+                (0..bytes).step_by(64).for_each(|at| prefetch(row.wrapping_add(at)));
+            }
+        }
+    }
+
     /// Points a value at the memory of a tile.
     #[inline]
     fn set(&mut self, view: &View, tile: Tile) {
@@ -214,13 +235,19 @@ impl<'a> Run<'a> {
             self.operands[view.value as usize] = Operand { first, stride };
             return;
         }
+        self.operands[view.value as usize] = self.place(view, tile);
+    }
+
+    /// Where a view lies for a tile.
+    #[inline]
+    fn place(&self, view: &View, tile: Tile) -> Operand {
         let path = &self.plan.paths[view.path];
         let offset = offset_at(&path.rows, tile.row) + offset_at(&path.cols, tile.col);
-        let stride = match (known.class.rows, path.rows.last()) {
+        let stride = match (self.plan.values[view.value as usize].class.rows, path.rows.last()) {
             (true, Some(&(_, stride))) => stride,
             _ => 0,
         };
-        self.operands[view.value as usize] = Operand { first: self.base(path).wrapping_offset(offset), stride };
+        Operand { first: self.base(path).wrapping_offset(offset), stride }
     }
 
     #[inline(always)]
@@ -231,7 +258,7 @@ impl<'a> Run<'a> {
     #[inline(always)]
     unsafe fn step(&mut self, step: &Step, tile: Tile) {
         match &step.work {
-            Work::Points(run) => {
+            Work::Points(run, _) => {
                 let (rows, cols) = extent(step.class, tile);
                 let mut call = self.call(step, rows, cols);
                 let [to, a, b, c] = step.widths.map(|width| width as isize * cols as isize);
@@ -243,6 +270,8 @@ impl<'a> Run<'a> {
                 // SAFETY: all operands have homes of the step's class.
                 unsafe { run(&call) }
             }
+            // SAFETY: all operands have homes of the step's class.
+            Work::Fused(fused) => unsafe { fused.run(self.operands, extent(step.class, tile)) },
             Work::Rows(run) => {
                 let known = self.plan.values[step.operands[0] as usize].class;
                 let rows = if known.rows { tile.rows } else { 1 };

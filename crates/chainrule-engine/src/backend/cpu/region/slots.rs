@@ -2,14 +2,17 @@
 //!
 //! Refuses to reorder the code; stores that copy come after everything else of a tile.
 
-use super::Needs;
 use super::path::{Path, fits};
-use super::plan::{Class, Home, NO_VALUE, Pending, Plan, Step, View, Work};
+use super::plan::{Class, Home, Meaning, NO_VALUE, Pending, Plan, Step, View, Work};
+use super::{Needs, fused};
 use crate::compile::kernel::Lane;
 use crate::tensor::DType;
+use std::ops::Range;
 
 /// Chooses a home for every value and appends the stores that copy.
 pub fn place(plan: &mut Plan, stores: Vec<Pending>) {
+    // What is copied from memory is copied first, so that the steps between make long runs.
+    plan.steps.sort_by_key(|step| !matches!(step.work, Work::Load(..)));
     let stores = hold_back(plan, stores);
     let mut last_use = last_uses(&plan.steps, plan.values.len());
     let end = plan.steps.len();
@@ -39,7 +42,9 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>) {
             }
         }
     }
-    allocate(plan);
+    let runs = if plan.fuses { fused::runs(plan) } else { Vec::new() };
+    allocate(plan, &runs);
+    fused::replace(plan, runs);
 }
 
 /// A loaded value that is stored as it is must be out of its memory before any store is made,
@@ -57,7 +62,7 @@ fn hold_back(plan: &mut Plan, mut stores: Vec<Pending>) -> Vec<Pending> {
         plan.values.push(super::plan::Known { home: Home::Nowhere, once: false, ..known });
         let width = known.lane.bytes() as u8;
         plan.steps.push(Step {
-            work: Work::Points(plan.same(known.lane)),
+            work: Work::Points(plan.same(known.lane), Meaning::Same),
             class: known.class,
             to: value,
             operands: [store.value, NO_VALUE, NO_VALUE],
@@ -97,7 +102,7 @@ fn goes_straight(plan: &Plan, store: &Pending, at: usize, last_use: &[usize]) ->
     let (known, path) = (plan.values[store.value as usize], &plan.paths[store.path]);
     if known.home != Home::Nowhere
         || known.class != store.class
-        || !matches!(plan.steps[at].work, Work::Points(_))
+        || !matches!(plan.steps[at].work, Work::Points(..))
         || !laid_out(plan, path, store.class, store.dtype)
     {
         return false;
@@ -135,7 +140,7 @@ fn laid_out(plan: &Plan, path: &Path, class: Class, dtype: DType) -> bool {
 
 /// Slots by a scan in the order of the steps; a slot is free again after the last use of its
 /// value, and a loop over points may write over an operand that it is the last to use.
-fn allocate(plan: &mut Plan) {
+fn allocate(plan: &mut Plan, runs: &[Range<usize>]) {
     let mut slots = Slots::default();
     for at in 0..plan.once.len() {
         let to = plan.once[at].to as usize;
@@ -146,23 +151,32 @@ fn allocate(plan: &mut Plan) {
         plan.values[to].home = Home::Slot(slots.take(size(plan, to)));
     }
     let kept = plan.values.iter().map(|known| known.home != Home::Nowhere).collect::<Vec<_>>();
-    let last_use = last_uses(&plan.steps, plan.values.len());
+    // Within a run all steps take place at once: what is read there is needed to its end, and what
+    // only the run itself reads needs no place.
+    let mut end_of: Vec<usize> = (0..plan.steps.len()).collect();
+    let mut in_run = vec![false; plan.steps.len()];
+    for run in runs {
+        end_of[run.clone()].fill(run.end - 1);
+        in_run[run.clone()].fill(true);
+    }
+    let last_use: Vec<usize> = last_uses(&plan.steps, plan.values.len()).iter().map(|&at| end_of.get(at).copied().unwrap_or(0)).collect();
+    let mut dying: Vec<usize> = Vec::new();
     for (at, step) in plan.steps.iter().enumerate() {
-        let mut dying: Vec<usize> = Vec::new();
         for &operand in step.operands.iter().filter(|&&operand| operand != NO_VALUE) {
             let operand = operand as usize;
-            if last_use[operand] == at && !kept[operand] && !dying.contains(&operand) {
+            if last_use[operand] == end_of[at] && !kept[operand] && !dying.contains(&operand) {
                 dying.push(operand);
             }
         }
-        if step.to != NO_VALUE && plan.values[step.to as usize].home == Home::Nowhere {
+        let inside = in_run[at] && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
+        if step.to != NO_VALUE && plan.values[step.to as usize].home == Home::Nowhere && !inside {
             let to = step.to as usize;
             let same = |&&operand: &&usize| {
                 let (from, to) = (plan.values[operand], plan.values[to]);
                 from.class == to.class && from.lane.bytes() == to.lane.bytes()
             };
             let reused = match step.work {
-                Work::Points(_) => dying.iter().find(same).copied(),
+                Work::Points(..) if !in_run[at] => dying.iter().find(same).copied(),
                 _ => None,
             };
             plan.values[to].home = match reused {
@@ -177,9 +191,11 @@ fn allocate(plan: &mut Plan) {
                 dying.push(to);
             }
         }
-        for operand in dying {
-            if let Home::Slot(offset) = plan.values[operand].home {
-                slots.free.push((size(plan, operand), offset));
+        if at == end_of[at] {
+            for operand in dying.drain(..) {
+                if let Home::Slot(offset) = plan.values[operand].home {
+                    slots.free.push((size(plan, operand), offset));
+                }
             }
         }
     }

@@ -1,0 +1,233 @@
+//! The f32 formulas of exp, log, tanh and their kin, for whatever is a [`Real`]; see the parent
+//! module for how errors were measured.
+//!
+//! The polynomials are weighted minimax fits (Remez exchange, 60 digits), made by
+//! `tests/data/math_coefficients.py`. Refuses sines and powers, whose far arguments need another way.
+
+use super::real::{Real, Whole};
+use core::f32::consts::LOG2_E;
+
+/// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
+const ROUND: f32 = 12_582_912.0;
+/// The upper 15 bits of ln 2, so that a multiple by an exponent is exact.
+const LN_2_HIGH: f32 = f32::from_bits(0x3f31_7200);
+/// ln 2 - LN_2_HIGH.
+const LN_2_LOW: f32 = 1.428_606_8e-6;
+/// The bits of sqrt(1/2): mantissas are taken from [sqrt(1/2), sqrt(2)).
+const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
+
+/// The polynomial with the given coefficients, lowest power first, by Horner's rule: fewest
+/// operations, and a loop over elements hides the latency.
+macro_rules! polynomial {
+    ($x:expr; $lowest:expr) => { $x.of($lowest) };
+    ($x:expr; $lowest:expr, $($higher:expr),+ $(,)?) => {
+        polynomial!($x; $($higher),+).fma($x, $x.of($lowest))
+    };
+}
+
+/// 2^n for -126 <= n <= 127.
+#[inline(always)]
+fn power_of_two<W: Whole>(n: W) -> W::Real {
+    n.plus(n.of(127)).up(23).as_bits()
+}
+
+/// An argument split as `n ln 2 + r + rest`, `|r| <= ln 2 / 2`.
+struct Reduced<R: Real> {
+    n: R::Whole,
+    n_float: R,
+    r: R,
+    rest: R,
+}
+
+/// Splits `x`, which must be within +-150 or NaN.
+#[inline(always)]
+fn reduce<R: Real>(x: R) -> Reduced<R> {
+    let round = x.of(ROUND);
+    let shifted = x.fma(x.of(LOG2_E), round);
+    let n_float = shifted - round;
+    let n = shifted.bits().minus(round.bits());
+    let high = (-n_float).fma(x.of(LN_2_HIGH), x);
+    let r = (-n_float).fma(x.of(LN_2_LOW), high);
+    let rest = (-n_float).fma(x.of(LN_2_LOW), high - r);
+    Reduced { n, n_float, r, rest }
+}
+
+/// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`.
+#[inline(always)]
+fn exp_rest<R: Real>(r: R) -> R {
+    polynomial!(r; 0.499_999_97, 0.166_665_42, 0.041_667_204, 0.008_366_645, 0.001_388_251_4)
+}
+
+/// `x`, but `most` where it is more.
+#[inline(always)]
+fn at_most<R: Real>(x: R, most: f32) -> R {
+    let most = x.of(most);
+    R::choose(most.less(x), most, x)
+}
+
+/// `x`, but `least` where it is less.
+#[inline(always)]
+fn at_least<R: Real>(x: R, least: f32) -> R {
+    let least = x.of(least);
+    R::choose(x.less(least), least, x)
+}
+
+/// e^x where the result is known to be a normal number (`|x| < 87`) or NaN.
+#[inline(always)]
+fn exp_normal<R: Real>(x: R) -> R {
+    let Reduced { n, r, .. } = reduce(x);
+    ((r * r).fma(exp_rest(r), r) + x.of(1.0)) * power_of_two(n)
+}
+
+/// e^x. Error up to 1.1 ULP. Underflows gradually, overflows to infinity.
+#[inline(always)]
+pub fn exp<R: Real>(x: R) -> R {
+    let x = at_least(at_most(x, 89.0), -104.0);
+    let Reduced { n, r, .. } = reduce(x);
+    let value = (r * r).fma(exp_rest(r), r) + x.of(1.0);
+    // Two steps, because 2^n alone may be out of range at either end.
+    let half = n.down(1);
+    value * power_of_two(half) * power_of_two(n.minus(half))
+}
+
+/// e^x - 1, exact in sign at zero. Error up to 1.7 ULP.
+#[inline(always)]
+pub fn expm1<R: Real>(x: R) -> R {
+    let Reduced { n, n_float, r, rest } = reduce(at_least(at_most(x, 89.0), -18.0));
+    let value = r + (r * r).fma(exp_rest(r), rest);
+    // 2^n (value + 1) - 1, halved on the way because 2^128 is no f32.
+    let scale = power_of_two(n.minus(n.of(1)));
+    let scaled = x.of(2.0) * value.fma(scale, scale - x.of(0.5));
+    R::choose(n_float.equal(x.of(0.0)), value, scaled).copysign(x)
+}
+
+/// `log(1 + f) - f` for `1 + f` in [sqrt(1/2), sqrt(2)).
+#[inline(always)]
+fn log_rest<R: Real>(f: R) -> R {
+    let square = f * f;
+    let cubic = polynomial!(f;
+        0.333_333_3, -0.250_008_2, 0.200_012_27, -0.166_233_6,
+        0.142_017_8, -0.131_601_88, 0.127_614_29, -0.076_342_89);
+    (square * f).fma(cubic, f.of(-0.5) * square)
+}
+
+/// Splits a positive normal number into an exponent and a mantissa in [sqrt(1/2), sqrt(2)).
+#[inline(always)]
+fn split<R: Real>(x: R) -> (R::Whole, R) {
+    let bits = x.bits();
+    let bits = bits.minus(bits.of(SQRT_HALF_BITS));
+    let mantissa = bits.and(bits.of(0x007f_ffff)).plus(bits.of(SQRT_HALF_BITS)).as_bits();
+    (bits.down(23), mantissa)
+}
+
+/// Natural logarithm: -inf at zero, NaN below. Error up to 0.9 ULP.
+#[inline(always)]
+pub fn log<R: Real>(x: R) -> R {
+    let small = x.less(x.of(f32::MIN_POSITIVE));
+    let (exponent, mantissa) = split(R::choose(small, x * x.of(8_388_608.0), x));
+    let k = exponent.nearest() - R::choose(small, x.of(23.0), x.of(0.0));
+    let f = mantissa - x.of(1.0);
+    let low = k.fma(x.of(LN_2_LOW), log_rest(f));
+    log_ends(x, k.fma(x.of(LN_2_HIGH), f + low))
+}
+
+/// Puts the results outside (0, inf) in place of `value`.
+#[inline(always)]
+fn log_ends<R: Real>(x: R, value: R) -> R {
+    let value = R::choose(x.less(x.of(f32::INFINITY)), value, x);
+    let value = R::choose(x.equal(x.of(0.0)), x.of(f32::NEG_INFINITY), value);
+    R::choose(x.less(x.of(0.0)), x.of(f32::NAN), value)
+}
+
+/// log(high + low), where `high` is positive, normal and finite and `low` is what rounding took
+/// from it.
+#[inline(always)]
+fn log_pair<R: Real>(high: R, low: R) -> R {
+    let (exponent, mantissa) = split(high);
+    // Far out the low part has no say, and 2^-exponent must stay in range.
+    let most = exponent.of(64);
+    let held = R::Whole::choose(exponent.greater(most), most, exponent);
+    let scale = power_of_two(held.of(0).minus(held));
+    let f = low.fma(scale, mantissa - high.of(1.0));
+    let k = exponent.nearest();
+    let rest = k.fma(high.of(LN_2_LOW), log_rest(f));
+    k.fma(high.of(LN_2_HIGH), f + rest)
+}
+
+/// log(1 + x): -inf at -1, NaN below, -0 at -0. Error up to 1.5 ULP.
+#[inline(always)]
+pub fn log1p<R: Real>(x: R) -> R {
+    let one = x.of(1.0);
+    let sum = one + x;
+    let part = sum - one;
+    let low = (one - (sum - part)) + (x - part);
+    log_ends(sum, log_pair(sum, low)).copysign(x)
+}
+
+/// Hyperbolic tangent. Error up to 1.5 ULP.
+#[inline(always)]
+pub fn tanh<R: Real>(x: R) -> R {
+    let size = x.abs();
+    let z = size * size;
+    let rest = polynomial!(z; -0.333_333_16, 0.133_325_82, -0.053_851_8, 0.021_069_42, -0.006_270_843_6);
+    let near = (size * z).fma(rest, size);
+    let raised = exp_normal(x.of(2.0) * at_most(size, 10.0));
+    let far = x.of(1.0) - x.of(2.0) / (raised + x.of(1.0));
+    R::choose(size.less(x.of(0.55)), near, far).copysign(x)
+}
+
+/// Logistic function 1 / (1 + e^-x), down to subnormal results. Error up to 1.7 ULP.
+#[inline(always)]
+pub fn sigmoid<R: Real>(x: R) -> R {
+    // Below -30 the sum of 1 and e^-x is 1.
+    let inner = R::choose(x.less(x.of(-104.0)), x.of(104.0), -x);
+    let Reduced { n, r, rest, .. } = reduce(at_least(inner, -30.0));
+    let bend = (r * r).fma(exp_rest(r), rest) + r;
+    // e^-x is (1 + bend) 2^n, so the result is w / (1 + w + bend), w = 2^-n.
+    // For a large n, whose w is not normal, w stays at 2^-60 in the sum. What
+    // rounding takes from 1 + w joins the bend, and only one rounding counts.
+    let most = n.of(60);
+    let held = R::Whole::choose(n.greater(most), most, n);
+    let w = power_of_two(n.of(0).minus(held));
+    let one = x.of(1.0);
+    let below = w.less(one);
+    let (small, large) = (R::choose(below, w, one), R::choose(below, one, w));
+    let sum = large + small;
+    let low = small - (sum - large);
+    w / (sum + (bend + low)) * power_of_two(held.minus(n))
+}
+
+/// log(1 + e^x), near `x` for large `x` and near e^x for very negative `x`. Its derivative is
+/// [`sigmoid`]. Error up to 1.8 ULP.
+#[inline(always)]
+pub fn softplus<R: Real>(x: R) -> R {
+    let (zero, one) = (x.of(0.0), x.of(1.0));
+    let decay = exp(-x.abs());
+    // log(1 + t) is t for tiny t. Squaring it would be right as well, but make
+    // subnormal numbers, which cost the processor a hundred cycles each. It is
+    // added back rather than chosen: a second choice on the same condition lets
+    // the compiler see through the first and square after all.
+    let inner = R::choose(decay.less(x.of(1.0e-8)), zero, decay);
+    let sum = one + inner;
+    let low = inner - (sum - one);
+    let bend = log_pair(sum, low) + (decay - inner);
+    R::choose(zero.less(x), x, zero) + bend
+}
+
+/// Error function (2 / sqrt(pi)) * integral of e^(-t^2) from 0 to x. Error up to 1.4 ULP.
+#[inline(always)]
+pub fn erf<R: Real>(x: R) -> R {
+    let size = x.abs();
+    let z = size * size;
+    let rest = polynomial!(z;
+        0.128_379_17, -0.376_126_35, 0.112_836_97, -0.026_859_498,
+        0.005_201_278_7, -0.000_814_551_55, 0.000_083_820_41);
+    let near = size.fma(rest, size);
+    // Beyond: 1 - e^(log erfc), whose exponent is itself a polynomial.
+    let clamped = at_most(size, 3.93);
+    let exponent = polynomial!(clamped;
+        0.000_175_614_67, -1.129_519_6, -0.633_337_14, -0.108_291_19,
+        0.025_126_847, -0.004_173_969_4, 0.000_435_080_2, -0.000_021_149_943);
+    let far = x.of(1.0) - exp_normal(exponent);
+    R::choose(size.less(x.of(0.92)), near, far).copysign(x)
+}

@@ -1,0 +1,328 @@
+//! Runs of elementwise steps as one loop of machine code: what lies between is kept in registers.
+//!
+//! The steps themselves stay the definition, and what other machines run: [`Fused`] gives the bits
+//! that they give. Refuses everything but f32 and truths, loops over whole rows, and long lists of
+//! operands.
+
+use super::super::machine::code::{Code, Comparison, Id, Op};
+use super::super::machine::trace::Traced;
+use super::super::machine::{Function, Written};
+use super::super::math::formula;
+use super::super::math::real::Real;
+use super::plan::{Class, Home, Meaning, NO_VALUE, Plan, Step, Work};
+use super::run::Operand;
+use crate::compile::kernel::{Binary, Lane, Unary};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// The most operands of a function.
+const MOST: usize = 32;
+/// Elements that are computed side by side.
+const LANES: usize = 8;
+
+/// A run of steps as a function.
+#[derive(Clone, Debug)]
+pub struct Fused {
+    function: Function,
+    ports: Vec<Port>,
+    /// Whether some operands are bytes.
+    bytes: bool,
+}
+
+/// An operand of a function.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Port {
+    value: u32,
+    /// Bytes of an element; 0 if it has one element per row.
+    width: usize,
+    stored: bool,
+}
+
+/// The longest runs of steps that can be one function.
+pub fn runs(plan: &Plan) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < plan.steps.len() {
+        let mut writer = Writer::new(plan);
+        let class = plan.steps[at].class;
+        let start = at;
+        while at < plan.steps.len()
+            && plan.steps[at].class == class
+            && writer.ports.borrow().len() + 4 <= MOST
+            && writer.add(&plan.steps[at])
+        {
+            at += 1;
+        }
+        if at - start >= 2 || (at > start && plan.steps[start].cost >= 120) {
+            runs.push(start..at);
+        }
+        at = at.max(start + 1);
+    }
+    runs
+}
+
+/// Puts a function in the place of each run; `outside[value]` says what is read elsewhere. Where
+/// the system runs no code of ours, the steps stay.
+pub fn replace(plan: &mut Plan, runs: Vec<Range<usize>>) {
+    let mut code = Written::default();
+    let mut functions = Vec::new();
+    for run in &runs {
+        let mut writer = Writer::new(plan);
+        plan.steps[run.clone()].iter().for_each(|step| {
+            writer.add(step);
+        });
+        writer.store(&plan.steps[run.clone()]);
+        let Writer { code: written, ports, .. } = writer;
+        functions.push((code.add(&written.into_inner()), ports.into_inner()));
+    }
+    let Some(placed) = code.place() else { return };
+    for (run, (entries, ports)) in runs.into_iter().zip(functions).rev() {
+        let bytes = ports.iter().any(|port| port.width == 1);
+        let fused = Fused { function: placed.function(entries), ports, bytes };
+        let (class, last) = (plan.steps[run.start].class, run.end - 1);
+        let cost = plan.steps[run.clone()].iter().map(|step| step.cost / 4).sum::<u16>().max(50);
+        let widths = plan.steps[last].widths;
+        let step = Step { work: Work::Fused(Box::new(fused)), class, to: NO_VALUE, operands: [NO_VALUE; 3], widths, cost };
+        plan.steps.splice(run, [step]);
+    }
+}
+
+/// Writes steps as code.
+struct Writer<'a> {
+    plan: &'a Plan,
+    code: RefCell<Code>,
+    ports: RefCell<Vec<Port>>,
+    /// What is known of values: floats and truths are kept apart.
+    floats: HashMap<u32, Id>,
+    truths: HashMap<u32, Id>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(plan: &'a Plan) -> Writer<'a> {
+        let (floats, truths) = (HashMap::new(), HashMap::new());
+        Writer { plan, code: RefCell::default(), ports: RefCell::default(), floats, truths }
+    }
+
+    /// Writes a step, or says that it cannot be.
+    fn add(&mut self, step: &Step) -> bool {
+        let Work::Points(_, meaning) = step.work else { return false };
+        let lane = self.plan.values[step.to as usize].lane;
+        let [a, b, c] = step.operands;
+        let class = step.class;
+        match (meaning, lane) {
+            (Meaning::Same, Lane::F32) => self.float(a, class).map(|id| self.floats.insert(step.to, id)).is_some(),
+            (Meaning::Unary(Unary::Not), _) => self
+                .truth(a, class)
+                .map(|id| {
+                    let all = self.push(Op::Constant(u32::MAX), &[]);
+                    let id = self.push(Op::Xor, &[id, all]);
+                    self.truths.insert(step.to, id)
+                })
+                .is_some(),
+            (Meaning::Unary(operation), Lane::F32) => {
+                let id = self.float(a, class).and_then(|a| self.unary(operation, a));
+                id.map(|id| self.floats.insert(step.to, id)).is_some()
+            }
+            (Meaning::Binary(operation @ (Binary::Less | Binary::Equal)), _) => {
+                let (Some(a), Some(b)) = (self.float(a, class), self.float(b, class)) else { return false };
+                let comparison = if operation == Binary::Less { Comparison::Less } else { Comparison::Equal };
+                let id = self.push(Op::Compare(comparison), &[a, b]);
+                self.truths.insert(step.to, id);
+                true
+            }
+            (Meaning::Binary(operation @ (Binary::And | Binary::Or)), Lane::U8) => {
+                // Bytes from memory may be any number, whose bits count; those made here are truths.
+                let (Some(&a), Some(&b)) = (self.truths.get(&a), self.truths.get(&b)) else { return false };
+                let id = self.push(if operation == Binary::And { Op::And } else { Op::Or }, &[a, b]);
+                self.truths.insert(step.to, id);
+                true
+            }
+            (Meaning::Binary(operation), Lane::F32) => {
+                let (Some(a), Some(b)) = (self.float(a, class), self.float(b, class)) else { return false };
+                self.binary(operation, a, b).map(|id| self.floats.insert(step.to, id)).is_some()
+            }
+            (Meaning::Select, Lane::F32) => {
+                let (Some(a), Some(b), Some(c)) = (self.truth(a, class), self.float(b, class), self.float(c, class)) else { return false };
+                let id = self.push(Op::Choose, &[a, b, c]);
+                self.floats.insert(step.to, id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn push(&self, op: Op, args: &[Id]) -> Id {
+        self.code.borrow_mut().push(op, args)
+    }
+
+    fn port(&self, value: u32, width: usize, stored: bool) -> u32 {
+        let port = Port { value, width, stored };
+        let mut ports = self.ports.borrow_mut();
+        let known = ports.iter().position(|known| *known == port);
+        known.unwrap_or_else(|| {
+            ports.push(port);
+            ports.len() - 1
+        }) as u32
+    }
+
+    /// A value as floats in a loop over `class`.
+    fn float(&mut self, value: u32, class: Class) -> Option<Id> {
+        let known = self.plan.values[value as usize];
+        if known.lane != Lane::F32 {
+            return None;
+        }
+        if let Some(&id) = self.floats.get(&value) {
+            return Some(id);
+        }
+        let points = known.class.within(class) == super::super::loops::Shape::Points;
+        let id = match known.home {
+            Home::Constant(index) => {
+                let bytes = self.plan.constants[index];
+                self.push(Op::Constant(u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])), &[])
+            }
+            _ if points => self.push(Op::Load(self.port(value, 4, false)), &[]),
+            _ => self.push(Op::LoadSingle(self.port(value, 0, false)), &[]),
+        };
+        self.floats.insert(value, id);
+        Some(id)
+    }
+
+    /// A value as truths in a loop over `class`.
+    fn truth(&mut self, value: u32, class: Class) -> Option<Id> {
+        let known = self.plan.values[value as usize];
+        if let Some(&id) = self.truths.get(&value) {
+            return Some(id);
+        }
+        if known.lane != Lane::U8
+            || matches!(known.home, Home::Constant(_))
+            || known.class.within(class) != super::super::loops::Shape::Points
+        {
+            return None;
+        }
+        let id = self.push(Op::LoadTruth(self.port(value, 1, false)), &[]);
+        self.truths.insert(value, id);
+        Some(id)
+    }
+
+    fn unary(&self, operation: Unary, a: Id) -> Option<Id> {
+        let x = Traced::new(&self.code, a);
+        let made = match operation {
+            Unary::Negate => -x,
+            Unary::Exp => formula::exp(x),
+            Unary::Log => formula::log(x),
+            Unary::Log1p => formula::log1p(x),
+            Unary::Expm1 => formula::expm1(x),
+            Unary::Tanh => formula::tanh(x),
+            Unary::Sigmoid => formula::sigmoid(x),
+            Unary::Softplus => formula::softplus(x),
+            Unary::Erf => formula::erf(x),
+            Unary::Sqrt => return Some(self.push(Op::Sqrt, &[a])),
+            Unary::Floor => return Some(self.push(Op::Floor, &[a])),
+            Unary::Sin | Unary::Cos | Unary::Not | Unary::RoundBf16 | Unary::RoundF16 => return None,
+        };
+        Some(made.id)
+    }
+
+    fn binary(&self, operation: Binary, a: Id, b: Id) -> Option<Id> {
+        let (x, y) = (Traced::new(&self.code, a), Traced::new(&self.code, b));
+        let nan_first = |chosen: Traced<'_>| {
+            let differs = self.push(Op::Compare(Comparison::NotEqual), &[a, a]);
+            self.push(Op::Choose, &[differs, a, chosen.id])
+        };
+        let made = match operation {
+            Binary::Add => x + y,
+            Binary::Subtract => x - y,
+            Binary::Multiply => x * y,
+            Binary::Divide => x / y,
+            Binary::Minimum => return Some(nan_first(Real::choose(x.less(y), x, y))),
+            Binary::Maximum => return Some(nan_first(Real::choose(y.less(x), x, y))),
+            Binary::Remainder => {
+                let whole = self.push(Op::Floor, &[(x / y).id]);
+                x - y * Traced::new(&self.code, whole)
+            }
+            Binary::Scale => {
+                // The product where the first is not 0, and no bit of it where it is.
+                let zero = x.of(0.0).id;
+                let some = self.push(Op::Compare(Comparison::NotEqual), &[a, zero]);
+                return Some(self.push(Op::And, &[(x * y).id, some]));
+            }
+            Binary::Power | Binary::Less | Binary::Equal | Binary::And | Binary::Or => return None,
+        };
+        Some(made.id)
+    }
+
+    /// Writes the values that have a home to it.
+    fn store(&mut self, steps: &[Step]) {
+        for step in steps.iter().filter(|step| self.plan.values[step.to as usize].home != Home::Nowhere) {
+            if let Some(&id) = self.floats.get(&step.to) {
+                self.push(Op::Store(self.port(step.to, 4, true)), &[id]);
+            } else if let Some(&id) = self.truths.get(&step.to) {
+                self.push(Op::StoreTruth(self.port(step.to, 1, true)), &[id]);
+            }
+        }
+    }
+}
+
+/// All ones in the first 0 to 8 lanes: eight numbers from the right place on.
+static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+impl Fused {
+    /// Runs the function over rows and columns.
+    ///
+    /// # Safety
+    /// The operands of all values of the run are valid for the rows and columns.
+    pub unsafe fn run(&self, operands: &[Operand], (mut rows, mut cols): (usize, usize)) {
+        let mut table = [std::ptr::null_mut::<u8>(); MOST];
+        let operand = |port: &Port| operands[port.value as usize];
+        // Rows that follow each other without a gap are one long row.
+        if rows > 1 && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
+            (rows, cols) = (1, rows * cols);
+        }
+        for row in 0..rows as isize {
+            for (pointer, port) in table.iter_mut().zip(&self.ports) {
+                let Operand { first, stride } = operand(port);
+                *pointer = first.wrapping_offset(row * stride);
+            }
+            // SAFETY: the caller's; pointers are those of the row.
+            unsafe { self.row(&mut table, cols) }
+        }
+    }
+
+    unsafe fn row(&self, table: &mut [*mut u8; MOST], cols: usize) {
+        let whole = cols / LANES * LANES;
+        // SAFETY: the caller's; positions stay below `cols`.
+        unsafe {
+            if whole > 0 {
+                self.function.whole(table.as_ptr(), whole);
+            }
+            if whole < cols {
+                let rest = cols - whole;
+                match self.bytes {
+                    true => self.part_with_bytes(table, whole, rest),
+                    false => self.function.part(table.as_ptr(), whole, MASKS[LANES - rest..].as_ptr()),
+                }
+            }
+        }
+    }
+
+    /// Bytes cannot be read and written lane by lane: they go through a place of their own.
+    #[cold]
+    unsafe fn part_with_bytes(&self, table: &[*mut u8; MOST], start: usize, rest: usize) {
+        let mut places = [[0_u8; LANES]; MOST];
+        let mut moved = *table;
+        for (i, port) in self.ports.iter().enumerate().filter(|(_, port)| port.width == 1) {
+            if !port.stored {
+                // SAFETY: the caller's; `rest` bytes are left.
+                unsafe { std::ptr::copy_nonoverlapping(table[i].add(start), places[i].as_mut_ptr(), rest) };
+            }
+            moved[i] = places[i].as_mut_ptr().wrapping_sub(start);
+        }
+        // SAFETY: the caller's; eight bytes are there for each operand of bytes.
+        unsafe { self.function.part(moved.as_ptr(), start, MASKS[LANES - rest..].as_ptr()) };
+        for (i, _) in self.ports.iter().enumerate().filter(|(_, port)| port.width == 1 && port.stored) {
+            // SAFETY: as above.
+            unsafe { std::ptr::copy_nonoverlapping(places[i].as_ptr(), table[i].add(start), rest) };
+        }
+    }
+}
