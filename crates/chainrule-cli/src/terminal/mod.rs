@@ -11,6 +11,22 @@ pub use confusion::Confusion;
 pub use curve::{Curve, Scale, Style};
 pub use progress::{Progress, ProgressDisplay, time_left};
 
+/// How wide the terminal behind `stream` lets a line be, at most `most`; `most` where it is none.
+pub fn width_of(stream: impl TerminalStream, most: usize) -> usize {
+    // The last column stays free: some terminals wrap as soon as it is written.
+    let width = terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0).saturating_sub(1));
+    // No less than anything can be drawn in; a terminal that says 0 does not know.
+    width.filter(|&width| width > 0).map_or(most, |width| width.clamp(NARROWEST, most))
+}
+
+#[cfg(unix)]
+use std::os::fd::AsFd as TerminalStream;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as TerminalStream;
+
+/// Narrower than this, lines wrap.
+const NARROWEST: usize = 24;
+
 /// A number in at most four significant digits, as short as that allows: `0.1234`, `12.5`, `3e-7`.
 pub fn format_number(value: f64) -> String {
     if !value.is_finite() {
