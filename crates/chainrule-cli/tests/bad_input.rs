@@ -68,6 +68,8 @@ fn of_flags() -> Vec<Case> {
         case("derive x --at x=one", &["a number is expected", "(character 3)"]),
         case("derive x --at x=1 --dot=no/where/graph.dot", &["no/where", "not there"]),
         case("derive x --at x=1 --dot=", &["--dot= names no file", "--dot=graph.dot"]),
+        case("derive x + 1 --at x=1", &["\"+\" is one word too many", "\"x\"", "in quotes"]),
+        case("derive x --at x=1 --dot graph.dot", &["\"graph.dot\" is one word too many", "--dot=graph.dot"]),
         case("derive 1+2 ", &["holds no variable", "it is 3"]),
         case("derive log(x) --at x=-1", &["not a number where x = -1", "^^^^^^", "--at"]),
         case("derive 1+2/x --at x=0", &["too large for a 64-bit float where x = 0 (character 3)", "^^^"]),

@@ -27,6 +27,9 @@ pub struct DeriveArgs {
     /// The expression, in quotes, such as '(w*x + b - y)^2'
     #[arg(allow_hyphen_values = true)]
     expression: String,
+    /// What follows it; there should be nothing
+    #[arg(hide = true)]
+    rest: Vec<String>,
     /// A value for each variable, such as w=1,x=-0.5,y=pi
     #[arg(long, value_name = "NAME=NUMBER,..", allow_hyphen_values = true)]
     at: Vec<String>,
@@ -117,6 +120,12 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
 /// The graph, the values of all variables and the variables to derive by.
 fn read(args: &DeriveArgs) -> Result<(Graph, Vec<f64>, Vec<usize>), Failure> {
     let source = &args.expression;
+    if let Some(word) = args.rest.first() {
+        return Err(Failure::bad_input(format_args!(
+            "{word:?} is one word too many after the expression {source:?}; put the whole expression in quotes, \
+             as in 'w*x + b', and a file for the graph behind an =, as in --dot=graph.dot"
+        )));
+    }
     let expression: Expression = parse(source).map_err(|error| Failure::expression(&error, source))?;
     let bindings = args.at.join(",");
     let at = parse_bindings(&bindings, &expression).map_err(|error| Failure::expression(&error, &bindings))?;

@@ -311,7 +311,7 @@ fn a_quote_left_open_is_told_from_one_that_is_closed() {
         "x,y\n1,a\n2,5\" pipe\n",
         "x,y\n\"1\",\"a\n\"\r\n",
         "\u{feff}\"x\n\",y\n1,0\n",
-        "\u{feff}\"y\n\",x,y\n1,2,3",
+        "\u{feff}\"z\n\",x,y\n1,2,3",
     ];
     for contents in closed {
         assert!(read(contents).is_ok(), "{contents:?}: {}", message(contents));
