@@ -150,6 +150,14 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     ("x,y\n1,\u{0}\u{1}", "z", &["no column is named \"z\""]),
 ];
 
+/// A wide character takes two columns of a terminal: so do the marks under it, and what is before.
+#[test]
+fn the_picture_points_at_wide_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run(folder.path(), &["derive", "変数*未知(x)", "--at", "変数=1,x=1"]);
+    assert!(ran.err.contains("(character 4)") && ran.err.contains("\n  |      ^^^^\n"), "{}", ran.err);
+}
+
 #[test]
 fn every_bad_table_is_explained() {
     let folder = tempfile::tempdir().unwrap();

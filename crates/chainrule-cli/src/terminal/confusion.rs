@@ -3,12 +3,13 @@
 use std::fmt;
 
 use super::clipped;
+use super::columns::{blanks, columns};
 
 /// With more classes than this, the table would not fit a terminal; the worst pairs are listed.
 const MOST_IN_TABLE: usize = 20;
 /// How many of the worst pairs are listed.
 const WORST_PAIRS: usize = 15;
-/// Names are cut to this many characters.
+/// Names are cut to this many columns.
 const NAME_WIDTH: usize = 12;
 /// Above the columns of a table that would be too wide they are cut further, down to this.
 const LEAST_NAME_WIDTH: usize = 5;
@@ -118,7 +119,7 @@ impl Confusion {
             classes if classes > MOST_IN_TABLE => self.worst_pairs(),
             _ => {
                 let mut tables = (LEAST_NAME_WIDTH..=NAME_WIDTH).rev().map(|width| self.table(width));
-                let fits = |table: &String| table.lines().all(|line| line.chars().count() <= WIDEST);
+                let fits = |table: &String| table.lines().all(|line| columns(line) <= WIDEST);
                 tables.find(fits).unwrap_or_else(|| self.worst_pairs())
             }
         }
@@ -180,12 +181,12 @@ fn percent(share: Option<f64>) -> String {
 
 /// Rows of one length as right-aligned columns with two blanks between them.
 fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let count = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| blanks(cell, width) + cell);
         text += &cells.collect::<Vec<_>>().join("  ");
         text.push('\n');
     }
@@ -204,6 +205,9 @@ mod tests {
     fn a_small_table() {
         let names = ["cat", "dog", "a very long name"].map(String::from);
         let confusion = Confusion::count(&names, &[0, 0, 0, 1, 1], &[0, 0, 1, 1, 2]).unwrap();
+        let wide = ["変数", "b"].map(String::from);
+        let text = Confusion::count(&wide, &[0, 1], &[0, 1]).unwrap().draw();
+        assert!(text.contains("true  変数  b  total") && text.contains("   b     .  1      1"), "{text}");
         let expected = "\
 rows: true class, columns: predicted class
         true  cat  dog  a very lon..  total  recall

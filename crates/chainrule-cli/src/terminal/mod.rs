@@ -3,6 +3,7 @@
 //! Everything here is text without colour, so `NO_COLOR` has nothing to switch off. Each picture is
 //! a function from values to a `String`; only [`ProgressDisplay`] writes, and only where it is told.
 
+pub mod columns;
 mod confusion;
 mod curve;
 mod progress;
@@ -55,16 +56,10 @@ fn without_trailing_zeros(digits: &str) -> &str {
     }
 }
 
-/// At most `width` characters, fit to be printed: what is cut is marked by dots.
+/// At most `width` columns, fit to be printed: what is cut is marked by dots.
 fn clipped(text: &str, width: usize) -> String {
-    let clean = |c: char| if c.is_control() { '?' } else { c };
-    match text.chars().count() > width {
-        true => {
-            let kept = text.chars().take(width.saturating_sub(2)).map(clean);
-            kept.chain("..".chars()).take(width).collect()
-        }
-        false => text.chars().map(clean).collect(),
-    }
+    let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    columns::shortened(&clean, width)
 }
 
 #[cfg(test)]
