@@ -51,6 +51,8 @@ pub enum Verdict {
     NotFinite,
     /// The values around the place give no derivative.
     NoDifferences,
+    /// The values change so fast that even the nearest differences contradict one another.
+    Unsettled,
 }
 
 impl Verdict {
@@ -94,7 +96,24 @@ pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
         return coarse;
     }
     let fine = check_by(1, derivative, x, values, magnitude);
-    if fine.verdict == Verdict::Agrees || coarse.verdict == Verdict::NoDifferences { fine } else { coarse }
+    match (coarse.verdict, fine.verdict) {
+        (_, Verdict::Agrees) | (Verdict::NoDifferences, _) => fine,
+        // No reproach can be made of differences that are of no use.
+        (Verdict::Differs, _) if unsettled(x, values, magnitude) => Check { verdict: Verdict::Unsettled, ..coarse },
+        _ => coarse,
+    }
+}
+
+/// Whether the nearest plain differences contradict one another by more than rounding does.
+fn unsettled(x: f64, values: &[f64], magnitude: f64) -> bool {
+    const NEAREST: usize = 6;
+    let estimates = estimates(ROWS - 1, x, values);
+    let plain: Vec<&Estimate> = estimates.iter().rev().filter(|estimate| estimate.change.is_nan()).take(NEAREST).collect();
+    let Some(nearest) = plain.first() else { return false };
+    let slopes = || plain.iter().map(|estimate| estimate.slope);
+    let (lowest, highest) = (slopes().fold(f64::INFINITY, f64::min), slopes().fold(f64::NEG_INFINITY, f64::max));
+    let size = lowest.abs().max(highest.abs());
+    highest - lowest > 0.5 * size && size > 1e3 * f64::EPSILON * magnitude / nearest.distance
 }
 
 /// Judges by one row of distances.
@@ -308,5 +327,9 @@ mod tests {
         assert_eq!(judge(f64::sqrt, 0.0, f64::INFINITY).verdict, Verdict::NotFinite);
         assert_eq!(judge(|_| f64::NAN, 1.0, 1.0).verdict, Verdict::NoDifferences);
         assert_eq!(judge(f64::ln, 1.0, f64::NAN).verdict, Verdict::NotFinite);
+        // A whole number of waves lies between neighbouring places, whatever the derivative.
+        for derivative in [1e15f64.cos(), 0.3] {
+            assert_eq!(judge(f64::sin, 1e15, derivative).verdict, Verdict::Unsettled);
+        }
     }
 }
