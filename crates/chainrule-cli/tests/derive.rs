@@ -117,6 +117,8 @@ fn steps_that_bend_or_break_are_marked() {
     let folder = tempfile::tempdir().unwrap();
     let kink = succeed(folder.path(), &["derive", "relu(x)", "--at", "x=0"]).out;
     assert!(kink.contains("0.5  kink"), "{kink}");
+    let waves = run(folder.path(), &["derive", "sin(x)", "--at", "x=1e15"]);
+    assert!(waves.code == Some(1) && waves.out.contains("NOT OK: values change too fast here"), "{}", waves.out);
     let both = succeed(folder.path(), &["derive", "abs(x)", "--at", "x=0"]).out;
     assert!(both.contains("kink, slope -1 left, 1 right"), "{both}");
     let steep = run(folder.path(), &["derive", "0*sqrt(x)", "--at", "x=0"]);

@@ -99,14 +99,17 @@ pub fn check(derivative: f64, x: f64, values: &[f64], magnitude: f64) -> Check {
     match (coarse.verdict, fine.verdict) {
         (_, Verdict::Agrees) | (Verdict::NoDifferences, _) => fine,
         // No reproach can be made of differences that are of no use.
-        (Verdict::Differs, _) if unsettled(x, values, magnitude) => Check { verdict: Verdict::Unsettled, ..coarse },
+        (Verdict::Differs, _) if unsettled(x, values) => Check { verdict: Verdict::Unsettled, ..coarse },
         _ => coarse,
     }
 }
 
 /// Whether the nearest plain differences contradict one another by more than rounding does.
-fn unsettled(x: f64, values: &[f64], magnitude: f64) -> bool {
+fn unsettled(x: f64, values: &[f64]) -> bool {
     const NEAREST: usize = 6;
+    // The values' own rounding: that of numbers on the way to them is one of the reasons to look for.
+    let around = &values[values.len().saturating_sub(2 * NEAREST + 1)..];
+    let magnitude = around.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
     let estimates = estimates(ROWS - 1, x, values);
     let plain: Vec<&Estimate> = estimates.iter().rev().filter(|estimate| estimate.change.is_nan()).take(NEAREST).collect();
     let Some(nearest) = plain.first() else { return false };

@@ -196,7 +196,7 @@ fn verdict(verdict: Verdict) -> String {
         Verdict::Jump => "NOT OK: a jump, without slope".into(),
         Verdict::Differs => "NOT OK".into(),
         Verdict::NotFinite => "NOT OK: no finite derivative here".into(),
-        Verdict::Unsettled => "NOT OK: values change too fast here for differences".into(),
+        Verdict::Unsettled => "NOT OK: values change too fast here".into(),
         Verdict::NoDifferences => "NOT OK: no finite values around here".into(),
     }
 }
