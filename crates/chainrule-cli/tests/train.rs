@@ -102,6 +102,10 @@ fn changed_data_is_noticed() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("trees.csv has changed"), "{}", ran.err);
     fs::write(folder.path().join("moved.csv"), text).unwrap();
+    fs::remove_file(table).unwrap();
+    let ran = run(folder.path(), &["train", "--resume", "run", "--epochs", "2"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("run was trained on trees.csv, which is not there; say where it lies"), "{}", ran.err);
     succeed(folder.path(), &["train", "moved.csv", "--resume", "run", "--epochs", "2"]);
 }
 

@@ -11,7 +11,7 @@ mod settings;
 mod stop;
 mod toys;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chainrule::Runtime;
 use clap::Args;
@@ -196,6 +196,12 @@ fn resumed(args: &TrainArgs, folder: Folder, runtime: Runtime) -> Result<(Sessio
             "{run} has done {}; say with --epochs how many there shall be in all, such as --epochs {}",
             counted(saved.epochs, "epoch"),
             saved.epochs.saturating_mul(2)
+        )));
+    }
+    if named.is_none() && !NAMED.contains(&known.as_str()) && !Path::new(&known).exists() {
+        // A path is as it was typed, and may be seen from another folder now.
+        return Err(Failure::bad_input(format_args!(
+            "{run} was trained on {known}, which is not there; say where it lies, as in: chainrule train PATH --resume {run}"
         )));
     }
     let data = Dataset::open(&settings.source, settings.target.as_deref(), settings.seed)?;
