@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use crate::expression::{ExpressionError, ExpressionProblem};
+use crate::train::Request;
 
 /// How a command that could be carried out has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub enum Outcome {
     Done,
     /// A result did not stand its check: exit code 1.
     CheckFailed,
-    /// Stopped by Ctrl-C, with everything saved: exit code 130.
-    Interrupted,
+    /// Stopped by Ctrl-C or SIGTERM, with everything saved: exit code 130 or 143.
+    Stopped(Request),
 }
 
 /// Why a command could not be carried out, ready to be printed.
@@ -33,7 +34,7 @@ impl From<Outcome> for ExitCode {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
             Outcome::CheckFailed => 1,
-            Outcome::Interrupted => 130,
+            Outcome::Stopped(request) => request.exit_code(),
         })
     }
 }

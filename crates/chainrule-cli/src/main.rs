@@ -1,7 +1,7 @@
 //! The `chainrule` program: trains networks and derives expressions from the command line.
 //!
 //! Results go to standard output, progress and mistakes to standard error. Exit codes: 0 done,
-//! 1 a check or a training failed, 2 the input cannot be used, 130 stopped by Ctrl-C.
+//! 1 a check or a training failed, 2 the input cannot be used, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 mod derive;
 mod expression;
@@ -24,7 +24,8 @@ Examples:
   chainrule train flowers.csv --target species   learn a table
   chainrule derive '(w*x - y)^2' --at w=1,x=2,y=3   see a backward pass, step by step
 
-Exit codes: 0 done, 1 a check or a training failed, 2 input that cannot be used, 130 Ctrl-C.";
+Exit codes: 0 done, 1 a check or a training failed, 2 input that cannot be used, 130 stopped by
+Ctrl-C, 143 by SIGTERM.";
 
 /// Learning by backpropagation over a computational graph that you can see.
 ///

@@ -111,6 +111,20 @@ fn assert_near(found: f64, meant: f64, tolerance: f64, what: &str) {
     assert!((found - meant).abs() <= tolerance * size, "{what}: {found}, not {meant}");
 }
 
+/// A step without a slope is marked, and one that has none on either side fails the run.
+#[test]
+fn steps_that_bend_or_break_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let kink = succeed(folder.path(), &["derive", "relu(x)", "--at", "x=0"]).out;
+    assert!(kink.contains("0.5  kink"), "{kink}");
+    let waves = run(folder.path(), &["derive", "sin(x)", "--at", "x=1e15"]);
+    assert!(waves.code == Some(1) && waves.out.contains("NOT OK: values change too fast here"), "{}", waves.out);
+    let both = succeed(folder.path(), &["derive", "abs(x)", "--at", "x=0"]).out;
+    assert!(both.contains("kink, slope -1 left, 1 right"), "{both}");
+    let steep = run(folder.path(), &["derive", "0*sqrt(x)", "--at", "x=0"]);
+    assert!(steep.code == Some(1) && steep.out.contains("nan  NOT OK"), "{}", steep.out);
+}
+
 #[test]
 fn gradients_agree_with_differences_computed_here() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,12 +161,15 @@ fn both_passes_hold_together() {
         let mut reaching: HashMap<String, f64> = HashMap::from([(root[0].clone(), 1.0)]);
         let mut current = (String::new(), 0.0);
         for mut row in table(&out, "Backward pass") {
-            if row.len() == 5 {
+            if row.len() == 8 {
                 current = (row.remove(0), number(&row.remove(0)));
                 assert_near(current.1, reaching[&current.0], 1e-4, &format!("{} {}", case.source, current.0));
             }
-            let [to, local, handed_on] = &row[..] else { panic!("{row:?}") };
-            let local = number(local.rsplit(" = ").next().unwrap());
+            let [to, _formula, local, differences, mark, handed_on] = &row[..] else { panic!("{row:?}") };
+            let local = number(local);
+            // Each step is held to differences of its own.
+            assert_eq!(mark, "ok", "{} {row:?}", case.source);
+            assert_near(number(differences), local, 6e-6, &format!("{} {row:?}", case.source));
             let handed_on = number(handed_on);
             assert_near(handed_on, current.1 * local, 2e-5, &format!("{} {row:?}", case.source));
             *reaching.entry(to.clone()).or_default() += handed_on;

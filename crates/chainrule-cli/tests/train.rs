@@ -102,6 +102,10 @@ fn changed_data_is_noticed() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("trees.csv has changed"), "{}", ran.err);
     fs::write(folder.path().join("moved.csv"), text).unwrap();
+    fs::remove_file(table).unwrap();
+    let ran = run(folder.path(), &["train", "--resume", "run", "--epochs", "2"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("run was trained on trees.csv, which is not there; say where it lies"), "{}", ran.err);
     succeed(folder.path(), &["train", "moved.csv", "--resume", "run", "--epochs", "2"]);
 }
 
@@ -115,12 +119,29 @@ fn a_training_that_runs_away_is_stopped() {
     }
     let left = fs::read_dir(folder.path().join("runs")).unwrap().count();
     assert_eq!(left, 0, "nothing was saved, so no folder stays");
+    // One step in all: its loss is that of the parameters before it, and says nothing.
+    let ran = run(folder.path(), &["train", "spiral", "--epochs", "1", "--batch", "800", "--lr", "1e30", "--out", "once"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("the loss on the rows for the test became") && ran.err.contains("epoch 1"), "{}", ran.err);
+    assert!(!folder.path().join("once").exists());
 }
 
 /// Ctrl-C finishes the step, saves and exits 130; going on gives what an undisturbed run gives.
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_the_run_goes_on() {
+    stopped_and_gone_on("-INT", "Ctrl-C", 130);
+}
+
+/// So does the signal by which systems end programs.
+#[cfg(unix)]
+#[test]
+fn sigterm_saves_and_the_run_goes_on() {
+    stopped_and_gone_on("-TERM", "SIGTERM", 143);
+}
+
+#[cfg(unix)]
+fn stopped_and_gone_on(signal: &str, name: &str, code: i32) {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let common = ["train", "spiral", "--layers", "8", "--threads", "1"];
@@ -136,15 +157,19 @@ fn ctrl_c_saves_and_the_run_goes_on() {
     let mut line = String::new();
     progress.read_line(&mut line).unwrap();
     assert!(line.starts_with("epoch"), "{line}");
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    // Nobody else may write to its folder meanwhile.
+    let second = run(at, &["train", "xor", "--epochs", "1", "--out", "stopped"]);
+    assert_eq!(second.code, Some(2), "{}{}", second.out, second.err);
+    assert!(second.err.contains("--out stopped: another run is writing"), "{}", second.err);
+    let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(kill.unwrap().success());
     let mut rest = String::new();
     progress.read_to_string(&mut rest).unwrap();
     let ran = ran(child.wait_with_output().unwrap());
-    assert_eq!(ran.code, Some(130), "{}{rest}", ran.out);
+    assert_eq!(ran.code, Some(code), "{}{rest}", ran.out);
     assert!(ran.out.contains("go on with: ") && ran.out.contains("--resume stopped"), "{}", ran.out);
 
-    let after = ran.out.split("stopped by Ctrl-C after ").nth(1).unwrap();
+    let after = ran.out.split(&format!("stopped by {name} after ")).nth(1).unwrap();
     let epochs: u64 = after.split(' ').next().unwrap().parse().unwrap();
     let all = (epochs + 2).to_string();
     succeed(at, &["train", "--resume", "stopped", "--epochs", &all]);

@@ -11,7 +11,7 @@ mod table;
 
 use clap::Args;
 
-use crate::expression::{self, Expression, parse, parse_bindings, parse_names};
+use crate::expression::{self, Expression, NodeKind, parse, parse_bindings, parse_names};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, complain};
 use graph::Graph;
@@ -27,6 +27,9 @@ pub struct DeriveArgs {
     /// The expression, in quotes, such as '(w*x + b - y)^2'
     #[arg(allow_hyphen_values = true)]
     expression: String,
+    /// What follows it; there should be nothing
+    #[arg(hide = true)]
+    rest: Vec<String>,
     /// A value for each variable, such as w=1,x=-0.5,y=pi
     #[arg(long, value_name = "NAME=NUMBER,..", allow_hyphen_values = true)]
     at: Vec<String>,
@@ -59,6 +62,15 @@ fn help() -> String {
 /// Where the expression, the values or the names cannot be used.
 pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let (graph, at, wrt) = read(args)?;
+    let only_dot = args.dot.as_deref() == Some("-");
+    let dot_file = args.dot.as_deref().filter(|_| !only_dot);
+    if let Some(file) = dot_file {
+        if file.is_empty() {
+            return Err(Failure::bad_input("--dot= names no file; write --dot=graph.dot, or --dot alone for standard output"));
+        }
+        // Better now than below all the tables.
+        chainrule::io::atomic::check_writable(file)?;
+    }
     if graph.output.is_none() {
         let value = Passes::forward(&graph, &at)?.last().map_or(f64::NAN, |value| *value);
         return Err(Failure::bad_input(format_args!(
@@ -76,7 +88,6 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
         )));
     }
     let values = Passes::forward(&graph, &at)?;
-    let only_dot = args.dot.as_deref() == Some("-");
     if !only_dot {
         out.write(&report::title(&graph, &at))?;
         out.write(&report::forward(&graph, &values))?;
@@ -90,12 +101,14 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
         out.write(&report::backward(&graph, &passes))?;
         out.write(&report::results(&graph, &wrt, &orders))?;
     }
-    if let Some(file) = args.dot.as_deref().filter(|_| !only_dot) {
+    if let Some(file) = dot_file {
         let text = dot::draw(&graph, &passes);
         chainrule::io::atomic::atomic_write(file, |to| to.write_all(text.as_bytes()))?;
         out.line(&format!("graph written to {}; draw it with: dot -Tsvg -O {0}", file))?;
     }
-    match orders.iter().flatten().all(|partial| partial.check.verdict.is_good()) {
+    let steps = passes.edges.iter().flatten().flatten().map(|edge| edge.check);
+    let checks = orders.iter().flatten().map(|partial| partial.check);
+    match steps.chain(checks).all(|check| check.verdict.is_good()) {
         true => Ok(Outcome::Done),
         false => {
             complain("some derivatives did not stand their check: see the lines marked NOT OK\n");
@@ -107,6 +120,12 @@ pub fn run(args: &DeriveArgs, out: &mut Output) -> Result<Outcome, Failure> {
 /// The graph, the values of all variables and the variables to derive by.
 fn read(args: &DeriveArgs) -> Result<(Graph, Vec<f64>, Vec<usize>), Failure> {
     let source = &args.expression;
+    if let Some(word) = args.rest.first() {
+        return Err(Failure::bad_input(format_args!(
+            "{word:?} is one word too many after the expression {source:?}; put the whole expression in quotes, \
+             as in 'w*x + b', and a file for the graph behind an =, as in --dot=graph.dot"
+        )));
+    }
     let expression: Expression = parse(source).map_err(|error| Failure::expression(&error, source))?;
     let bindings = args.at.join(",");
     let at = parse_bindings(&bindings, &expression).map_err(|error| Failure::expression(&error, &bindings))?;
@@ -126,17 +145,20 @@ fn refuse_undefined(graph: &Graph, values: &[f64]) -> Result<(), Failure> {
     let expression = &graph.expression;
     let span = expression.nodes[node].span.clone();
     let operands = expression.nodes[node].kind.operands();
+    // A number speaks for itself.
+    let told = operands.iter().filter(|&&operand| !matches!(expression.nodes[operand].kind, NodeKind::Number(_)));
     let inputs: Vec<String> =
-        operands.iter().map(|&operand| format!("{} = {}", expression.text(operand), table::six_digits(values[operand]))).collect();
+        told.map(|&operand| format!("{} = {}", expression.text(operand), table::six_digits(values[operand]))).collect();
+    let place = if inputs.is_empty() { String::new() } else { format!(" where {}", inputs.join(" and ")) };
     let what = match values[node].is_nan() {
         true => "not a number",
-        false => "infinite, or too large for a 64-bit float,",
+        false => "infinite, or too large for a 64-bit float",
     };
     Err(Failure {
         text: expression::point_at(
             &expression.source,
             span,
-            &format!("this part is {what} where {}", inputs.join(" and ")),
+            &format!("this part is {what}{place}"),
             "choose values with --at for which the expression is defined",
         ),
         code: 2,

@@ -1,4 +1,4 @@
-//! The numbers of both passes: values forward, gradients backward.
+//! The numbers of both passes: values forward, gradients backward, and the check of each step.
 //!
 //! Every number comes from the engine. The gradient that reaches a node is reverse mode through
 //! the whole graph; what the node hands on is reverse mode through that node alone, recorded anew
@@ -7,6 +7,7 @@
 use chainrule::transform::vjp;
 use chainrule::{Result, Tensor};
 
+use super::differences::{self, Check};
 use super::graph::Graph;
 use super::rules;
 
@@ -28,6 +29,8 @@ pub struct Edge {
     pub local: f64,
     /// The incoming gradient times the local derivative.
     pub outgoing: f64,
+    /// The local derivative beside the differences of the operation's values.
+    pub check: Check,
 }
 
 impl Passes {
@@ -69,11 +72,26 @@ fn handed_on(name: &str, operands: &[f64], wanted: &[bool], incoming: f64) -> Re
     let incoming = leaves(&[incoming]).swap_remove(0);
     let local = vjp(&[&output], &[&output.ones_like()], &by)?;
     let outgoing = vjp(&[&output], &[&incoming], &by)?;
-    let all: Vec<Tensor> = local.into_iter().chain(outgoing).collect();
-    let all = numbers(&all)?;
-    let (local, outgoing) = all.split_at(by.len());
-    let mut edges = local.iter().zip(outgoing).map(|(&local, &outgoing)| Edge { local, outgoing });
-    Ok(wanted.iter().map(|&wanted| wanted.then(|| edges.next()).flatten()).collect())
+    let moved: Vec<usize> = (0..operands.len()).filter(|&place| wanted[place]).collect();
+    let around: Vec<Tensor> = moved.iter().filter_map(|&place| around(name, operands, place)).collect();
+    Tensor::eval_all(&local.iter().chain(&outgoing).chain(&around).chain([&output]).collect::<Vec<_>>())?;
+    let magnitude = operands.iter().copied().chain([output.item()?]).fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let mut edges = vec![None; operands.len()];
+    for (at, place) in moved.into_iter().enumerate() {
+        let local = local[at].item()?;
+        let check = differences::check(local, operands[place], &around[at].to_vec::<f64>()?, magnitude);
+        edges[place] = Some(Edge { local, outgoing: outgoing[at].item()?, check });
+    }
+    Ok(edges)
+}
+
+/// The operation at the places around one of its operands, all others held.
+fn around(name: &str, operands: &[f64], moved: usize) -> Option<Tensor> {
+    let places = differences::places(operands[moved]);
+    let held = |value: f64| rules::constant(value, &[places.len()]);
+    let all: Vec<Tensor> =
+        operands.iter().enumerate().map(|(place, &value)| if place == moved { list(&places) } else { held(value) }).collect();
+    rules::record(name, &all)
 }
 
 /// One scalar for each number.

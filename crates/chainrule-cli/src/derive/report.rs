@@ -59,7 +59,16 @@ pub fn forward(graph: &Graph, values: &[f64]) -> String {
 pub fn backward(graph: &Graph, passes: &Passes) -> String {
     let name = &graph.output_name;
     let incoming = format!("d{name}/d(node)");
-    let columns = [("node", Left), (incoming.as_str(), Right), ("to", Left), ("local derivative", Left), ("hands on", Right)];
+    let columns = [
+        ("node", Left),
+        (incoming.as_str(), Right),
+        ("to", Left),
+        ("local derivative", Left),
+        ("is", Right),
+        ("by differences", Right),
+        ("", Left),
+        ("hands on", Right),
+    ];
     let mut table = Table::new(&columns, 3);
     for (index, row) in graph.rows.iter().enumerate().rev() {
         if row.variable.is_none() {
@@ -69,14 +78,16 @@ pub fn backward(graph: &Graph, passes: &Passes) -> String {
                     continue;
                 };
                 let [node, incoming] = std::mem::take(&mut first);
-                let local = local(graph, row, place, edge);
-                table.row([node, incoming, operand.name.clone(), local, six_digits(edge.outgoing)]);
+                let (formula, local) = (local(graph, row, place), six_digits(edge.local));
+                let (differences, mark) = (six_digits(edge.check.differences), mark(edge.check.verdict));
+                table.row([node, incoming, operand.name.clone(), formula, local, differences, mark.into(), six_digits(edge.outgoing)]);
             }
         }
     }
     let mut text = format!(
         "Backward pass: each node multiplies the gradient that reaches it by its local\n\
-         derivative and hands the product on, bottom up\n\n{}\n",
+         derivative and hands the product on, bottom up; each local derivative is checked\n\
+         against differences of the operation's own values\n\n{}\n",
         table.draw()
     );
     text.push_str(&gathered(graph, passes));
@@ -106,8 +117,8 @@ fn gathered(graph: &Graph, passes: &Passes) -> String {
     format!("Gradients as they gather at the variables\n\n{}\n", table.draw())
 }
 
-/// Such as `d exp(v5)/dv5 = exp(v5) = 0.082085`.
-pub fn local(graph: &Graph, row: &Row, place: usize, edge: Edge) -> String {
+/// Such as `d exp(v5)/dv5 = exp(v5)`; where the derivative is a number, the left side alone.
+fn local(graph: &Graph, row: &Row, place: usize) -> String {
     let Some(rule) = rules::rule_of(graph.kind(row)) else {
         return String::new();
     };
@@ -124,10 +135,9 @@ pub fn local(graph: &Graph, row: &Row, place: usize, edge: Edge) -> String {
         _ => [" on the left", " on the right"][place.min(1)],
     };
     let derivative = spelled(rule.derivatives[place.min(1)], &names);
-    let number = six_digits(edge.local);
-    match derivative == number {
-        true => format!("{open}/d{operand}{side} = {number}"),
-        false => format!("{open}/d{operand}{side} = {derivative} = {number}"),
+    match derivative.parse::<f64>().is_ok() {
+        true => format!("{open}/d{operand}{side}"),
+        false => format!("{open}/d{operand}{side} = {derivative}"),
     }
 }
 
@@ -170,6 +180,15 @@ fn apart(check: Check) -> String {
     }
 }
 
+/// A verdict in a word.
+fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Agrees => "ok",
+        Verdict::Kink { .. } => "kink",
+        _ => "NOT OK",
+    }
+}
+
 fn verdict(verdict: Verdict) -> String {
     match verdict {
         Verdict::Agrees => "ok".into(),
@@ -177,6 +196,7 @@ fn verdict(verdict: Verdict) -> String {
         Verdict::Jump => "NOT OK: a jump, without slope".into(),
         Verdict::Differs => "NOT OK".into(),
         Verdict::NotFinite => "NOT OK: no finite derivative here".into(),
+        Verdict::Unsettled => "NOT OK: values change too fast here".into(),
         Verdict::NoDifferences => "NOT OK: no finite values around here".into(),
     }
 }

@@ -1,5 +1,7 @@
 //! Columns of text, aligned.
 
+use crate::terminal::columns::{blanks, columns, shortened};
+
 /// Which side of a column its cells stand on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -42,9 +44,9 @@ impl Table {
     /// The table, each line indented by two blanks.
     pub fn draw(&self) -> String {
         let mut widths: Vec<usize> =
-            (0..self.sides.len()).map(|column| self.rows.iter().map(|row| length(&row[column])).max().unwrap_or(0)).collect();
+            (0..self.sides.len()).map(|column| self.rows.iter().map(|row| columns(&row[column])).max().unwrap_or(0)).collect();
         let taken: usize = widths.iter().map(|width| width + GAP).sum();
-        let heading = length(&self.rows[0][self.gives_way]);
+        let heading = columns(&self.rows[0][self.gives_way]);
         let over = taken.saturating_sub(WIDTH);
         let width = &mut widths[self.gives_way];
         *width = width.saturating_sub(over).max(heading.max(12)).min(*width);
@@ -53,8 +55,8 @@ impl Table {
         for row in &self.rows {
             let mut line = String::new();
             for ((cell, side), &width) in row.iter().zip(&self.sides).zip(&widths) {
-                let cell = cut(cell, width);
-                let blanks = " ".repeat(width - length(&cell));
+                let cell = shortened(cell, width);
+                let blanks = blanks(&cell, width);
                 line.push_str(&" ".repeat(GAP));
                 match side {
                     Side::Left => line.extend([cell, blanks]),
@@ -90,21 +92,10 @@ pub fn six_digits(value: f64) -> String {
     }
 }
 
-fn length(text: &str) -> usize {
-    text.chars().count()
-}
-
 /// An expression may have been written over several lines.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
-fn cut(text: &str, width: usize) -> String {
-    match length(text) > width {
-        true => text.chars().take(width.saturating_sub(2)).chain("..".chars()).take(width).collect(),
-        false => text.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::functions::{CONSTANTS, Function, function_names, suggest_function};
 use super::{DEEPEST_NESTING, LONGEST_SOURCE};
+use crate::terminal::columns::columns;
 
 /// How many characters of the source stand on each side of the place in a picture.
 const SHOWN_AROUND: usize = 48;
@@ -129,11 +130,12 @@ pub fn point_at(source: &str, span: Range<usize>, message: &str, advice: &str) -
         let shown_after = after.len().min(marked.min(SHOWN_AROUND) + SHOWN_AROUND);
         let mut line: String = if cut_before > 0 { "..." } else { "" }.to_string();
         line.extend(before[cut_before..].iter().map(|&c| printable(c)));
-        let indent = line.chars().count();
+        let indent = columns(&line);
         line.extend(after[..shown_after].iter().map(|&c| printable(c)));
         line.push_str(if shown_after < after.len() { "..." } else { "" });
 
-        let marks = "^".repeat(marked.clamp(1, SHOWN_AROUND));
+        let under: String = after.iter().take(marked.min(SHOWN_AROUND)).collect();
+        let marks = "^".repeat(columns(&under).max(1));
         (line, " ".repeat(indent), marks, before.len() + 1)
     };
     format!("error: {message} (character {column})\n  |\n  | {line}\n  | {indent}{marks}\n  = {advice}\n")
@@ -148,7 +150,7 @@ pub(super) fn character_start(source: &str, at: usize) -> usize {
     start
 }
 
-/// One column wide and harmless on a terminal.
+/// Harmless on a terminal.
 fn printable(character: char) -> char {
     match character {
         '\t' => ' ',

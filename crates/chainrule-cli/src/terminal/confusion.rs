@@ -3,13 +3,18 @@
 use std::fmt;
 
 use super::clipped;
+use super::columns::{blanks, columns};
 
 /// With more classes than this, the table would not fit a terminal; the worst pairs are listed.
 const MOST_IN_TABLE: usize = 20;
 /// How many of the worst pairs are listed.
 const WORST_PAIRS: usize = 15;
-/// Names are cut to this many characters.
+/// Names are cut to this many columns.
 const NAME_WIDTH: usize = 12;
+/// Above the columns of a table that would be too wide they are cut further, down to this.
+const LEAST_NAME_WIDTH: usize = 5;
+/// A wider table would wrap and be no table.
+const WIDEST: usize = 100;
 
 /// How often each class was predicted for each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,20 +111,25 @@ impl Confusion {
     }
 
     /// The table: a row for each true class, a column for each predicted one, then how many there
-    /// are and how many of them were found. With more than 20 classes, the pairs that were taken
-    /// for each other most often.
+    /// are and how many of them were found. With more classes than fit beside one another, the pairs
+    /// that were taken for each other most often.
     pub fn draw(&self) -> String {
         match self.names.len() {
             0 => "no classes, so there is no table\n".into(),
             classes if classes > MOST_IN_TABLE => self.worst_pairs(),
-            _ => self.table(),
+            _ => {
+                let mut tables = (LEAST_NAME_WIDTH..=NAME_WIDTH).rev().map(|width| self.table(width));
+                let fits = |table: &String| table.lines().all(|line| columns(line) <= WIDEST);
+                tables.find(fits).unwrap_or_else(|| self.worst_pairs())
+            }
         }
     }
 
-    fn table(&self) -> String {
+    /// The table, with headings of at most `width` characters.
+    fn table(&self, width: usize) -> String {
         let classes = self.names.len();
         let names: Vec<String> = self.names.iter().map(|n| clipped(n, NAME_WIDTH)).collect();
-        let mut rows = vec![names.clone()];
+        let mut rows = vec![self.names.iter().map(|n| clipped(n, width)).collect::<Vec<_>>()];
         rows[0].extend(["total".into(), "recall".into()]);
         rows[0].insert(0, "true".into());
         for (truth, name) in names.iter().enumerate() {
@@ -171,12 +181,12 @@ fn percent(share: Option<f64>) -> String {
 
 /// Rows of one length as right-aligned columns with two blanks between them.
 fn aligned(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let count = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| columns(&row[column])).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| blanks(cell, width) + cell);
         text += &cells.collect::<Vec<_>>().join("  ");
         text.push('\n');
     }
@@ -195,6 +205,9 @@ mod tests {
     fn a_small_table() {
         let names = ["cat", "dog", "a very long name"].map(String::from);
         let confusion = Confusion::count(&names, &[0, 0, 0, 1, 1], &[0, 0, 1, 1, 2]).unwrap();
+        let wide = ["変数", "b"].map(String::from);
+        let text = Confusion::count(&wide, &[0, 1], &[0, 1]).unwrap().draw();
+        assert!(text.contains("true  変数  b  total") && text.contains("   b     .  1      1"), "{text}");
         let expected = "\
 rows: true class, columns: predicted class
         true  cat  dog  a very lon..  total  recall
@@ -215,7 +228,8 @@ a very lon..    .    .             .      0       -
         for classes in 1..=MOST_IN_TABLE {
             let truths: Vec<usize> = (0..500).map(|i| i * i % classes).collect();
             let predictions: Vec<usize> = (0..500).map(|i| i * 7 % classes).collect();
-            let confusion = Confusion::count(&names(classes), &truths, &predictions).unwrap();
+            let short: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+            let confusion = Confusion::count(&short, &truths, &predictions).unwrap();
             let text = confusion.draw();
             let lines: Vec<&str> = text.lines().skip(1).collect();
             assert_eq!(lines.len(), classes + 1);
@@ -229,6 +243,18 @@ a very lon..    .    .             .      0       -
             }
             let right = truths.iter().zip(&predictions).filter(|(t, p)| t == p).count();
             assert_eq!(confusion.accuracy(), Some(right as f64 / 500.0));
+        }
+    }
+
+    #[test]
+    fn no_table_is_wider_than_a_terminal() {
+        for (classes, is_table) in [(3, true), (7, true), (10, true), (11, false), (20, false)] {
+            let long: Vec<String> = (0..classes).map(|class| format!("{class} is a long name")).collect();
+            let truths: Vec<usize> = (0..100).map(|i| i % classes).collect();
+            let predictions: Vec<usize> = (0..100).map(|i| i / 2 % classes).collect();
+            let text = Confusion::count(&long, &truths, &predictions).unwrap().draw();
+            assert_eq!(text.starts_with("rows: true class"), is_table, "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= WIDEST), "{text}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Everything here is text without colour, so `NO_COLOR` has nothing to switch off. Each picture is
 //! a function from values to a `String`; only [`ProgressDisplay`] writes, and only where it is told.
 
+pub mod columns;
 mod confusion;
 mod curve;
 mod progress;
@@ -10,6 +11,22 @@ mod progress;
 pub use confusion::Confusion;
 pub use curve::{Curve, Scale, Style};
 pub use progress::{Progress, ProgressDisplay, time_left};
+
+/// How wide the terminal behind `stream` lets a line be, at most `most`; `most` where it is none.
+pub fn width_of(stream: impl TerminalStream, most: usize) -> usize {
+    // The last column stays free: some terminals wrap as soon as it is written.
+    let width = terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0).saturating_sub(1));
+    // No less than anything can be drawn in; a terminal that says 0 does not know.
+    width.filter(|&width| width > 0).map_or(most, |width| width.clamp(NARROWEST, most))
+}
+
+#[cfg(unix)]
+use std::os::fd::AsFd as TerminalStream;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as TerminalStream;
+
+/// Narrower than this, lines wrap.
+const NARROWEST: usize = 24;
 
 /// A number in at most four significant digits, as short as that allows: `0.1234`, `12.5`, `3e-7`.
 pub fn format_number(value: f64) -> String {
@@ -39,16 +56,10 @@ fn without_trailing_zeros(digits: &str) -> &str {
     }
 }
 
-/// At most `width` characters, fit to be printed: what is cut is marked by dots.
+/// At most `width` columns, fit to be printed: what is cut is marked by dots.
 fn clipped(text: &str, width: usize) -> String {
-    let clean = |c: char| if c.is_control() { '?' } else { c };
-    match text.chars().count() > width {
-        true => {
-            let kept = text.chars().take(width.saturating_sub(2)).map(clean);
-            kept.chain("..".chars()).take(width).collect()
-        }
-        false => text.chars().map(clean).collect(),
-    }
+    let clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    columns::shortened(&clean, width)
 }
 
 #[cfg(test)]

@@ -43,8 +43,9 @@ pub fn progress_line(progress: &Progress, width: usize) -> String {
     if let Some(left) = progress.left {
         parts.push(format!("{} left", format_duration(left)));
     }
+    // Room is kept for what parts usually come to, or the bar would grow and shrink with them.
     let taken = |parts: &[String]| -> usize {
-        let texts = parts.iter().map(|part| part.chars().count() + 2);
+        let texts = parts.iter().zip(USUAL).map(|(part, usual)| part.chars().count().max(usual.len()) + 2);
         epoch.len() + texts.sum::<usize>()
     };
     // The frame of the bar takes two characters, and two blanks stand before it.
@@ -59,6 +60,9 @@ pub fn progress_line(progress: &Progress, width: usize) -> String {
     parts.insert(0, epoch);
     parts.join("  ").chars().take(width).collect()
 }
+
+/// Loss, accuracy and time at their usual longest.
+const USUAL: [&str; 3] = ["loss 0.1234", "accuracy 100.0 %", "12:34 left"];
 
 /// A loss with a fixed number of digits where possible, so that the line does not flicker.
 fn loss_text(loss: f64) -> String {
@@ -93,7 +97,8 @@ pub fn time_left(elapsed: Duration, done_steps: u64, all_steps: u64) -> Option<D
     Duration::try_from_secs_f64(elapsed.as_secs_f64() * rest).ok()
 }
 
-/// Terminals are taken to be this wide: a line that wraps could not be rewritten.
+/// Lines are at most this wide, and narrower on a narrow terminal: a line that wraps could not be
+/// rewritten.
 const WIDTH: usize = 79;
 /// The line is rewritten at most this often: 20 times a second.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -104,6 +109,8 @@ pub struct ProgressDisplay<W: Write = Stderr> {
     out: W,
     /// Whether the line is rewritten in place.
     rewrites: bool,
+    /// How wide the line may be.
+    width: usize,
     /// How many characters of the line now stand on the terminal.
     shown: usize,
     last_drawn: Option<Instant>,
@@ -114,7 +121,11 @@ impl ProgressDisplay<Stderr> {
     pub fn new() -> ProgressDisplay<Stderr> {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let rewrites = io::stderr().is_terminal() && !dumb;
-        ProgressDisplay::to(io::stderr(), rewrites)
+        let mut display = ProgressDisplay::to(io::stderr(), rewrites);
+        if rewrites {
+            display.width = super::width_of(io::stderr(), WIDTH);
+        }
+        display
     }
 }
 
@@ -127,7 +138,7 @@ impl Default for ProgressDisplay<Stderr> {
 impl<W: Write> ProgressDisplay<W> {
     /// Writes to `out`, in place if `rewrites`.
     pub fn to(out: W, rewrites: bool) -> ProgressDisplay<W> {
-        ProgressDisplay { out, rewrites, shown: 0, last_drawn: None }
+        ProgressDisplay { out, rewrites, width: WIDTH, shown: 0, last_drawn: None }
     }
 
     /// Shows how far the training is, on a terminal, unless it was shown a moment ago.
@@ -137,14 +148,14 @@ impl<W: Write> ProgressDisplay<W> {
         let recent = self.last_drawn.is_some_and(|drawn| drawn.elapsed() < INTERVAL);
         if self.rewrites && !recent {
             self.last_drawn = Some(Instant::now());
-            self.rewrite(&progress_line(progress, WIDTH));
+            self.rewrite(&progress_line(progress, self.width));
         }
     }
 
     /// Shows the end of an epoch: in place on a terminal, as a line of its own elsewhere.
     pub fn epoch_done(&mut self, progress: &Progress) {
         match self.rewrites {
-            true => self.rewrite(&progress_line(progress, WIDTH)),
+            true => self.rewrite(&progress_line(progress, self.width)),
             false => {
                 let _ = writeln!(self.out, "{}", progress_line(progress, WIDTH));
             }
@@ -191,8 +202,19 @@ mod tests {
 
     #[test]
     fn the_line_says_everything() {
-        let line = progress_line(&HALF, 68);
+        let line = progress_line(&HALF, 70);
         assert_eq!(line, "epoch  3/20  [######......]  loss 0.1234  accuracy 97.1 %  0:12 left");
+    }
+
+    #[test]
+    fn the_bar_keeps_its_width() {
+        let length = |accuracy, loss, seconds| {
+            let progress = Progress { accuracy: Some(accuracy), loss: Some(loss), left: Some(Duration::from_secs(seconds)), ..HALF };
+            let line = progress_line(&progress, WIDTH);
+            line.find(']').unwrap() - line.find('[').unwrap()
+        };
+        let bars = [(1.0, 0.1, 5), (0.999, 1e-6, 5), (0.05, 9.5, 700), (0.0, 0.0, 3599)].map(|(a, l, s)| length(a, l, s));
+        assert_eq!(bars, [bars[0]; 4]);
     }
 
     /// At every width the line fits; parts go from the end, and what is left is whole.

@@ -161,6 +161,9 @@ fn handwritten_digits() -> Dataset {
 }
 
 fn table(source: &str, target: Option<&str>, seed: u64) -> Result<Dataset, Failure> {
+    if source.is_empty() {
+        return Err(Failure::bad_input("the name of the data is empty; name digits, xor, spiral or a CSV file"));
+    }
     let path = Path::new(source);
     // A bare word that is no file is meant as a name.
     let is_word = path.extension().is_none() && path.components().count() == 1;
@@ -195,7 +198,9 @@ fn no_target(source: &str) -> Failure {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let names = columns.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    // A name may hold line breaks and what a terminal would obey.
+    let shown = columns.iter().take(SHOWN).map(|name| name.escape_debug().to_string());
+    let names = shown.collect::<Vec<_>>().join(", ");
     Failure::bad_input(format_args!("{source}: which column is to be predicted? Name it with --target; the columns are {names}{more}"))
 }
 
@@ -217,6 +222,15 @@ fn split(source: &str, table: Table, seed: u64) -> Result<Dataset, Failure> {
             "{source}: every row of the target {:?} is {:?}, so there is nothing to tell apart; \
              name another column with --target",
             table.target_name, names[0]
+        )));
+    }
+    if let Target::Numbers(numbers) = &table.target
+        && numbers.iter().all(|number| number == &numbers[0])
+    {
+        return Err(Failure::bad_input(format_args!(
+            "{source}: every row of the target {:?} is {}, so there is nothing to predict; \
+             name another column with --target",
+            table.target_name, numbers[0]
         )));
     }
     let order = toys::shuffled(table.rows, &mut Rng::new(seed));

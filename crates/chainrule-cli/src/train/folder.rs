@@ -1,13 +1,20 @@
 //! The folder of a run: `model.safetensors`, `training.safetensors`, `metrics.csv`.
+//!
+//! One run at a time has it: two that write to one folder would leave the weights of one beside the
+//! figures of the other.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use chainrule::io::atomic;
 
 use crate::failure::Failure;
 
 /// Where runs go if nobody says otherwise.
 const RUNS: &str = "runs";
+/// What is needed to go on; a folder that holds it holds a run.
+const TRAINING: &str = "training.safetensors";
 
 /// The folder of a run.
 #[derive(Debug)]
@@ -15,6 +22,8 @@ pub struct Folder {
     path: PathBuf,
     /// Whether this run has made it: an empty one is removed again.
     made: bool,
+    /// The folder itself, locked until the run ends, where the system can do that.
+    _lock: Option<File>,
 }
 
 impl Folder {
@@ -35,9 +44,8 @@ impl Folder {
     /// # Errors
     /// Where there is none.
     pub fn open(path: &Path) -> Result<Folder, Failure> {
-        let folder = Folder { path: path.to_path_buf(), made: false };
-        if folder.training().is_file() {
-            return Ok(folder);
+        if path.join(TRAINING).is_file() {
+            return Folder::claim(path, false, "--resume");
         }
         let why = match fs::metadata(path) {
             Err(_) => "there is no such folder".to_string(),
@@ -55,9 +63,15 @@ impl Folder {
         if path.exists() && !path.is_dir() {
             return Err(Failure::bad_input(format_args!("--out {out} is a file, and a folder is needed; name another")));
         }
-        let made = !path.exists();
-        fs::create_dir_all(path).map_err(|error| unmakeable(path, &error))?;
-        let folder = Folder { path: path.to_path_buf(), made };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent).map_err(|error| unmakeable(path, &error))?;
+        }
+        let made = match fs::create_dir(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(unmakeable(path, &error)),
+        };
+        let folder = Folder::claim(path, made, "--out")?;
         if folder.training().exists() {
             return Err(Failure::bad_input(format_args!(
                 "--out {out} holds a run already; go on with it by --resume {out}, or name another folder"
@@ -74,11 +88,39 @@ impl Folder {
             let path = runs.join(format!("{name}-{number}"));
             // Making it is the test whether it is free: two runs that start at once get two folders.
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Folder { path, made: true }),
+                Ok(()) => return Folder::claim(&path, true, "--out"),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(unmakeable(&path, &error)),
             }
         }
+    }
+
+    /// Takes the folder for this run alone, and clears away what a killed run was writing.
+    fn claim(path: &Path, made: bool, flag: &str) -> Result<Folder, Failure> {
+        // A folder cannot be opened as a file everywhere, and not every file system has locks:
+        // then there is none.
+        let lock = File::open(path).ok();
+        if lock.as_ref().is_some_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))) {
+            return Err(Failure::bad_input(format_args!(
+                "{flag} {}: another run is writing to this folder; wait for its end, or choose another folder",
+                path.display()
+            )));
+        }
+        if lock.is_some() {
+            atomic::remove_leftovers(path);
+        }
+        Ok(Folder { path: path.to_path_buf(), made, _lock: lock })
+    }
+
+    /// Refuses a folder in which the files of a run cannot be put, before there is anything to save.
+    ///
+    /// # Errors
+    /// Names the file and what stands against it.
+    pub fn check_writable(&self) -> Result<(), Failure> {
+        for file in [self.metrics(), self.model(), self.training()] {
+            atomic::check_writable(file)?;
+        }
+        Ok(())
     }
 
     /// The folder itself.
@@ -93,7 +135,7 @@ impl Folder {
 
     /// Everything that is needed to go on.
     pub fn training(&self) -> PathBuf {
-        self.path.join("training.safetensors")
+        self.path.join(TRAINING)
     }
 
     /// The figures of each epoch.

@@ -7,8 +7,8 @@ use super::dataset::{Targets, Task};
 use super::folder::Folder;
 use super::score::{Quality, Score};
 use super::session::Session;
-use super::settings::thousands;
-use crate::terminal::{Confusion, Curve, Scale, Style, format_number};
+use super::settings::{counted, thousands};
+use crate::terminal::{Confusion, Curve, Scale, Style, format_number, width_of};
 
 /// The data, the model and the choices.
 pub fn head(session: &Session, folder: &Folder) -> String {
@@ -21,21 +21,20 @@ pub fn head(session: &Session, folder: &Folder) -> String {
     };
     let (epoch, step) = session.place();
     let mut text = format!("data      {}\n", data.about);
-    text += &format!("          {task}; {train} rows to learn from, {test} to be tested on\n");
+    text += &format!("          {task}; {} to learn from, {test} to be tested on\n", counted(train as u64, "row"));
     text += &format!("model     {} with relu between, {} parameters\n", sizes.join(" -> "), thousands(settings.parameters(data)));
     text += &format!(
-        "training  {}, learning rate {}, {} epochs of {} steps, {} rows a step, seed {}, {} {}\n",
+        "training  {}, learning rate {}, {} of {}, {} a step, seed {}, {}\n",
         settings.optimizer,
         format_number(settings.rate),
-        settings.epochs,
-        session.steps_per_epoch(),
-        settings.batch,
+        counted(settings.epochs, "epoch"),
+        counted(session.steps_per_epoch() as u64, "step"),
+        counted(settings.batch as u64, "row"),
         settings.seed,
-        session.threads(),
-        if session.threads() == 1 { "thread" } else { "threads" },
+        counted(session.threads() as u64, "thread"),
     );
     if (epoch, step) != (0, 0) {
-        text += &format!("goes on   after {epoch} epochs and {step} steps\n");
+        text += &format!("goes on   after {} and {}\n", counted(epoch, "epoch"), counted(step, "step"));
     }
     text + &format!("folder    {}\n\n", folder.path().display())
 }
@@ -78,7 +77,7 @@ fn curve(losses: &[f64]) -> String {
         title: "training loss",
         unit: "epoch",
         values: losses,
-        width: 72,
+        width: if braille { width_of(std::io::stdout(), 72) } else { 72 },
         height: 10,
         scale: Scale::Detect,
         style: if braille { Style::Braille } else { Style::Ascii },

@@ -3,7 +3,6 @@
 //! Everything that decides the next step is saved: a training that was stopped and goes on computes
 //! what it would have computed without the stop, bit by bit.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chainrule::data::batches::{Batches, LastBatch, Place};
@@ -20,6 +19,7 @@ use super::folder::Folder;
 use super::history::History;
 use super::score::{self, Score};
 use super::settings::{OptimizerKind, Settings, list};
+use super::stop::{Request, Stop};
 use crate::failure::Failure;
 use crate::terminal::{Progress, ProgressDisplay, format_number, time_left};
 
@@ -41,8 +41,8 @@ const HISTORY: &str = "history";
 pub enum End {
     /// All epochs are done.
     Done,
-    /// Ctrl-C was pressed; the step was finished.
-    Interrupted,
+    /// Somebody asked for it; the step was finished, and everything is saved.
+    Stopped(Request),
 }
 
 /// A training.
@@ -93,13 +93,6 @@ impl Session {
                 path.display()
             ))
         };
-        if saved.get(DATA) != Some(format!("{:016x}", self.data.fingerprint()).as_str()) {
-            return Err(Failure::bad_input(format_args!(
-                "the data is not what {} was trained on: {} has changed; bring the old data back, or start anew",
-                folder.path().display(),
-                self.settings.source
-            )));
-        }
         let place = Place {
             epoch: saved.number(EPOCH).ok_or_else(damaged)?,
             position: saved.number(POSITION).ok_or_else(damaged)?,
@@ -110,6 +103,9 @@ impl Session {
             right: saved.number(RIGHT).ok_or_else(damaged)?,
             steps: saved.number(STEPS).ok_or_else(damaged)?,
         };
+        if !self.fits(&place, &epoch) {
+            return Err(damaged());
+        }
         let history = saved.get(HISTORY).and_then(|text| History::from_csv(text, &self.data.task, place.epoch));
         self.history = history.ok_or_else(damaged)?;
         self.batches.go_to(place);
@@ -119,11 +115,18 @@ impl Session {
         Ok(())
     }
 
-    /// Trains until all epochs are done or `interrupted` is set, and saves.
+    /// Whether steps and rows of the epoch agree, and the sums are what sums over steps can be.
+    fn fits(&self, place: &Place, epoch: &Sums) -> bool {
+        let rows = epoch.steps.saturating_mul(self.settings.batch as u64).min(self.batches.examples() as u64);
+        let sums = epoch.loss.is_finite() && (0.0..=epoch.steps as f64).contains(&epoch.right);
+        epoch.steps <= self.batches.per_epoch() as u64 && place.position == rows && sums
+    }
+
+    /// Trains until all epochs are done or `stop` was asked for, and saves.
     ///
     /// # Errors
     /// Where the loss is no longer a number, or a file cannot be written.
-    pub fn run(&mut self, folder: &Folder, interrupted: &AtomicBool) -> Result<End, Failure> {
+    pub fn run(&mut self, folder: &Folder, stop: &Stop) -> Result<End, Failure> {
         let mut display = ProgressDisplay::new();
         let (start, before) = (Instant::now(), self.steps_done());
         let mut saved = Instant::now();
@@ -131,10 +134,10 @@ impl Session {
             while let Some(batch) = self.batches.next() {
                 self.step(&batch)?;
                 display.update(&self.progress(start, before));
-                if interrupted.load(Ordering::Relaxed) && !self.is_done() {
-                    display.note("Ctrl-C: the step is finished, saving; press it again to stop at once");
+                if let Some(request) = stop.asked().filter(|_| !self.is_done()) {
+                    display.note(&format!("{}: the step is finished, saving; once more stops at once", request.name()));
                     self.save(folder)?;
-                    return Ok(End::Interrupted);
+                    return Ok(End::Stopped(request));
                 }
             }
             let progress = self.progress(start, before);
@@ -153,7 +156,8 @@ impl Session {
     fn step(&mut self, batch: &[chainrule::Tensor]) -> Result<(), Failure> {
         let loss = self.trainer.step(batch)?;
         if !loss.is_finite() {
-            return Err(self.diverged(loss));
+            let step = format!("step {} of {}", self.epoch.steps + 1, self.batches.per_epoch());
+            return Err(self.diverged("the loss", loss, self.batches.place().epoch, &step));
         }
         self.epoch.loss += loss;
         self.epoch.right += self.trainer.metric(0).unwrap_or(0.0);
@@ -162,15 +166,13 @@ impl Session {
     }
 
     /// What to say when the loss is no longer a number.
-    fn diverged(&self, loss: f64) -> Failure {
+    fn diverged(&self, which: &str, loss: f64, epochs: u64, place: &str) -> Failure {
         let what = if loss.is_nan() { "not a number" } else { "infinite" };
         Failure::went_wrong(format_args!(
-            "the loss became {what} in epoch {}, step {} of {}: the training has run away and was \
+            "{which} became {what} in epoch {}, {place}: the training has run away and was \
              stopped, its last parameters are not saved; the learning rate {} is probably too high, \
              try --lr {}",
-            self.batches.place().epoch + 1,
-            self.epoch.steps + 1,
-            self.batches.per_epoch(),
+            epochs.saturating_add(1),
             format_number(self.settings.rate),
             format_number((self.settings.rate / 10.0).min(self.settings.optimizer.usual_rate())),
         ))
@@ -183,7 +185,13 @@ impl Session {
         if let Task::Classes(_) = self.data.task {
             figures.push(self.epoch.right / steps);
         }
-        figures.extend(self.test()?.figures());
+        let score = self.test()?;
+        if !score.loss.is_finite() {
+            // The step that spoils the parameters still has the loss of those before it.
+            let epochs = self.batches.place().epoch.saturating_sub(1);
+            return Err(self.diverged("the loss on the rows for the test", score.loss, epochs, "at its end"));
+        }
+        figures.extend(score.figures());
         self.history.push(figures);
         self.epoch = Sums::default();
         Ok(())
@@ -244,11 +252,13 @@ impl Session {
         ]
         .map(|(key, text)| (key.to_string(), text))
         .into();
+        // The place could be written to when the training began: it is not the user's input that is bad.
+        let failed = |error: &dyn std::fmt::Display| Failure::went_wrong(format_args!("saving failed: {error}"));
         // What is needed to go on comes last: where it is, the others are.
-        atomic_write(folder.metrics(), |out| out.write_all(history.as_bytes()))?;
+        atomic_write(folder.metrics(), |out| out.write_all(history.as_bytes())).map_err(|error| failed(&error))?;
         let about = self.about_model();
-        weights::save(folder.model(), self.trainer.model()?, &about).map_err(Failure::bad_input)?;
-        self.trainer.save(folder.training(), &training).map_err(Failure::bad_input)
+        weights::save(folder.model(), self.trainer.model()?, &about).map_err(|error| failed(&error))?;
+        self.trainer.save(folder.training(), &training).map_err(|error| failed(&error))
     }
 
     /// What somebody needs who wants to use the weights elsewhere.
@@ -305,16 +315,32 @@ impl Session {
     }
 }
 
-/// Reads the settings of a saved training.
+/// What a saved training says of itself before it is loaded.
+pub struct SavedRun {
+    /// Every choice.
+    pub settings: Settings,
+    /// Whole epochs that are done.
+    pub epochs: u64,
+    /// The fingerprint of its data.
+    pub fingerprint: u64,
+}
+
+/// Reads what a saved training is.
 ///
 /// # Errors
 /// Where the file cannot be read or holds no training of this program.
-pub fn saved_settings(folder: &Folder) -> Result<(Settings, u64), Failure> {
+pub fn saved_run(folder: &Folder) -> Result<SavedRun, Failure> {
     let path = folder.training();
     let (_, metadata) = weights::load_tensors(&path).map_err(Failure::bad_input)?;
     let saved = Saved(&metadata);
-    let settings = saved.get(SETTINGS).and_then(Settings::from_json);
-    settings.zip(saved.number(EPOCH)).ok_or_else(|| {
+    let found = || {
+        Some(SavedRun {
+            settings: Settings::from_json(saved.get(SETTINGS)?)?,
+            epochs: saved.number(EPOCH)?,
+            fingerprint: u64::from_str_radix(saved.get(DATA)?, 16).ok()?,
+        })
+    };
+    found().ok_or_else(|| {
         Failure::bad_input(format_args!(
             "{}: this file holds no training of this program to go on with; name the folder of a run",
             path.display()

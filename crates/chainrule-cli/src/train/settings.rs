@@ -203,6 +203,11 @@ pub fn thousands(number: u128) -> String {
     text
 }
 
+/// `1 step`, `2 steps`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 fn bytes_text(bytes: u128) -> String {
     let mut size = bytes as f64;
     let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -249,6 +254,7 @@ mod tests {
         assert_eq!(thousands(1), "1");
         assert_eq!(thousands(1234), "1,234");
         assert_eq!(thousands(123_456_789), "123,456,789");
+        assert_eq!([0, 1, 2].map(|number| counted(number, "step")), ["0 steps", "1 step", "2 steps"]);
         assert_eq!(bytes_text(1536), "1.5 KiB");
         assert_eq!(bytes_text(u128::MAX), "3.0e23 PiB");
         assert_eq!("adamw".parse(), Ok(OptimizerKind::AdamW));

@@ -49,6 +49,42 @@ pub fn atomic_write(path: impl AsRef<Path>, write: impl FnOnce(&mut dyn Write) -
     sync_directory(&target.directory).map_err(failed("writing the directory to the disk"))
 }
 
+/// Refuses a path that [`atomic_write`] could not write to now, and changes nothing: better told
+/// before a long computation than after it.
+///
+/// # Errors
+/// As [`atomic_write`], but for what only shows while contents are written, such as a full disk.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// assert!(chainrule::io::atomic::check_writable(folder.path().join("model")).is_ok());
+/// assert!(chainrule::io::atomic::check_writable(folder.path().join("nowhere/model")).is_err());
+/// assert!(chainrule::io::atomic::check_writable(folder.path()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn check_writable(path: impl AsRef<Path>) -> Result<(), FileError> {
+    let path = path.as_ref();
+    // Dropped, the new file is removed.
+    Partial::create(path, &Target::find(path)?).map(drop)
+}
+
+/// Removes what processes that were killed while they wrote left in `directory`; what cannot be
+/// removed stays. Only for a directory to which nobody else writes now.
+pub fn remove_leftovers(directory: impl AsRef<Path>) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PARTIAL_START) && name.ends_with(PARTIAL_END) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How the name of a file that is being written begins and ends.
+const PARTIAL_START: &str = ".chainrule-";
+const PARTIAL_END: &str = ".partial";
+
 /// Where the contents will lie in the end.
 struct Target {
     path: PathBuf,
@@ -102,7 +138,7 @@ impl Partial {
         let mut tries = 0;
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".chainrule-{}-{count}.partial", process::id());
+            let name = format!("{PARTIAL_START}{}-{count}{PARTIAL_END}", process::id());
             let partial = target.directory.join(name);
             match OpenOptions::new().write(true).create_new(true).open(&partial) {
                 Ok(file) => {
@@ -112,9 +148,10 @@ impl Partial {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 1000 => {
                     tries += 1;
                 }
-                Err(error) => {
+                Err(reason) => {
+                    // Said as it is: that "there is no such file" would not be news.
                     let action = "creating a file beside it";
-                    return Err(FileError::system(path, action, error));
+                    return Err(FileError::new(path, FileProblem::System { action, reason }));
                 }
             }
         }
@@ -196,6 +233,25 @@ mod tests {
             }
             assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         }
+    }
+
+    #[test]
+    fn leftovers_are_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".chainrule-7-0.partial", ".chainrule-1", "a.partial", "model"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        fs::create_dir(folder.path().join(".chainrule-8-0.partial")).unwrap();
+        remove_leftovers(folder.path());
+        assert_eq!(names(folder.path()), [".chainrule-1", ".chainrule-8-0.partial", "a.partial", "model"]);
+        // A file that is being written has such a name.
+        atomic_write(folder.path().join("b"), |_| {
+            remove_leftovers(folder.path());
+            Ok(())
+        })
+        .unwrap_err();
+        check_writable(folder.path().join("c")).unwrap();
+        assert_eq!(names(folder.path()).len(), 4);
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub enum DataProblem {
     },
     /// A row takes more than [`LONGEST_ROW`] bytes.
     RowTooLong,
+    /// A quoted cell goes on until the end of the file.
+    OpenQuote,
     /// A cell takes this many bytes, more than [`LONGEST_CELL`].
     CellTooLong(usize),
     /// A cell holds this byte, which is not text in UTF-8.
@@ -195,6 +197,10 @@ impl fmt::Display for DataProblem {
                     "remove what is too much, or quote a cell that holds the separator"
                 }
             ),
+            OpenQuote => f.write_str(
+                "a quote (\") that is opened in this row is not closed before the file ends; \
+                 close it, or write \"\" for a quote within a cell",
+            ),
             RowTooLong => write!(
                 f,
                 "the row that starts here does not end within {} MiB; \
@@ -254,17 +260,24 @@ impl CellProblem {
 }
 
 fn no_target(f: &mut fmt::Formatter<'_>, target: &str, columns: &[String], nearest: Option<&str>, looks_like_data: bool) -> fmt::Result {
-    write!(f, "no column is named {target:?}; ")?;
+    write!(f, "no column is named {target:?}")?;
     if let Some(nearest) = nearest {
-        write!(f, "did you mean {nearest:?}? ")?;
+        write!(f, "; did you mean {nearest:?}?")?;
+    } else {
+        f.write_str(".")?;
     }
-    f.write_str("The columns are: ")?;
+    f.write_str(if columns.len() == 1 { " The only column is: " } else { " The columns are: " })?;
     for (index, name) in columns.iter().take(40).enumerate() {
         f.write_str(if index == 0 { "" } else { ", " })?;
         f.write_str(&shortened(name).escape_debug().to_string())?;
     }
     if columns.len() > 40 {
         write!(f, " and {} more", columns.len() - 40)?;
+    }
+    if let [only] = columns
+        && only.contains(|c: char| c.is_whitespace() || c == '|')
+    {
+        f.write_str(". Are they several? Separate cells by commas, semicolons or tabs")?;
     }
     if looks_like_data {
         f.write_str(". They look like data: the first line must hold the names of the columns")?;

@@ -34,6 +34,9 @@ pub const MOST_INTEGER_CLASSES: usize = 50;
 /// A target with more distinct classes than this is refused.
 pub const MOST_CLASSES: usize = 1000;
 
+/// What some programs write before the text of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A file of numbers, its target column taken out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
@@ -151,10 +154,25 @@ fn read_from(path: &Path, target: &str, kind: TargetKind) -> Result<Table, Failu
     let Some(byte) = next(&mut record)? else {
         return Err(Failure::new(DataProblem::Empty));
     };
-    let mut table = Building::from_header(&record, byte, target, kind)?;
+    // A quote that is never closed makes one cell of the rest of the file. Only a cell with a line
+    // break in it can be that, so nothing else is looked at twice.
+    let mut broken = has_line_break(&record).then_some(byte);
+    let refuse_open_quote = |broken: Option<u64>| match broken {
+        Some(byte) if ends_in_quotes(path, byte, delimiter) => Err(Failure::at(Some(byte), None, DataProblem::OpenQuote)),
+        _ => Ok(()),
+    };
+    let table = Building::from_header(&record, byte, target, kind);
+    let mut table = match table {
+        Ok(table) => table,
+        Err(failure) => return refuse_open_quote(broken).and(Err(failure)),
+    };
     while let Some(byte) = next(&mut record)? {
-        table.add_row(&record, byte)?;
+        broken = has_line_break(&record).then_some(byte);
+        if let Err(failure) = table.add_row(&record, byte) {
+            return refuse_open_quote(broken).and(Err(failure));
+        }
     }
+    refuse_open_quote(broken)?;
     table.finish()
 }
 
@@ -196,6 +214,28 @@ fn delimiter_of(start: &[u8]) -> u8 {
         }
     }
     best
+}
+
+fn has_line_break(record: &ByteRecord) -> bool {
+    record.as_slice().iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+}
+
+/// Whether the file, read from the start of a row at `byte`, ends within quotes.
+fn ends_in_quotes(path: &Path, byte: u64, delimiter: u8) -> bool {
+    let Ok(mut file) = File::open(path) else { return false };
+    if file.seek(io::SeekFrom::Start(byte)).is_err() {
+        return false;
+    }
+    // A quote opens a cell only at its start; within one, two stand for one: they close and open it.
+    let (mut quoted, mut may_open) = (false, true);
+    for (at, next) in io::BufReader::new(file).bytes().enumerate() {
+        let Ok(next) = next else { return false };
+        let quote = next == b'"' && (quoted || may_open);
+        let byte_order_mark = byte == 0 && BYTE_ORDER_MARK.get(at) == Some(&next);
+        quoted ^= quote;
+        may_open = !quoted && (quote || byte_order_mark || [delimiter, b'\n', b'\r'].contains(&next));
+    }
+    quoted
 }
 
 /// The line, counted from 1, of the first byte at or after `byte` that is not a line break.

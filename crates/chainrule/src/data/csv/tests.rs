@@ -288,3 +288,32 @@ fn the_separator_is_the_one_that_the_first_line_has_most_of() {
         assert_eq!(delimiter_of(start.as_bytes()), expected, "{start:?}");
     }
 }
+
+/// Rows that an open quote has swallowed would otherwise be missing without a word.
+#[test]
+fn a_quote_left_open_is_told_from_one_that_is_closed() {
+    let open = [
+        "x,y\n1,\"a\n2,b\n3,a\n",
+        "x,y\n1,\"a\"\"\n2,b\n",
+        "x,y\n1,0\n\"2,1\n3,0\n",
+        "x,y\n1,\"a\nb\"\n2,\"\n",
+        "\"x,y\n1,2\n",
+        "\u{feff}\"x,y\n1,2\n",
+    ];
+    for contents in open {
+        assert!(message(contents).contains("is not closed before the file ends"), "{contents:?}: {}", message(contents));
+    }
+    assert!(message(open[2]).starts_with("line 3: a quote"), "{}", message(open[2]));
+    let closed = [
+        "x,y\n1,\"a\nb\"",
+        "x,y\n1,\"a\nb\"\"\"\n",
+        "x,y\n1,\"\"\"\n\"\n",
+        "x,y\n1,a\n2,5\" pipe\n",
+        "x,y\n\"1\",\"a\n\"\r\n",
+        "\u{feff}\"x\n\",y\n1,0\n",
+        "\u{feff}\"z\n\",x,y\n1,2,3",
+    ];
+    for contents in closed {
+        assert!(read(contents).is_ok(), "{contents:?}: {}", message(contents));
+    }
+}
