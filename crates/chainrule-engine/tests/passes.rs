@@ -20,6 +20,8 @@ mod found;
 mod golden;
 #[path = "passes/programs.rs"]
 mod programs;
+#[path = "passes/recomputed.rs"]
+mod recomputed;
 #[path = "passes/rules.rs"]
 mod rules;
 #[path = "support/mod.rs"]

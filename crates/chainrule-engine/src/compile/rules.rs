@@ -46,6 +46,7 @@ pub static RULES: &[NamedRule] = &[
     NamedRule { name: "arithmetic of constants is a constant", needed: false, rule: constant_arithmetic },
     NamedRule { name: "x * 1, x / 1, x - 0, scale(1, x) are x", needed: false, rule: neutral },
     NamedRule { name: "-(-x) and not not x are x", needed: false, rule: twice },
+    NamedRule { name: "-(x * c) and (-x) * c are x * (-c)", needed: false, rule: negative_multiple },
     NamedRule { name: "select with equal branches, or of a constant, is a branch", needed: false, rule: decided },
     NamedRule { name: "a product that sums nothing is a multiplication", needed: true, rule: outer_product },
     NamedRule { name: "a reduction over middle axes is one over last or first axes", needed: true, rule: sorted_reduction },
@@ -187,6 +188,21 @@ fn twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<
     let Op::Unary(unary @ (Unary::Negate | Unary::Not)) = op else { return None };
     let inner = builder.node(inputs[0]);
     (inner.op == Op::Unary(*unary)).then(|| inner.inputs[0])
+}
+
+/// The derivatives of a sigmoid of `2 x` and of `-2 x` ask for each other's value: with the sign in
+/// the constant, equal ones look equal.
+fn negative_multiple(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let inner = builder.node(*inputs.first()?);
+    let (x, constant) = match (op, &inner.op) {
+        (Op::Unary(Unary::Negate), Op::Binary(Binary::Multiply)) => (inner.inputs[0], inner.inputs[1]),
+        (Op::Binary(Binary::Multiply), Op::Unary(Unary::Negate)) => (inner.inputs[0], inputs[1]),
+        _ => return None,
+    };
+    let Scalar::Float(bits) = constant_of(builder, constant)? else { return None };
+    let opposite = Constant { value: Scalar::new(-f64::from_bits(bits), ty.dtype), ty: ty.clone() };
+    let opposite = builder.add(opposite, &[], ty.clone());
+    Some(builder.add(Op::Binary(Binary::Multiply), &[x, opposite], ty.clone()))
 }
 
 fn decided(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<NodeId> {

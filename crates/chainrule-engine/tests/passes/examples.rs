@@ -161,6 +161,26 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         return %1",
     ),
     (
+        "-(x * c) and (-x) * c are x * (-c)",
+        "
+        %0 = leaf 0 : f32 [3]
+        %1 = constant 2.5 : f32 [3]
+        %2 = mul %0, %1
+        %3 = neg %2
+        %4 = neg %0
+        %5 = mul %4, %1
+        %6 = add %3, %5
+        return %6",
+        "
+        %0 = leaf 0 : f32 [3]
+        %1 = constant -2.5 : f32 [3]
+        %2 = mul %0, %1 : f32 [3]
+        %3 = constant -2.5 : f32 [3]
+        %4 = mul %0, %3 : f32 [3]
+        %5 = add %2, %4 : f32 [3]
+        return %5",
+    ),
+    (
         "-(-x) and not not x are x",
         "
         %0 = leaf 0 : f32 [3]

@@ -7,18 +7,12 @@
 use super::code::{Code, Id, Instruction, Op};
 use super::encode::{self as x86, Assembler, Opcode, Place, Register};
 
-/// The bytes of a function and where its entries are.
+/// The bytes of a function, from its entry on.
 pub struct Emitted {
     /// Code and constants.
     pub bytes: Vec<u8>,
-    /// The entry for so many blocks of eight positions at a time.
-    pub many: usize,
-    /// How many.
+    /// How many blocks of eight positions are computed side by side.
     pub blocks: u8,
-    /// The entry for one block at a time.
-    pub one: usize,
-    /// The entry for the lanes of a mask, once.
-    pub part: usize,
 }
 
 /// The most blocks side by side. The processor looks only so far ahead for work that does not wait:
@@ -27,24 +21,43 @@ const MOST_BLOCKS: u8 = 4;
 /// Values of all blocks together that may wait on the stack.
 const MOST_SLOTS: u32 = 2;
 
-/// Writes the functions for a code.
-pub fn emit(code: &Code) -> Emitted {
+/// Writes the function of a code: rows, and in each row some blocks at a time, one at a time, and
+/// what is left by a mask. The table has `ports` operands.
+pub fn emit(code: &Code, ports: u32) -> Emitted {
     let list = code.without_dead();
     let mut pool = Vec::new();
-    let mut assembler = Assembler::default();
-    let one = Emitter::new(&list, 1, &mut pool, false).function(&mut assembler).0;
-    let part = Emitter::new(&list, 1, &mut pool, true).function(&mut assembler).0;
-    let (mut many, mut blocks) = (one, 1);
+    let (one, one_slots) = Emitter::new(&list, 1, &mut pool, false).body();
+    let (part, part_slots) = Emitter::new(&list, 1, &mut pool, true).body();
+    let mut slots = one_slots.max(part_slots);
+    let (mut many, mut blocks) = (None, 1);
     for more in 2..=MOST_BLOCKS {
-        let before = assembler.clone();
-        let (start, slots) = Emitter::new(&list, more, &mut pool, false).function(&mut assembler);
-        if slots > MOST_SLOTS {
-            assembler = before;
+        let (body, needed) = Emitter::new(&list, more, &mut pool, false).body();
+        if needed > MOST_SLOTS {
             break;
         }
-        (many, blocks) = (start, more);
+        (many, blocks, slots) = (Some(body), more, slots.max(needed));
     }
-    Emitted { bytes: assembler.finish(&pool), many, blocks, one, part }
+    let mut assembler = Assembler::default();
+    assembler.enter(slots);
+    let row = assembler.start_row();
+    if let Some(many) = many {
+        let skip = assembler.unless_many();
+        let start = assembler.bytes.len();
+        assembler.append(many);
+        assembler.repeat_many(start, blocks);
+        assembler.land(skip);
+    }
+    let skip = assembler.unless_one();
+    let start = assembler.bytes.len();
+    assembler.append(one);
+    assembler.repeat_one(start);
+    assembler.land(skip);
+    let skip = assembler.unless_part();
+    assembler.append(part);
+    assembler.land(skip);
+    assembler.next_row(row, ports);
+    assembler.leave(slots);
+    Emitted { bytes: assembler.finish(&pool), blocks }
 }
 
 /// The code of several blocks side by side: instruction `i` of block `k` is number `i * blocks + k`.
@@ -109,25 +122,16 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Writes the function and says where it starts and how many slots it needs. The room on the stack is known only at the
-    /// end, so the body is written first, after a jump's worth of room.
-    fn function(mut self, assembler: &mut Assembler) -> (usize, u32) {
-        let start = assembler.bytes.len();
-        assembler.enter(u32::MAX / 32);
-        let room = start + 3;
+    /// Writes the code once, and says how many slots of the stack it needs.
+    fn body(mut self) -> (Assembler, u32) {
+        let mut assembler = Assembler::default();
         if self.part {
             assembler.vector(x86::MOVUPS_LOAD, MASK, 0, Place::Mask);
         }
-        let body = assembler.bytes.len();
         for at in 0..self.list.len() {
-            self.instruction(assembler, at);
+            self.instruction(&mut assembler, at);
         }
-        if !self.part {
-            assembler.repeat_from(body, self.blocks);
-        }
-        assembler.bytes[room..room + 4].copy_from_slice(&(32 * self.slots.max(1)).to_le_bytes());
-        assembler.leave(self.slots.max(1));
-        (start, self.slots)
+        (assembler, self.slots)
     }
 
     fn instruction(&mut self, assembler: &mut Assembler, at: usize) {

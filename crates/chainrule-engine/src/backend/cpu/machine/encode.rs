@@ -100,15 +100,19 @@ pub const RIGHT: Register = 2;
 /// To the right, the sign following.
 pub const RIGHT_SIGNED: Register = 4;
 
-/// Writes code for a function `(table, position, end, mask)` in the registers of the System V
-/// calling convention: rdi, rsi, rdx, rcx. Uses rax besides.
-#[derive(Clone, Default)]
+/// Writes code for a function `(table, many, whole, mask, rows)` in the registers of the System V
+/// calling convention: rdi, rsi, rdx, rcx, r8. The position is kept in rsi, `many` in r9; rax serves
+/// for pointers.
+#[derive(Default)]
 pub struct Assembler {
     /// The bytes so far.
     pub bytes: Vec<u8>,
     /// Where four bytes wait for the distance to a constant of the pool.
     pool_uses: Vec<(usize, u32)>,
 }
+
+/// A jump whose aim is not known yet.
+pub struct Jump(usize);
 
 impl Assembler {
     /// An instruction on 256-bit registers: result, first operand, last operand.
@@ -139,8 +143,10 @@ impl Assembler {
         self.bytes.extend((8 * n).to_le_bytes());
     }
 
-    /// Makes room for 32-byte slots on the stack: rsp -= 32 n.
+    /// Makes room for 32-byte slots on the stack, rsp -= 32 n, and keeps `many` where the position
+    /// is not.
     pub fn enter(&mut self, slots: u32) {
+        self.bytes.extend([0x49, 0x89, 0xf1]); // mov r9, rsi
         if slots > 0 {
             self.bytes.extend([0x48, 0x81, 0xec]);
             self.bytes.extend((32 * slots).to_le_bytes());
@@ -156,12 +162,81 @@ impl Assembler {
         self.bytes.extend([0xc5, 0xf8, 0x77, 0xc3]);
     }
 
-    /// Moves on by some blocks of eight positions and goes back to `start` unless this was the end.
-    pub fn repeat_from(&mut self, start: usize, blocks: u8) {
-        self.bytes.extend([0x48, 0x83, 0xc6, 8 * blocks]); // add rsi, 8 blocks
+    /// Code written apart.
+    pub fn append(&mut self, other: Assembler) {
+        let start = self.bytes.len();
+        self.bytes.extend(other.bytes);
+        self.pool_uses.extend(other.pool_uses.into_iter().map(|(at, constant)| (start + at, constant)));
+    }
+
+    /// Begins a row at position 0 and says where that is.
+    pub fn start_row(&mut self) -> usize {
+        let row = self.bytes.len();
+        self.bytes.extend([0x31, 0xf6]); // xor esi, esi
+        row
+    }
+
+    /// Goes elsewhere unless some blocks fit the row.
+    pub fn unless_many(&mut self) -> Jump {
+        self.bytes.extend([0x4d, 0x85, 0xc9]); // test r9, r9
+        self.jump(0x84) // jz
+    }
+
+    /// Goes elsewhere unless a whole block is left.
+    pub fn unless_one(&mut self) -> Jump {
         self.bytes.extend([0x48, 0x39, 0xd6]); // cmp rsi, rdx
-        self.bytes.extend([0x0f, 0x82]); // jb
-        let distance = start as i64 - (self.bytes.len() as i64 + 4);
+        self.jump(0x83) // jae
+    }
+
+    /// Goes elsewhere unless there is a mask.
+    pub fn unless_part(&mut self) -> Jump {
+        self.bytes.extend([0x48, 0x85, 0xc9]); // test rcx, rcx
+        self.jump(0x84) // jz
+    }
+
+    /// Moves on by some blocks and goes back to `start` unless they do not fit any more.
+    pub fn repeat_many(&mut self, start: usize, blocks: u8) {
+        self.bytes.extend([0x48, 0x83, 0xc6, 8 * blocks]); // add rsi, 8 blocks
+        self.bytes.extend([0x4c, 0x39, 0xce]); // cmp rsi, r9
+        self.jump_back(&[0x0f, 0x82], start); // jb
+    }
+
+    /// Moves on by a block and goes back to `start` unless none is left.
+    pub fn repeat_one(&mut self, start: usize) {
+        self.bytes.extend([0x48, 0x83, 0xc6, 0x08]); // add rsi, 8
+        self.bytes.extend([0x48, 0x39, 0xd6]); // cmp rsi, rdx
+        self.jump_back(&[0x0f, 0x82], start); // jb
+    }
+
+    /// Goes on to the next row, if there is one: moves each pointer by its distance, which stands in
+    /// the table after all pointers.
+    pub fn next_row(&mut self, row: usize, ports: u32) {
+        self.bytes.extend([0x49, 0xff, 0xc8]); // dec r8
+        let end = self.jump(0x84); // jz
+        for port in 0..ports {
+            self.pointer(ports + port);
+            self.bytes.extend([0x48, 0x01, 0x87]); // add [rdi + 8 port], rax
+            self.bytes.extend((8 * port).to_le_bytes());
+        }
+        self.jump_back(&[0xe9], row); // jmp
+        self.land(end);
+    }
+
+    /// A jump forward on a condition.
+    fn jump(&mut self, condition: u8) -> Jump {
+        self.bytes.extend([0x0f, condition, 0, 0, 0, 0]);
+        Jump(self.bytes.len())
+    }
+
+    /// Lets a jump end here.
+    pub fn land(&mut self, Jump(from): Jump) {
+        let distance = (self.bytes.len() - from) as i32;
+        self.bytes[from - 4..from].copy_from_slice(&distance.to_le_bytes());
+    }
+
+    fn jump_back(&mut self, opcode: &[u8], to: usize) {
+        self.bytes.extend(opcode);
+        let distance = to as i64 - (self.bytes.len() as i64 + 4);
         self.bytes.extend((distance as i32).to_le_bytes());
     }
 

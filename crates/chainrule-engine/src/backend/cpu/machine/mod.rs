@@ -5,7 +5,7 @@
 //! ```
 //! `trace` turns formulas into `code`, `emit` chooses registers, `encode` knows the bytes of
 //! instructions, `pages` the memory that can be run. A function takes a table of pointers and runs
-//! over positions, eight at a time.
+//! over rows of positions, eight at a time.
 //!
 //! Refuses to know what is computed, and where it cannot run: there is no code then, and whoever
 //! asked keeps to loops.
@@ -21,8 +21,8 @@ use pages::Pages;
 use std::fmt;
 use std::sync::Arc;
 
-/// `(table of pointers, first position, end, mask of lanes)`.
-type Entry = unsafe extern "sysv64" fn(*const *mut u8, usize, usize, *const i32);
+/// `(table, positions of many blocks, of whole blocks, mask of the rest, rows)`.
+type Entry = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize);
 
 /// Functions written and not yet placed.
 #[derive(Default)]
@@ -30,13 +30,11 @@ pub struct Written {
     bytes: Vec<u8>,
 }
 
-/// Where the entries of a function are.
+/// Where a function is, and how it walks.
 #[derive(Clone, Copy, Debug)]
 pub struct Entries {
-    many: usize,
+    start: usize,
     blocks: u8,
-    one: usize,
-    part: usize,
 }
 
 /// Functions that can run.
@@ -57,14 +55,13 @@ pub fn available() -> bool {
 }
 
 impl Written {
-    /// Writes a function.
-    pub fn add(&mut self, code: &Code) -> Entries {
-        let emitted = emit::emit(code);
+    /// Writes a function of so many operands.
+    pub fn add(&mut self, code: &Code, ports: usize) -> Entries {
+        let emitted = emit::emit(code, ports as u32);
         let start = self.bytes.len().next_multiple_of(64);
         self.bytes.resize(start, 0xcc);
         self.bytes.extend(&emitted.bytes);
-        let emit::Emitted { many, blocks, one, part, .. } = emitted;
-        Entries { many: start + many, blocks, one: start + one, part: start + part }
+        Entries { start, blocks: emitted.blocks }
     }
 
     /// Puts all functions where they can run; `None` where the system or the machine does not let them.
@@ -80,42 +77,30 @@ impl Placed {
     }
 }
 
+/// All ones in the first lanes: eight numbers from the right place on.
+static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
 impl Function {
-    /// Runs over positions `0..end`, a multiple of eight that is not 0.
+    /// Runs over rows of `cols` positions each. The table holds a pointer for each operand,
+    /// and then for each the bytes from row to row; the pointers are moved.
     ///
     /// # Safety
-    /// Every pointer of the table is valid for the positions, as the code reads and writes them.
+    /// Every pointer is valid for all rows and positions, as the code reads and writes them; those
+    /// of truths for positions up to a multiple of eight.
     #[inline]
-    pub unsafe fn whole(&self, table: *const *mut u8, end: usize) {
-        let Entries { many, blocks, one, .. } = self.entries;
-        let most = end - end % (8 * usize::from(blocks));
-        // SAFETY: the bytes at the entries are functions of this kind, and the machine has their
-        // instructions; both loops have something to do.
-        unsafe {
-            if most > 0 {
-                self.entry(many)(table, 0, most, std::ptr::null());
-            }
-            if most < end {
-                self.entry(one)(table, most, end, std::ptr::null());
-            }
+    pub unsafe fn run(&self, table: *mut *mut u8, rows: usize, cols: usize) {
+        let whole = cols / 8 * 8;
+        let many = if self.entries.blocks > 1 { whole - whole % (8 * usize::from(self.entries.blocks)) } else { 0 };
+        let mask = if whole < cols { MASKS[8 - (cols - whole)..].as_ptr() } else { std::ptr::null() };
+        if rows == 0 || cols == 0 {
+            return;
         }
-    }
-
-    /// Runs over eight positions from `start`, of which only those whose lane of the mask is set are
-    /// read and written; those of bytes all.
-    ///
-    /// # Safety
-    /// As [`Function::whole`], for these positions; `mask` is eight numbers, -1 or 0.
-    #[inline]
-    pub unsafe fn part(&self, table: *const *mut u8, start: usize, mask: *const i32) {
-        // SAFETY: as above.
-        unsafe { self.entry(self.entries.part)(table, start, start + 8, mask) }
-    }
-
-    #[inline]
-    unsafe fn entry(&self, offset: usize) -> Entry {
-        // SAFETY: the caller names an offset at which a function was written.
-        unsafe { std::mem::transmute::<*const u8, Entry>(self.pages.at(offset)) }
+        // SAFETY: the bytes at the start are a function of this kind, the machine has its
+        // instructions, and there is a row.
+        unsafe {
+            let entry = std::mem::transmute::<*const u8, Entry>(self.pages.at(self.entries.start));
+            entry(table, many, whole, mask, rows);
+        }
     }
 }
 
@@ -124,3 +109,6 @@ impl fmt::Debug for Function {
         f.debug_tuple("Function").field(&self.entries).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

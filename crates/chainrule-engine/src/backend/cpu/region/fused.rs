@@ -74,7 +74,8 @@ pub fn replace(plan: &mut Plan, runs: Vec<Range<usize>>) {
         });
         writer.store(&plan.steps[run.clone()]);
         let Writer { code: written, ports, .. } = writer;
-        functions.push((code.add(&written.into_inner()), ports.into_inner()));
+        let ports = ports.into_inner();
+        functions.push((code.add(&written.into_inner(), ports.len()), ports));
     }
     let Some(placed) = code.place() else { return };
     for (run, (entries, ports)) in runs.into_iter().zip(functions).rev() {
@@ -264,65 +265,64 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// All ones in the first 0 to 8 lanes: eight numbers from the right place on.
-static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-
 impl Fused {
     /// Runs the function over rows and columns.
     ///
     /// # Safety
     /// The operands of all values of the run are valid for the rows and columns.
     pub unsafe fn run(&self, operands: &[Operand], (mut rows, mut cols): (usize, usize)) {
-        let mut table = [std::ptr::null_mut::<u8>(); MOST];
         let operand = |port: &Port| operands[port.value as usize];
         // Rows that follow each other without a gap are one long row.
         if rows > 1 && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
             (rows, cols) = (1, rows * cols);
         }
-        for row in 0..rows as isize {
-            for (pointer, port) in table.iter_mut().zip(&self.ports) {
-                let Operand { first, stride } = operand(port);
-                *pointer = first.wrapping_offset(row * stride);
+        let mut table = [std::ptr::null_mut::<u8>(); 2 * MOST];
+        let (pointers, distances) = table.split_at_mut(self.ports.len());
+        for ((pointer, distance), port) in pointers.iter_mut().zip(distances).zip(&self.ports) {
+            let Operand { first, stride } = operand(port);
+            (*pointer, *distance) = (first, std::ptr::without_provenance_mut(stride as usize));
+        }
+        // SAFETY: the caller's.
+        unsafe {
+            match self.bytes && !cols.is_multiple_of(LANES) {
+                true => self.run_with_bytes(&table, rows, cols),
+                false => self.function.run(table.as_mut_ptr(), rows, cols),
             }
-            // SAFETY: the caller's; pointers are those of the row.
-            unsafe { self.row(&mut table, cols) }
         }
     }
 
-    unsafe fn row(&self, table: &mut [*mut u8; MOST], cols: usize) {
-        let whole = cols / LANES * LANES;
-        // SAFETY: the caller's; positions stay below `cols`.
-        unsafe {
-            if whole > 0 {
-                self.function.whole(table.as_ptr(), whole);
+    /// Truths cannot be read and written lane by lane: the last ones of a row go through a place of
+    /// their own.
+    #[cold]
+    unsafe fn run_with_bytes(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) {
+        let count = self.ports.len();
+        let (whole, rest) = (cols / LANES * LANES, cols % LANES);
+        for row in 0..rows {
+            let mut moved = *table;
+            for at in 0..count {
+                moved[at] = table[at].wrapping_offset(row as isize * table[count + at].addr() as isize);
             }
-            if whole < cols {
-                let rest = cols - whole;
-                match self.bytes {
-                    true => self.part_with_bytes(table, whole, rest),
-                    false => self.function.part(table.as_ptr(), whole, MASKS[LANES - rest..].as_ptr()),
+            let mut last = moved;
+            let mut places = [[0_u8; LANES]; MOST];
+            for (at, port) in self.ports.iter().enumerate() {
+                last[at] = moved[at].wrapping_add(whole * port.width);
+                if port.width == 1 {
+                    if !port.stored {
+                        // SAFETY: the caller's; `rest` bytes are left of the row.
+                        unsafe { std::ptr::copy_nonoverlapping(last[at], places[at].as_mut_ptr(), rest) };
+                    }
+                    last[at] = places[at].as_mut_ptr();
                 }
             }
-        }
-    }
-
-    /// Bytes cannot be read and written lane by lane: they go through a place of their own.
-    #[cold]
-    unsafe fn part_with_bytes(&self, table: &[*mut u8; MOST], start: usize, rest: usize) {
-        let mut places = [[0_u8; LANES]; MOST];
-        let mut moved = *table;
-        for (i, port) in self.ports.iter().enumerate().filter(|(_, port)| port.width == 1) {
-            if !port.stored {
-                // SAFETY: the caller's; `rest` bytes are left.
-                unsafe { std::ptr::copy_nonoverlapping(table[i].add(start), places[i].as_mut_ptr(), rest) };
+            // SAFETY: the caller's; eight bytes are there for each operand of truths.
+            unsafe {
+                let start = moved;
+                self.function.run(moved.as_mut_ptr(), 1, whole);
+                self.function.run(last.as_mut_ptr(), 1, rest);
+                for (at, _) in self.ports.iter().enumerate().filter(|(_, port)| port.width == 1 && port.stored) {
+                    std::ptr::copy_nonoverlapping(places[at].as_ptr(), start[at].add(whole), rest);
+                }
             }
-            moved[i] = places[i].as_mut_ptr().wrapping_sub(start);
-        }
-        // SAFETY: the caller's; eight bytes are there for each operand of bytes.
-        unsafe { self.function.part(moved.as_ptr(), start, MASKS[LANES - rest..].as_ptr()) };
-        for (i, _) in self.ports.iter().enumerate().filter(|(_, port)| port.width == 1 && port.stored) {
-            // SAFETY: as above.
-            unsafe { std::ptr::copy_nonoverlapping(places[i].as_ptr(), table[i].add(start), rest) };
         }
     }
 }

@@ -1,0 +1,100 @@
+//! What is computed again instead of being kept: which values stay in memory, and that the bits are
+//! those of values that were kept.
+
+use crate::support::same_text;
+use chainrule_engine::compile::graph::Graph;
+use chainrule_engine::compile::kernel::{Code, Kernel};
+use chainrule_engine::compile::pipeline::{Compilation, compile};
+use chainrule_engine::{DType, Options, Runtime, Tensor};
+
+/// The program of some roots.
+fn compiled(roots: &[&Tensor], options: Options) -> Compilation {
+    let graph = Graph::of(roots).0;
+    compile(graph.clone(), &vec![None; graph.roots.len()], options, |_, _, _| ())
+}
+
+/// How often each kernel computes a hyperbolic tangent, and how many elements it writes.
+fn kernels(compilation: &Compilation) -> String {
+    let describe = |kernel: &Kernel| {
+        let region = match kernel {
+            Kernel::Region(region) => Some(region),
+            Kernel::Contract(contract) => contract.epilogue.as_ref(),
+            _ => None,
+        };
+        let code = region.map_or(&[][..], |region| &region.code);
+        let count = |test: fn(&Code) -> bool| code.iter().filter(|i| test(&i.code)).count();
+        let tanh = count(|code| matches!(code, Code::Unary(chainrule_engine::compile::kernel::Unary::Tanh, _)));
+        let stores = count(|code| matches!(code, Code::Store(..)));
+        let kind = format!("{kernel:?}").split(['(', ' ']).next().unwrap_or_default().to_lowercase();
+        format!("{kind}: {tanh} tanh, {stores} stores\n")
+    };
+    compilation.kernels.kernels.iter().map(describe).collect()
+}
+
+fn leaf(shape: &[usize]) -> Tensor {
+    Tensor::placeholder(shape, DType::F32)
+}
+
+/// A sum that is kept, as a product reads it, and a function of it that a later product asks for.
+fn layer(rows: usize, function: fn(&Tensor) -> Tensor) -> [Tensor; 2] {
+    let (x, w, v) = (leaf(&[rows, 48]), leaf(&[48, 64]), leaf(&[64, 32]));
+    let sum = x.matmul(&w);
+    let back = leaf(&[rows, 32]).matmul(&v.permute([1, 0])) * function(&sum);
+    [sum.matmul(&v), back]
+}
+
+/// The kernels that store something, with and without.
+fn both(rows: usize, function: fn(&Tensor) -> Tensor) -> [String; 2] {
+    let [out, back] = layer(rows, function);
+    [true, false].map(|recompute| kernels(&compiled(&[&out, &back], Options { recompute, ..Options::default() })))
+}
+
+#[test]
+fn a_cheap_function_of_a_kept_value_is_computed_where_it_is_read() {
+    let [again, kept] = both(128, |sum| sum * sum + 1.0);
+    same_text(
+        "kept",
+        &kept,
+        "
+        contract: 0 tanh, 2 stores
+        contract: 0 tanh, 1 stores
+        contract: 0 tanh, 0 stores",
+    );
+    same_text(
+        "again",
+        &again,
+        "
+        contract: 0 tanh, 0 stores
+        contract: 0 tanh, 1 stores
+        contract: 0 tanh, 0 stores",
+    );
+}
+
+#[test]
+fn what_costs_more_than_memory_is_kept() {
+    let [again, kept] = both(128, |sum| (sum.tanh() + 1.0).tanh() * sum);
+    assert_eq!(again, kept);
+}
+
+#[test]
+fn what_stays_in_the_cache_is_kept() {
+    let [again, kept] = both(8, |sum| sum * sum + 1.0);
+    assert_eq!(again, kept);
+}
+
+#[test]
+fn the_bits_are_the_same() -> Result<(), chainrule_engine::Error> {
+    let run = |recompute: bool| -> Result<Vec<f32>, chainrule_engine::Error> {
+        let numbers = |seed: u64, shape: &[usize]| Tensor::randn(shape, &mut chainrule_engine::Rng::new(seed));
+        let (x, w, v) = (numbers(1, &[128, 48]), numbers(2, &[48, 64]), numbers(3, &[64, 32]));
+        let h = x.matmul(&w);
+        let y = (&h * (&h * 0.3).tanh() + h.sigmoid()).matmul(&v).square().mean();
+        let gradients = y.grad(&[&x, &w, &v])?;
+        let roots: Vec<&Tensor> = gradients.iter().collect();
+        Tensor::eval_all_on(&Runtime::shared().with_options(Options { recompute, ..Options::default() }), &roots)?;
+        let all: Result<Vec<Vec<f32>>, _> = gradients.iter().map(Tensor::to_vec::<f32>).collect();
+        Ok(all?.concat())
+    };
+    assert_eq!(run(true)?, run(false)?);
+    Ok(())
+}
