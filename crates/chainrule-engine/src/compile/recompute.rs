@@ -8,18 +8,20 @@
 //! Refuses to repeat products and reductions, and whatever costs more than writing and reading it.
 
 use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, suffix_products};
-use super::graph::{Graph, NodeId};
+use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Binary, Unary};
 use super::view::{View, is_dense};
 use crate::ops::Op;
+use crate::tensor::DType;
 use std::collections::HashSet;
 
 /// Elements below which a value stays in the cache between its groups.
 const LEAST: usize = 4096;
-/// What writing a value costs, in additions.
-const WRITE: u32 = 8;
+/// What writing an element of four bytes costs, in additions of fused code: it is fetched, changed and
+/// written back.
+const WRITE: u32 = 40;
 /// What reading it once costs.
-const READ: u32 = 3;
+const READ: u32 = 20;
 /// The longest chain that is computed again: the code that does so calls itself for each link.
 const DEEPEST: u32 = 64;
 
@@ -99,7 +101,8 @@ impl Pass<'_> {
             cost += price;
             plans.push((group, cuts, nodes));
         }
-        if cost > WRITE + READ * plans.len() as u32 {
+        let words = node.ty.dtype.bytes() as u32;
+        if 4 * cost > words * (WRITE + READ * plans.len() as u32) {
             return;
         }
         self.kept[id as usize] = false;
@@ -166,7 +169,7 @@ impl Pass<'_> {
         let mut at = 0;
         while let Some(&node) = nodes.get(at) {
             at += 1;
-            cost += price(&self.graph.node(node).op);
+            cost += price(self.graph.node(node));
             cuts.extend(suffix_products(&self.graph.node(node).ty.shape, 1));
             for link in self.links(node) {
                 if !nodes.contains(&link) && !self.done.contains(&(group, link)) {
@@ -178,16 +181,17 @@ impl Pass<'_> {
     }
 }
 
-/// What an operation costs per element, in additions.
-fn price(op: &Op) -> u32 {
-    match op {
+/// What an operation costs per element, in additions of fused f32 code. Other types are not fused.
+fn price(node: &GraphNode) -> u32 {
+    let fused = match &node.op {
+        Op::Unary(Unary::Sqrt) | Op::Binary(Binary::Divide | Binary::Remainder) => 8,
         Op::Unary(Unary::Negate | Unary::Not | Unary::Floor) => 1,
-        Op::Unary(Unary::Sqrt) | Op::Binary(Binary::Divide | Binary::Remainder) => 3,
-        Op::Unary(_) => 10,
-        Op::Binary(Binary::Power) => 30,
-        Op::Cast(_) => 2,
+        Op::Unary(Unary::Sin | Unary::Cos) => 50,
+        Op::Unary(_) => 25,
+        Op::Binary(Binary::Power) => 150,
         _ => 1,
-    }
+    };
+    if matches!(node.ty.dtype, DType::F32 | DType::Bool) { fused } else { 4 * fused }
 }
 
 /// Takes nodes that are computed again from their own groups where nobody reads them there.

@@ -6,6 +6,7 @@
 use super::contract::CompiledContract;
 use super::fault::FaultCell;
 use super::fold::CompiledFold;
+use super::machine::{Written, placed};
 use super::region::{CompiledRegion, Scratch};
 use super::scatter::{CompiledFill, CompiledScatter};
 use super::team::{Member, Team};
@@ -54,10 +55,10 @@ pub struct Workspace {
 const WORTH_SHARING: f64 = 4000.0;
 
 impl Compiled {
-    fn new(kernel: &Kernel) -> Compiled {
+    fn new(kernel: &Kernel, written: &mut Written) -> Compiled {
         match kernel {
-            Kernel::Region(region) => Compiled::Region(CompiledRegion::new(region)),
-            Kernel::Contract(contract) => Compiled::Contract(CompiledContract::new(contract)),
+            Kernel::Region(region) => Compiled::Region(CompiledRegion::new(region, written)),
+            Kernel::Contract(contract) => Compiled::Contract(CompiledContract::new(contract, written)),
             Kernel::Scatter(scatter) => Compiled::Scatter(CompiledScatter::new(scatter)),
             Kernel::Fold(fold) => Compiled::Fold(CompiledFold::new(fold)),
             Kernel::Fill(fill) => Compiled::Fill(CompiledFill::new(fill)),
@@ -105,7 +106,7 @@ impl Compiled {
 impl Executor {
     /// Compiles every kernel.
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Executor {
-        let compiled: Vec<Compiled> = kernels.kernels.iter().map(Compiled::new).collect();
+        let compiled: Vec<Compiled> = placed(|written| kernels.kernels.iter().map(|kernel| Compiled::new(kernel, written)).collect());
         let wave = |range: &std::ops::Range<usize>| {
             let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
             for k in range.clone().filter(|&k| compiled[k].units() > 0) {

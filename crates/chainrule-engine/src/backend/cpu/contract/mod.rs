@@ -1,7 +1,7 @@
 //! Contractions: tiled products of two operands of any strides, with scalar code on each tile.
 //!
 //! ```text
-//! let compiled = CompiledContract::new(&contract);       // once
+//! let compiled = placed(|written| CompiledContract::new(&contract, written));   // once
 //! for unit in 0..compiled.units() {                      // any order, any thread
 //!     unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) };
 //! }
@@ -28,6 +28,7 @@ mod vector;
 
 use super::fault::FaultCell;
 use super::level::Level;
+use super::machine::Written;
 use super::region::{CompiledRegion, Scratch};
 use crate::compile::kernel::{Contract, Lane};
 use plan::Plan;
@@ -39,18 +40,20 @@ pub struct CompiledContract {
 }
 
 impl CompiledContract {
-    /// Chooses tiles, packing and loops for this machine.
+    /// Chooses tiles, packing and loops for this machine. Machine code of what follows the product is
+    /// added to `written` and runs once that is placed.
     ///
     /// # Panics
     /// If the code after the product is not valid; the compiler's verifier refuses such code.
-    pub fn new(contract: &Contract) -> CompiledContract {
-        CompiledContract::at(contract, Level::detect())
+    pub fn new(contract: &Contract, written: &mut Written) -> CompiledContract {
+        CompiledContract::at(contract, Level::detect(), written)
     }
 
     /// As [`CompiledContract::new`], for a given level of vector instructions; the code after the
     /// product keeps the machine's.
-    pub fn at(contract: &Contract, level: Level) -> CompiledContract {
-        CompiledContract { plan: Plan::new(contract, level), epilogue: contract.epilogue.as_ref().map(CompiledRegion::epilogue) }
+    pub fn at(contract: &Contract, level: Level, written: &mut Written) -> CompiledContract {
+        let epilogue = contract.epilogue.as_ref().map(|region| CompiledRegion::epilogue(region, written));
+        CompiledContract { plan: Plan::new(contract, level), epilogue }
     }
 
     /// How many units of work there are; depends on the contraction alone. 0 if the result is empty.

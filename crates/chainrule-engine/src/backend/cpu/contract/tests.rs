@@ -2,6 +2,7 @@
 
 use super::super::fault::FaultCell;
 use super::super::level::Level;
+use super::super::machine::placed;
 use super::super::region::Scratch;
 use super::CompiledContract;
 use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instruction, Lane, Region};
@@ -226,7 +227,7 @@ fn results_are_those_of_the_definition_at_every_level_in_any_order() {
         tried += 1;
         let results = naive(&c, &memories);
         for level in Level::available() {
-            let compiled = CompiledContract::at(&c, level);
+            let compiled = placed(|written| CompiledContract::at(&c, level, written));
             let mut forwards = memories.clone();
             run(&compiled, &mut forwards, 0..compiled.units());
             check_with(&c, &memories, &results, &forwards[2]);
@@ -280,7 +281,7 @@ fn every_size_of_block_and_tile_is_right() {
                 let memories = filled(&c, [m * k, k * n, m * n], &mut draw);
                 let results = naive(&c, &memories);
                 for level in Level::available() {
-                    let compiled = CompiledContract::at(&c, level);
+                    let compiled = placed(|written| CompiledContract::at(&c, level, written));
                     let mut got = memories.clone();
                     run(&compiled, &mut got, 0..compiled.units());
                     check_with(&c, &memories, &results, &got[2]);
@@ -297,7 +298,7 @@ fn large_products_of_every_layout_are_right() {
         for layout in 0..4 {
             let c = matrices(DType::F32, m, n, k, layout);
             let memories = filled(&c, [m * k, k * n, m * n], &mut draw);
-            let compiled = CompiledContract::new(&c);
+            let compiled = placed(|written| CompiledContract::new(&c, written));
             let mut got = memories.clone();
             run(&compiled, &mut got, (0..compiled.units()).rev());
             check(&c, &memories, &got[2]);
@@ -345,7 +346,7 @@ fn overlapping_windows_are_products() {
                 c.k_chunks = k_chunks;
             }
             let memories = filled(&c, lengths, &mut Draw(4));
-            let compiled = CompiledContract::new(&c);
+            let compiled = placed(|written| CompiledContract::new(&c, written));
             let mut got = memories.clone();
             run(&compiled, &mut got, 0..compiled.units());
             check(&c, &memories, &got[2]);
@@ -405,7 +406,7 @@ fn code_runs_on_finished_tiles() {
                 memories.push(Memory::new(dtype, (0..rows).map(|_| 0.0)));
                 let plain = naive(&c, &memories);
                 with_bias(&mut c, rows, n, sums);
-                let compiled = CompiledContract::new(&c);
+                let compiled = placed(|written| CompiledContract::new(&c, written));
                 let mut got = memories.clone();
                 run(&compiled, &mut got, (0..compiled.units()).rev());
                 let unit = match dtype {
@@ -439,7 +440,7 @@ fn infinity_and_nan_follow_the_formula() {
             memories[0] = Memory::new(DType::F32, (0..m * k).map(|_| 0.0));
             let at = if layout & 2 != 0 { (n - 1) * k + k - 1 } else { k * n - 1 };
             memories[1].bytes[at * 4..][..4].copy_from_slice(&f32::INFINITY.to_ne_bytes());
-            let compiled = CompiledContract::new(&c);
+            let compiled = placed(|written| CompiledContract::new(&c, written));
             run(&compiled, &mut memories, 0..compiled.units());
             for row in 0..m {
                 for col in 0..n {
@@ -454,14 +455,14 @@ fn infinity_and_nan_follow_the_formula() {
 #[test]
 fn empty_results_have_no_units_and_empty_sums_are_zero() {
     for (m, n, k) in [(0, 3, 2), (3, 0, 2), (0, 0, 0)] {
-        assert_eq!(CompiledContract::new(&matrices(DType::F32, m, n, k, 0)).units(), 0);
+        assert_eq!(placed(|written| CompiledContract::new(&matrices(DType::F32, m, n, k, 0), written)).units(), 0);
     }
     for accumulate in [false, true] {
         let mut c = matrices(DType::F32, 4, 5, 0, 0);
         c.accumulate = accumulate;
         let mut memories = filled(&c, [0, 0, 20], &mut Draw(7));
         let before = memories[2].clone();
-        let compiled = CompiledContract::new(&c);
+        let compiled = placed(|written| CompiledContract::new(&c, written));
         run(&compiled, &mut memories, 0..compiled.units());
         let zeros = Memory::new(DType::F32, (0..20).map(|_| 0.0));
         assert!(memories[2] == if accumulate { before } else { zeros });

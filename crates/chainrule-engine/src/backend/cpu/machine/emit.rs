@@ -4,7 +4,7 @@
 //! the value whose next use is furthest; a constant is then simply forgotten, another value is kept
 //! on the stack. Refuses to reorder.
 
-use super::code::{Code, Id, Instruction, Op};
+use super::code::{Id, Instruction, Op};
 use super::encode::{self as x86, Assembler, Opcode, Place, Register};
 
 /// The bytes of a function, from its entry on.
@@ -23,15 +23,14 @@ const MOST_SLOTS: u32 = 2;
 
 /// Writes the function of a code: rows, and in each row some blocks at a time, one at a time, and
 /// what is left by a mask. The table has `ports` operands.
-pub fn emit(code: &Code, ports: u32) -> Emitted {
-    let list = code.without_dead();
+pub fn emit(list: &[Instruction], ports: u32) -> Emitted {
     let mut pool = Vec::new();
-    let (one, one_slots) = Emitter::new(&list, 1, &mut pool, false).body();
-    let (part, part_slots) = Emitter::new(&list, 1, &mut pool, true).body();
+    let (one, one_slots) = Emitter::new(list, 1, &mut pool, false).body();
+    let (part, part_slots) = Emitter::new(list, 1, &mut pool, true).body();
     let mut slots = one_slots.max(part_slots);
     let (mut many, mut blocks) = (None, 1);
     for more in 2..=MOST_BLOCKS {
-        let (body, needed) = Emitter::new(&list, more, &mut pool, false).body();
+        let (body, needed) = Emitter::new(list, more, &mut pool, false).body();
         if needed > MOST_SLOTS {
             break;
         }

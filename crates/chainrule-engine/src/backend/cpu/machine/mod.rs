@@ -16,36 +16,36 @@ mod encode;
 mod pages;
 pub mod trace;
 
-use code::Code;
+use code::{Code, Instruction};
 use pages::Pages;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// `(table, positions of many blocks, of whole blocks, mask of the rest, rows)`.
-type Entry = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize);
+type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize);
 
-/// Functions written and not yet placed.
-#[derive(Default)]
+/// Functions of one program: written one after the other, then placed together. Equal ones are
+/// written once.
 pub struct Written {
-    bytes: Vec<u8>,
+    /// `None` where this machine runs no such functions, or nobody wants them.
+    bytes: Option<Vec<u8>>,
+    known: HashMap<(Vec<Instruction>, usize), Entry>,
+    shelf: Arc<OnceLock<Pages>>,
 }
 
 /// Where a function is, and how it walks.
 #[derive(Clone, Copy, Debug)]
-pub struct Entries {
+struct Entry {
     start: usize,
     blocks: u8,
 }
 
-/// Functions that can run.
-#[derive(Clone)]
-pub struct Placed(Arc<Pages>);
-
-/// A function that can run.
+/// A function that can run once it is placed.
 #[derive(Clone)]
 pub struct Function {
-    pages: Arc<Pages>,
-    entries: Entries,
+    shelf: Arc<OnceLock<Pages>>,
+    entry: Entry,
 }
 
 /// Whether this machine runs such functions.
@@ -54,26 +54,49 @@ pub fn available() -> bool {
     cfg!(all(target_os = "linux", target_arch = "x86_64", not(miri))) && Level::detect() >= Level::Avx2
 }
 
-impl Written {
-    /// Writes a function of so many operands.
-    pub fn add(&mut self, code: &Code, ports: usize) -> Entries {
-        let emitted = emit::emit(code, ports as u32);
-        let start = self.bytes.len().next_multiple_of(64);
-        self.bytes.resize(start, 0xcc);
-        self.bytes.extend(&emitted.bytes);
-        Entries { start, blocks: emitted.blocks }
-    }
-
-    /// Puts all functions where they can run; `None` where the system or the machine does not let them.
-    pub fn place(self) -> Option<Placed> {
-        (available() && !self.bytes.is_empty()).then(|| Pages::new(&self.bytes))?.map(|pages| Placed(Arc::new(pages)))
-    }
+/// What `make` makes with functions that are then placed, or without any if they cannot be.
+pub fn placed<T>(make: impl Fn(&mut Written) -> T) -> T {
+    let mut written = Written::new();
+    let made = make(&mut written);
+    if written.place() { made } else { make(&mut Written::none()) }
 }
 
-impl Placed {
-    /// One of the functions.
-    pub fn function(&self, entries: Entries) -> Function {
-        Function { pages: self.0.clone(), entries }
+impl Written {
+    /// No functions yet, and none ever where they cannot run.
+    pub fn new() -> Written {
+        Written { bytes: available().then(Vec::new), ..Written::none() }
+    }
+
+    /// A list that takes no functions.
+    pub fn none() -> Written {
+        Written { bytes: None, known: HashMap::new(), shelf: Arc::default() }
+    }
+
+    /// Whether functions may be added.
+    pub fn is_open(&self) -> bool {
+        self.bytes.is_some()
+    }
+
+    /// Writes a function of so many operands; not where [`Written::is_open`] says no.
+    pub fn add(&mut self, code: &Code, ports: usize) -> Option<Function> {
+        let bytes = self.bytes.as_mut()?;
+        let entry = *self.known.entry((code.without_dead(), ports)).or_insert_with_key(|(list, ports)| {
+            let emitted = emit::emit(list, *ports as u32);
+            let start = bytes.len().next_multiple_of(64);
+            bytes.resize(start, 0xcc);
+            bytes.extend(&emitted.bytes);
+            Entry { start, blocks: emitted.blocks }
+        });
+        Some(Function { shelf: self.shelf.clone(), entry })
+    }
+
+    /// Puts all functions where they can run. `false` if the system does not let them: then none of
+    /// them may be used.
+    pub fn place(self) -> bool {
+        match self.bytes {
+            Some(bytes) if !bytes.is_empty() => Pages::new(&bytes).is_some_and(|pages| self.shelf.set(pages).is_ok()),
+            _ => true,
+        }
     }
 }
 
@@ -85,20 +108,21 @@ impl Function {
     /// and then for each the bytes from row to row; the pointers are moved.
     ///
     /// # Safety
-    /// Every pointer is valid for all rows and positions, as the code reads and writes them; those
-    /// of truths for positions up to a multiple of eight.
+    /// The function was placed. Every pointer is valid for all rows and positions, as the code reads
+    /// and writes them; those of truths for positions up to a multiple of eight.
     #[inline]
     pub unsafe fn run(&self, table: *mut *mut u8, rows: usize, cols: usize) {
-        let whole = cols / 8 * 8;
-        let many = if self.entries.blocks > 1 { whole - whole % (8 * usize::from(self.entries.blocks)) } else { 0 };
-        let mask = if whole < cols { MASKS[8 - (cols - whole)..].as_ptr() } else { std::ptr::null() };
-        if rows == 0 || cols == 0 {
+        let Some(pages) = self.shelf.get().filter(|_| rows > 0 && cols > 0) else {
+            debug_assert!(rows == 0 || cols == 0, "a function runs after it was placed");
             return;
-        }
+        };
+        let whole = cols / 8 * 8;
+        let many = if self.entry.blocks > 1 { whole - whole % (8 * usize::from(self.entry.blocks)) } else { 0 };
+        let mask = if whole < cols { MASKS[8 - (cols - whole)..].as_ptr() } else { std::ptr::null() };
         // SAFETY: the bytes at the start are a function of this kind, the machine has its
         // instructions, and there is a row.
         unsafe {
-            let entry = std::mem::transmute::<*const u8, Entry>(self.pages.at(self.entries.start));
+            let entry = std::mem::transmute::<*const u8, Call>(pages.at(self.entry.start));
             entry(table, many, whole, mask, rows);
         }
     }
@@ -106,7 +130,7 @@ impl Function {
 
 impl fmt::Debug for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Function").field(&self.entries).finish()
+        f.debug_tuple("Function").field(&self.entry).finish()
     }
 }
 

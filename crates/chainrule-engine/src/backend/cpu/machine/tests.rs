@@ -199,9 +199,9 @@ fn functions_do_what_their_code_says() {
         // Values from far back are many that are alive at once: some wait on the stack.
         let (count, reach) = ([3, 10, 40, 120][dice.below(4)], [2, 6, 20, 60][dice.below(4)]);
         let code = code(&mut dice, count, reach);
-        let mut written = Written::default();
-        let entries = written.add(&code, 7);
-        let function = written.place().expect("pages that run").function(entries);
+        let mut written = Written::new();
+        let function = written.add(&code, 7).expect("a machine that runs functions");
+        assert!(written.place(), "pages that run");
         let (rows, cols) = ([1, 1, 2, 5][dice.below(4)], lengths[dice.below(lengths.len())]);
         let length = rows * cols;
         let mut numbers = || (0..length).map(|_| dice.number()).collect::<Vec<_>>();
@@ -229,9 +229,9 @@ fn a_nan_that_is_told_from_a_number_is_told_alike() {
     if !available() {
         return;
     }
-    let mut written = Written::default();
-    let entries = written.add(&code, 7);
-    let function = written.place().expect("pages that run").function(entries);
+    let mut written = Written::new();
+    let function = written.add(&code, 7).expect("a machine that runs functions");
+    assert!(written.place(), "pages that run");
     let memory = Memory { floats: [vec![f32::NAN.to_bits(), 2.0_f32.to_bits(), 0], vec![0; 3]], single: 0, truths: vec![0; 3] };
     assert_eq!(run(&function, &memory, 1, 3).0, [1.0_f32.to_bits(), 2.0_f32.to_bits(), 0]);
 }

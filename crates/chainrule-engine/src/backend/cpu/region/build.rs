@@ -5,7 +5,7 @@
 
 use super::super::level::Level;
 use super::super::loops::{Shape as Operands, Table, table};
-use super::super::machine;
+use super::super::machine::Written;
 use super::Needs;
 use super::path::Path;
 use super::plan::{Class, Home, Known, Meaning, NO_VALUE, Pending, Plan, Step, Work};
@@ -13,8 +13,9 @@ use super::shape::Shape;
 use super::slots;
 use crate::compile::kernel::{Access, Binary, Code, Extent, Instruction, Lane, Number, Region, Unary};
 
-/// Plans a region; `epilogue` if load 0 is the product of a contraction.
-pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
+/// Plans a region; `epilogue` if load 0 is the product of a contraction. Runs of steps become
+/// functions of `written` if it takes any.
+pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written) -> Plan {
     let region = &normalised(region);
     let shape = Shape::new(region, epilogue);
     let mut builder = Builder {
@@ -26,7 +27,6 @@ pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
         repeated: Vec::new(),
         plan: Plan {
             table: table(level),
-            fuses: level >= Level::Avx2 && machine::available(),
             shape,
             paths: Vec::new(),
             values: Vec::new(),
@@ -48,7 +48,9 @@ pub fn plan(region: &Region, level: Level, epilogue: bool) -> Plan {
     }
     let stores = std::mem::take(&mut builder.stores);
     let mut plan = builder.plan;
-    slots::place(&mut plan, stores);
+    // Machine code rounds a multiplication with an addition once; loops that do not keep to themselves.
+    let written = if level.fuses() { written } else { &mut Written::none() };
+    slots::place(&mut plan, stores, written);
     plan.look_ahead();
     plan.cost = plan.estimate();
     plan

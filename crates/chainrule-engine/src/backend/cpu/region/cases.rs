@@ -2,6 +2,7 @@
 
 use super::super::fault::FaultCell;
 use super::super::level::Level;
+use super::super::machine::placed;
 use super::draft::{Dice, Draft};
 use super::oracle::{evaluate, same};
 use super::{CompiledRegion, Product, Rectangle, Scratch};
@@ -114,7 +115,7 @@ fn an_epilogue_runs_on_any_rectangle() {
     draft.region.stores.push(out);
     draft.push(Code::Store(0, sum), Lane::F32, Extent::Full);
     let expected = evaluate(&draft.region, &draft.buffers, Level::detect());
-    let compiled = CompiledRegion::epilogue(&draft.region);
+    let compiled = placed(|written| CompiledRegion::epilogue(&draft.region, written));
     let product = draft.region.loads[0].clone();
     for (high, wide) in [(1, 1), (7, 13), (16, 64), (40, 70), (111, 70), (64, 16)] {
         let mut memory = draft.buffers.clone();

@@ -2,6 +2,7 @@
 
 use super::super::fault::FaultCell;
 use super::super::level::Level;
+use super::super::machine::placed;
 use super::oracle::{evaluate, same};
 use super::{CompiledRegion, Scratch};
 use crate::compile::kernel::{Access, Code, Extent, Fault, Instruction, Lane, Region};
@@ -85,7 +86,7 @@ impl Draft {
     pub fn run(&self, level: Level, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
         let mut memory = self.buffers.clone();
         let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
-        let compiled = CompiledRegion::at(&self.region, level);
+        let compiled = placed(|written| CompiledRegion::at(&self.region, level, written));
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
         let units = compiled.units();
         for unit in 0..units {

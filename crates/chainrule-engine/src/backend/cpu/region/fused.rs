@@ -39,59 +39,53 @@ struct Port {
     stored: bool,
 }
 
+/// Steps that will be one function, as code but for what it stores.
+pub struct Run {
+    /// Which steps.
+    pub steps: Range<usize>,
+    writer: Writer,
+}
+
 /// The longest runs of steps that can be one function.
-pub fn runs(plan: &Plan) -> Vec<Range<usize>> {
+pub fn runs(plan: &Plan) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut at = 0;
     while at < plan.steps.len() {
-        let mut writer = Writer::new(plan);
+        let (mut writer, start) = (Writer::default(), at);
         let class = plan.steps[at].class;
-        let start = at;
-        while at < plan.steps.len()
-            && plan.steps[at].class == class
+        while let Some(step) = plan.steps.get(at).filter(|step| step.class == class)
             && writer.ports.borrow().len() + 4 <= MOST
-            && writer.add(&plan.steps[at])
+            && writer.add(plan, step)
         {
             at += 1;
         }
+        // A single step is a loop already, and a good one if it is cheap.
         if at - start >= 2 || (at > start && plan.steps[start].cost >= 120) {
-            runs.push(start..at);
+            runs.push(Run { steps: start..at, writer });
         }
         at = at.max(start + 1);
     }
     runs
 }
 
-/// Puts a function in the place of each run; `outside[value]` says what is read elsewhere. Where
-/// the system runs no code of ours, the steps stay.
-pub fn replace(plan: &mut Plan, runs: Vec<Range<usize>>) {
-    let mut code = Written::default();
-    let mut functions = Vec::new();
-    for run in &runs {
-        let mut writer = Writer::new(plan);
-        plan.steps[run.clone()].iter().for_each(|step| {
-            writer.add(step);
-        });
-        writer.store(&plan.steps[run.clone()]);
-        let Writer { code: written, ports, .. } = writer;
+/// Puts a function in the place of each run.
+pub fn replace(plan: &mut Plan, runs: Vec<Run>, written: &mut Written) {
+    for Run { steps, mut writer } in runs.into_iter().rev() {
+        writer.store(plan, &plan.steps[steps.clone()]);
+        let Writer { code, ports, .. } = writer;
         let ports = ports.into_inner();
-        functions.push((code.add(&written.into_inner(), ports.len()), ports));
-    }
-    let Some(placed) = code.place() else { return };
-    for (run, (entries, ports)) in runs.into_iter().zip(functions).rev() {
+        let Some(function) = written.add(&code.into_inner(), ports.len()) else { return };
         let bytes = ports.iter().any(|port| port.width == 1);
-        let fused = Fused { function: placed.function(entries), ports, bytes };
-        let (class, last) = (plan.steps[run.start].class, run.end - 1);
-        let cost = plan.steps[run.clone()].iter().map(|step| step.cost / 4).sum::<u16>().max(50);
-        let widths = plan.steps[last].widths;
-        let step = Step { work: Work::Fused(Box::new(fused)), class, to: NO_VALUE, operands: [NO_VALUE; 3], widths, cost };
-        plan.steps.splice(run, [step]);
+        let (class, widths) = (plan.steps[steps.start].class, plan.steps[steps.end - 1].widths);
+        let cost = plan.steps[steps.clone()].iter().map(|step| step.cost / 4).sum::<u16>().max(50);
+        let work = Work::Fused(Box::new(Fused { function, ports, bytes }));
+        plan.steps.splice(steps, [Step { work, class, to: NO_VALUE, operands: [NO_VALUE; 3], widths, cost }]);
     }
 }
 
 /// Writes steps as code.
-struct Writer<'a> {
-    plan: &'a Plan,
+#[derive(Default)]
+struct Writer {
     code: RefCell<Code>,
     ports: RefCell<Vec<Port>>,
     /// What is known of values: floats and truths are kept apart.
@@ -99,22 +93,17 @@ struct Writer<'a> {
     truths: HashMap<u32, Id>,
 }
 
-impl<'a> Writer<'a> {
-    fn new(plan: &'a Plan) -> Writer<'a> {
-        let (floats, truths) = (HashMap::new(), HashMap::new());
-        Writer { plan, code: RefCell::default(), ports: RefCell::default(), floats, truths }
-    }
-
+impl Writer {
     /// Writes a step, or says that it cannot be.
-    fn add(&mut self, step: &Step) -> bool {
+    fn add(&mut self, plan: &Plan, step: &Step) -> bool {
         let Work::Points(_, meaning) = step.work else { return false };
-        let lane = self.plan.values[step.to as usize].lane;
+        let lane = plan.values[step.to as usize].lane;
         let [a, b, c] = step.operands;
         let class = step.class;
         match (meaning, lane) {
-            (Meaning::Same, Lane::F32) => self.float(a, class).map(|id| self.floats.insert(step.to, id)).is_some(),
+            (Meaning::Same, Lane::F32) => self.float(plan, a, class).map(|id| self.floats.insert(step.to, id)).is_some(),
             (Meaning::Unary(Unary::Not), _) => self
-                .truth(a, class)
+                .truth(plan, a, class)
                 .map(|id| {
                     let all = self.push(Op::Constant(u32::MAX), &[]);
                     let id = self.push(Op::Xor, &[id, all]);
@@ -122,11 +111,11 @@ impl<'a> Writer<'a> {
                 })
                 .is_some(),
             (Meaning::Unary(operation), Lane::F32) => {
-                let id = self.float(a, class).and_then(|a| self.unary(operation, a));
+                let id = self.float(plan, a, class).and_then(|a| self.unary(operation, a));
                 id.map(|id| self.floats.insert(step.to, id)).is_some()
             }
             (Meaning::Binary(operation @ (Binary::Less | Binary::Equal)), _) => {
-                let (Some(a), Some(b)) = (self.float(a, class), self.float(b, class)) else { return false };
+                let (Some(a), Some(b)) = (self.float(plan, a, class), self.float(plan, b, class)) else { return false };
                 let comparison = if operation == Binary::Less { Comparison::Less } else { Comparison::Equal };
                 let id = self.push(Op::Compare(comparison), &[a, b]);
                 self.truths.insert(step.to, id);
@@ -140,11 +129,14 @@ impl<'a> Writer<'a> {
                 true
             }
             (Meaning::Binary(operation), Lane::F32) => {
-                let (Some(a), Some(b)) = (self.float(a, class), self.float(b, class)) else { return false };
+                let (Some(a), Some(b)) = (self.float(plan, a, class), self.float(plan, b, class)) else { return false };
                 self.binary(operation, a, b).map(|id| self.floats.insert(step.to, id)).is_some()
             }
             (Meaning::Select, Lane::F32) => {
-                let (Some(a), Some(b), Some(c)) = (self.truth(a, class), self.float(b, class), self.float(c, class)) else { return false };
+                let (Some(a), Some(b), Some(c)) = (self.truth(plan, a, class), self.float(plan, b, class), self.float(plan, c, class))
+                else {
+                    return false;
+                };
                 let id = self.push(Op::Choose, &[a, b, c]);
                 self.floats.insert(step.to, id);
                 true
@@ -168,8 +160,8 @@ impl<'a> Writer<'a> {
     }
 
     /// A value as floats in a loop over `class`.
-    fn float(&mut self, value: u32, class: Class) -> Option<Id> {
-        let known = self.plan.values[value as usize];
+    fn float(&mut self, plan: &Plan, value: u32, class: Class) -> Option<Id> {
+        let known = plan.values[value as usize];
         if known.lane != Lane::F32 {
             return None;
         }
@@ -179,7 +171,7 @@ impl<'a> Writer<'a> {
         let points = known.class.within(class) == super::super::loops::Shape::Points;
         let id = match known.home {
             Home::Constant(index) => {
-                let bytes = self.plan.constants[index];
+                let bytes = plan.constants[index];
                 self.push(Op::Constant(u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])), &[])
             }
             _ if points => self.push(Op::Load(self.port(value, 4, false)), &[]),
@@ -190,8 +182,8 @@ impl<'a> Writer<'a> {
     }
 
     /// A value as truths in a loop over `class`.
-    fn truth(&mut self, value: u32, class: Class) -> Option<Id> {
-        let known = self.plan.values[value as usize];
+    fn truth(&mut self, plan: &Plan, value: u32, class: Class) -> Option<Id> {
+        let known = plan.values[value as usize];
         if let Some(&id) = self.truths.get(&value) {
             return Some(id);
         }
@@ -254,8 +246,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the values that have a home to it.
-    fn store(&mut self, steps: &[Step]) {
-        for step in steps.iter().filter(|step| self.plan.values[step.to as usize].home != Home::Nowhere) {
+    fn store(&mut self, plan: &Plan, steps: &[Step]) {
+        for step in steps.iter().filter(|step| plan.values[step.to as usize].home != Home::Nowhere) {
             if let Some(&id) = self.floats.get(&step.to) {
                 self.push(Op::Store(self.port(step.to, 4, true)), &[id]);
             } else if let Some(&id) = self.truths.get(&step.to) {

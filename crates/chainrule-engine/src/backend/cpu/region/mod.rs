@@ -1,7 +1,7 @@
 //! The interpreter of [`Region`]: scalar code run tile by tile, each instruction one vector loop.
 //!
 //! ```text
-//! let compiled = CompiledRegion::new(&region);           // once
+//! let compiled = placed(|written| CompiledRegion::new(&region, written));   // once
 //! scratch.reserve(&compiled.needs());                    // once per thread (shared by kernels)
 //! for unit in 0..compiled.units() {                      // any order, any thread
 //!     unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) };
@@ -39,6 +39,7 @@ mod tests;
 
 use super::fault::FaultCell;
 use super::level::Level;
+use super::machine::Written;
 use crate::compile::kernel::Region;
 use plan::Plan;
 
@@ -122,24 +123,25 @@ pub struct Rectangle {
 }
 
 impl CompiledRegion {
-    /// Chooses tiles, places and loops for this machine.
+    /// Chooses tiles, places and loops for this machine. What becomes machine code is added to
+    /// `written` and runs once that is placed.
     ///
     /// # Panics
     /// If the code asks for an operation that its lane type lacks (such as the sine of an
     /// integer) or uses a value before it is defined; the compiler's verifier refuses such code.
-    pub fn new(region: &Region) -> CompiledRegion {
-        CompiledRegion::at(region, Level::detect())
+    pub fn new(region: &Region, written: &mut Written) -> CompiledRegion {
+        CompiledRegion::at(region, Level::detect(), written)
     }
 
     /// As [`CompiledRegion::new`], for a given level of vector instructions.
-    pub fn at(region: &Region, level: Level) -> CompiledRegion {
-        CompiledRegion { plan: build::plan(region, level, false) }
+    pub fn at(region: &Region, level: Level, written: &mut Written) -> CompiledRegion {
+        CompiledRegion { plan: build::plan(region, level, false, written) }
     }
 
     /// For code that follows a contraction: load 0 is the product, given to
     /// [`CompiledRegion::run_tile`] as elements of its instruction's lane type.
-    pub fn epilogue(region: &Region) -> CompiledRegion {
-        CompiledRegion { plan: build::plan(region, Level::detect(), true) }
+    pub fn epilogue(region: &Region, written: &mut Written) -> CompiledRegion {
+        CompiledRegion { plan: build::plan(region, Level::detect(), true, written) }
     }
 
     /// How many units of work there are; depends on the region alone. 0 if an axis is empty.

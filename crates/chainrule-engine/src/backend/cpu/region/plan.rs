@@ -182,8 +182,6 @@ pub struct Accumulator {
 pub struct Plan {
     /// The loops of the chosen level.
     pub table: &'static Table,
-    /// Whether runs of steps may become machine code.
-    pub fuses: bool,
     /// Rows, columns, tiles, units.
     pub shape: Shape,
     /// Where accesses lie.

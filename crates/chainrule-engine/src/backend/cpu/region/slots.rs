@@ -2,15 +2,16 @@
 //!
 //! Refuses to reorder the code; stores that copy come after everything else of a tile.
 
+use super::super::machine::Written;
+use super::fused::Run;
 use super::path::{Path, fits};
 use super::plan::{Class, Home, Meaning, NO_VALUE, Pending, Plan, Step, View, Work};
 use super::{Needs, fused};
 use crate::compile::kernel::Lane;
 use crate::tensor::DType;
-use std::ops::Range;
 
 /// Chooses a home for every value and appends the stores that copy.
-pub fn place(plan: &mut Plan, stores: Vec<Pending>) {
+pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written) {
     // What is copied from memory is copied first, so that the steps between make long runs.
     plan.steps.sort_by_key(|step| !matches!(step.work, Work::Load(..)));
     let stores = hold_back(plan, stores);
@@ -42,9 +43,9 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>) {
             }
         }
     }
-    let runs = if plan.fuses { fused::runs(plan) } else { Vec::new() };
+    let runs = if written.is_open() { fused::runs(plan) } else { Vec::new() };
     allocate(plan, &runs);
-    fused::replace(plan, runs);
+    fused::replace(plan, runs, written);
 }
 
 /// A loaded value that is stored as it is must be out of its memory before any store is made,
@@ -140,7 +141,7 @@ fn laid_out(plan: &Plan, path: &Path, class: Class, dtype: DType) -> bool {
 
 /// Slots by a scan in the order of the steps; a slot is free again after the last use of its
 /// value, and a loop over points may write over an operand that it is the last to use.
-fn allocate(plan: &mut Plan, runs: &[Range<usize>]) {
+fn allocate(plan: &mut Plan, runs: &[Run]) {
     let mut slots = Slots::default();
     for at in 0..plan.once.len() {
         let to = plan.once[at].to as usize;
@@ -155,7 +156,7 @@ fn allocate(plan: &mut Plan, runs: &[Range<usize>]) {
     // only the run itself reads needs no place.
     let mut end_of: Vec<usize> = (0..plan.steps.len()).collect();
     let mut in_run = vec![false; plan.steps.len()];
-    for run in runs {
+    for run in runs.iter().map(|run| &run.steps) {
         end_of[run.clone()].fill(run.end - 1);
         in_run[run.clone()].fill(true);
     }
