@@ -1,0 +1,79 @@
+//! A captured step allocates nothing once it has run: neither on the caller's thread nor on the
+//! team's, for scalar code, products, reductions and updates alike.
+//!
+//! One test, as the count is that of the whole process.
+
+use chainrule_engine::functions::loss::cross_entropy;
+use chainrule_engine::{DType, Result, Rng, Runtime, Step, Tensor};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A step of a thousand operations on scalars.
+fn scalars(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
+    let x = Tensor::placeholder([0usize; 0].as_slice(), DType::F32);
+    let y = (0..1000).fold(x.clone(), |y, i| match i % 4 {
+        0 => y.sin(),
+        1 => &y * &x,
+        2 => y.tanh(),
+        _ => &y + &x,
+    });
+    Ok((Step::capture_on(runtime, &[&x], &[&y], &[])?, vec![Tensor::from_slice(&[0.5f32], ())]))
+}
+
+/// A training step of two layers with a normalisation between, on class labels.
+fn training(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
+    let mut rng = Rng::new(1);
+    let (x, labels) = (Tensor::placeholder([64, 40].as_slice(), DType::F32), Tensor::placeholder([64].as_slice(), DType::I64));
+    let (w, v) = ((Tensor::randn([40, 96], &mut rng) * 0.1).to_leaf()?, (Tensor::randn([96, 10], &mut rng) * 0.1).to_leaf()?);
+    let hidden = x.matmul(&w);
+    let hidden = (&hidden - hidden.mean_over(&[-1]).unsqueeze(-1)).gelu();
+    let loss = cross_entropy(&hidden.matmul(&v), &labels);
+    let gradients = loss.grad(&[&w, &v])?;
+    let (new_w, new_v) = (&w - &gradients[0] * 0.1, &v - &gradients[1] * 0.1);
+    let step = Step::capture_on(runtime, &[&x, &labels], &[&loss], &[(&w, &new_w), (&v, &new_v)])?;
+    let batch = vec![Tensor::randn([64, 40], &mut rng).to_leaf()?, Tensor::randint([64], 10, &mut rng).to_leaf()?];
+    Ok((step, batch))
+}
+
+#[test]
+fn a_step_that_has_run_allocates_nothing() -> Result<()> {
+    for threads in [1, 2] {
+        let runtime = Runtime::new(threads)?;
+        for (name, (mut step, batch)) in [("scalars", scalars(&runtime)?), ("training", training(&runtime)?)] {
+            let inputs: Vec<&Tensor> = batch.iter().collect();
+            // Which thread takes which unit is left to chance, so each scratch grows in its own time.
+            (0..50).try_for_each(|_| step.run(&inputs))?;
+            let before = COUNT.load(Ordering::Relaxed);
+            (0..20).try_for_each(|_| step.run(&inputs))?;
+            let count = COUNT.load(Ordering::Relaxed) - before;
+            assert_eq!(count, 0, "{name} on {threads} threads: allocations in 20 steps");
+        }
+    }
+    Ok(())
+}
