@@ -26,11 +26,16 @@ impl Data {
         data
     }
 
-    /// A copy of raw bytes; their number must be a multiple of the element's.
+    /// A copy of raw bytes; their number must be a multiple of the element's. Of a bool, any byte
+    /// but 0 is true.
     pub fn from_bytes(dtype: DType, bytes: &[u8]) -> Data {
         let mut data = Data::zeros(dtype, bytes.len() / dtype.bytes());
         let len = data.len * dtype.bytes();
         data.bytes_mut().copy_from_slice(&bytes[..len]);
+        if dtype == DType::Bool {
+            // Kernels compute with the byte, and rely on its being 0 or 1.
+            data.bytes_mut().iter_mut().for_each(|byte| *byte = (*byte != 0) as u8);
+        }
         data
     }
 
