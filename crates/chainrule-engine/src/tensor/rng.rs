@@ -57,13 +57,15 @@ impl Rng {
         }
     }
 
-    /// One number from the stream, on the host.
+    /// One number from the stream, on the host. A key that has no value yet, or is a mistake,
+    /// counts as 0: what is drawn here is drawn once, whatever a captured step is given later.
     pub fn next_u64(&mut self) -> u64 {
         let at = self.count;
         self.count = at.wrapping_add(1);
         match &self.source {
             Source::Seed(seed) => word(*seed, at),
-            Source::Key(key) => word(key.id() as i64, at),
+            // Not the number of the node, which is another one in every run.
+            Source::Key(key) => word(key.to_vec::<i64>().ok().and_then(|key| key.first().copied()).unwrap_or(0), at),
         }
     }
 }

@@ -143,6 +143,18 @@ fn sigmoid_at_minus_90_in_single_precision() {
 }
 
 #[test]
+fn a_hundred_million_ones_in_single_precision() {
+    let n = 100_000_000;
+    // Compared and cast while they are summed: they take no memory.
+    let ones = |shape: &[usize]| {
+        Tensor::arange(n, DType::I32).reshape(shape).equal(&Tensor::arange(n, DType::I32).reshape(shape)).cast(DType::F32)
+    };
+    assert_eq!(ones(&[n]).sum().item().ok(), Some(1e8));
+    assert_eq!(ones(&[10_000, 10_000]).sum_over(&[0]).sum().item().ok(), Some(1e8));
+    assert_eq!(ones(&[n]).mean().item().ok(), Some(1.0));
+}
+
+#[test]
 fn variance_beside_a_large_mean() {
     let x = vector(&[1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0]);
     assert_eq!(x.var(0).item().unwrap(), 2.0 / 3.0);

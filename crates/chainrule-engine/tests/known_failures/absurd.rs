@@ -88,6 +88,25 @@ fn a_label_twice_in_one_operand_is_no_sum() {
 }
 
 #[test]
+fn memory_that_is_not_there_is_an_error() {
+    for len in [HUGE, HUGE / 2, 1 << 60] {
+        match Data::try_zeros(DType::F64, len) {
+            Ok(data) => panic!("{data:?}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Machine, "{error}"),
+        }
+    }
+    assert_eq!(Data::try_zeros(DType::F32, 3).map(|data| data.to_f64()).ok(), Some(vec![0.0; 3]));
+}
+
+#[test]
+fn numbers_of_the_host_follow_the_key_not_the_node() {
+    let drawn = |key: i64| Rng::from_key(&Tensor::from_slice(&[key], ())).next_u64();
+    assert_eq!(drawn(7), drawn(7));
+    assert_ne!(drawn(7), drawn(8));
+    assert_eq!(Rng::from_key(&Tensor::placeholder((), DType::I64)).next_u64(), drawn(0));
+}
+
+#[test]
 fn an_axis_is_reversed_once() {
     refused("twice", Tensor::record(Reverse([0, 0].as_slice().into()), [Tensor::zeros([2])]), ErrorKind::Shape);
 }
