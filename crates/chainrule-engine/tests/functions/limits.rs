@@ -144,14 +144,16 @@ fn sigmoid_at_minus_90_in_single_precision() {
 
 #[test]
 fn a_hundred_million_ones_in_single_precision() {
-    let n = 100_000_000;
-    // Compared and cast while they are summed: they take no memory.
-    let ones = |shape: &[usize]| {
-        Tensor::arange(n, DType::I32).reshape(shape).equal(&Tensor::arange(n, DType::I32).reshape(shape)).cast(DType::F32)
+    // Compared and cast while they are summed, the ones take no memory; how many there are is data,
+    // so that the compiler cannot count them.
+    let ones = |count: i32, shape: &[usize]| {
+        let below = Tensor::from_slice(&[count], ());
+        Tensor::arange(100_000_000, DType::I32).reshape(shape).less(&below).cast(DType::F32)
     };
-    assert_eq!(ones(&[n]).sum().item().ok(), Some(1e8));
-    assert_eq!(ones(&[10_000, 10_000]).sum_over(&[0]).sum().item().ok(), Some(1e8));
-    assert_eq!(ones(&[n]).mean().item().ok(), Some(1.0));
+    assert_eq!(ones(100_000_000, &[100_000_000]).sum().item().ok(), Some(1e8));
+    assert_eq!(ones(99_999_992, &[100_000_000]).sum().item().ok(), Some(1e8 - 8.0));
+    assert_eq!(ones(100_000_000, &[10_000, 10_000]).sum_over(&[0]).sum().item().ok(), Some(1e8));
+    assert_eq!(ones(100_000_000, &[100_000_000]).mean().item().ok(), Some(1.0));
 }
 
 #[test]
