@@ -30,9 +30,9 @@ impl Type {
     /// A size of 0 does not excuse the others: strides, and the shapes of what is computed from
     /// the tensor, are products of sizes too.
     pub fn checked_len(&self) -> Option<usize> {
-        let sizes = self.shape.iter().filter(|&&size| size != 0);
-        let bytes = sizes.clone().try_fold(self.dtype.bytes(), |product, &size| product.checked_mul(size))?;
-        (bytes <= isize::MAX as usize).then(|| if self.is_empty() { 0 } else { bytes / self.dtype.bytes() })
+        let product = self.shape.iter().filter(|&&size| size != 0).try_fold(1usize, |product, &size| product.checked_mul(size))?;
+        let bytes = product.checked_mul(self.dtype.bytes())?;
+        (bytes <= isize::MAX as usize).then_some(if self.is_empty() { 0 } else { product })
     }
 
     /// Why there is no tensor of this type, if there is none.
