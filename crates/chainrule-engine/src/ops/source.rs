@@ -155,7 +155,7 @@ impl Operation for Random {
             return Err(dtype_error("random", format!("{} bits asked for, 1 to 64 can be had", self.bits)));
         }
         let draw = Type::new(self.shape.clone(), self.dtype());
-        if draw.checked_len().and_then(|count| self.offset.checked_add(count as u64)).is_none() {
+        if draw.checked_len().is_some_and(|count| self.offset.checked_add(count as u64).is_none()) {
             return Err(shape_error(
                 "random",
                 format!("{:?} numbers from place {} on are more than a stream has", self.shape, self.offset),
