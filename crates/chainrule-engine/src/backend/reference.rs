@@ -18,6 +18,9 @@ pub fn evaluate(roots: &[&Tensor]) -> Result<Vec<Data>> {
             (Op::Input(_), None) => return Err(unbound(node)),
             (op, _) => {
                 let inputs: Vec<&Array> = node.inputs().iter().filter_map(|input| walk.find(input)).map(|at| &arrays[at]).collect();
+                if let Some(error) = op.refuse(&inputs) {
+                    return Err(error.at(node.origin()));
+                }
                 Array::new(node.ty().clone(), op.evaluate(&inputs, node.ty()))
             }
         };

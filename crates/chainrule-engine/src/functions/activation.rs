@@ -5,7 +5,8 @@
 //! declaration. NaN stays NaN.
 
 use super::{disallowed, first_mistake, of_floats, recorded};
-use crate::tensor::Tensor;
+use crate::ops::{Constant, Scalar};
+use crate::tensor::{DType, Tensor};
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10};
 
 /// The slope and scale of the self-normalising linear unit: the fixed point of Klambauer et al.,
@@ -142,6 +143,10 @@ impl Tensor {
     /// The absolute value, with derivative 0 at 0.
     #[track_caller]
     pub fn abs(&self) -> Tensor {
+        // Without a sign there is nothing to take away; the negative would wrap to a larger number.
+        if self.dtype() == DType::U8 {
+            return self.clone();
+        }
         // At 0 both are the maximum and share the derivative: 1/2 - 1/2.
         self.maximum(&-self)
     }
@@ -194,7 +199,12 @@ impl Tensor {
             return disallowed(name, &[self], "the bound is NaN".into());
         }
         recorded(|| {
-            let bound = Tensor::full(self.shape(), bound, self.dtype());
+            let bound = if bound.fract() == 0.0 {
+                // A bound that no integer of the type reaches is as good as its last one.
+                Tensor::record(Constant { value: Scalar::new(bound, self.dtype()), ty: self.ty().clone() }, [])
+            } else {
+                Tensor::full(self.shape(), bound, self.dtype())
+            };
             beyond(self, &bound).select(&bound, self)
         })
     }

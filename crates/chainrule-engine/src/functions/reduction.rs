@@ -165,7 +165,9 @@ impl Tensor {
 pub(super) fn variance(x: &Tensor, axes: &Axes, correction: usize) -> Tensor {
     let n = count(x, axes);
     let distance = x - spread(&mean(x, axes), axes, x.shape());
-    sum(&distance.square(), axes) / n.saturating_sub(correction) as f64
+    // Not 0: that would make a variance that is not known infinite.
+    let divisor = if n > correction { (n - correction) as f64 } else { f64::NAN };
+    sum(&distance.square(), axes) / divisor
 }
 
 /// A maximum of what is turned round, which integers do without overflow by `-1 - x`.

@@ -152,6 +152,18 @@ impl Op {
             _ => Some(1),
         }
     }
+
+    /// What is wrong with the values of the inputs, though their types are right: an index that
+    /// points outside. Only evaluation can tell.
+    pub fn refuse(&self, inputs: &[&Array]) -> Option<Error> {
+        let (index, limit) = match (self, inputs) {
+            (Op::Gather(op), [table, index]) => (index, table.ty.shape[op.batch]),
+            (Op::ScatterAdd(op), [_, index]) => (index, op.size),
+            _ => return None,
+        };
+        let at = index.integers().into_iter().find(|&at| usize::try_from(at).map_or(true, |at| at >= limit))?;
+        Some(Error::new(ErrorKind::Index, self.name(), format!("index {at} is outside 0..{limit}")))
+    }
 }
 
 impl Operation for Op {

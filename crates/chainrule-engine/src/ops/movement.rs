@@ -256,8 +256,9 @@ impl Operation for Reverse {
         "reverse"
     }
     fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
-        match self.0.iter().find(|&&axis| axis >= inputs[0].shape.len()) {
-            Some(axis) => Err(shape_error("reverse", format!("axis {axis} of {:?}", inputs[0].shape))),
+        let rank = inputs[0].shape.len();
+        match (0..self.0.len()).find(|&i| self.0[i] >= rank || self.0[..i].contains(&self.0[i])) {
+            Some(i) => Err(shape_error("reverse", format!("axis {} of {:?} is not there, or listed twice", self.0[i], inputs[0].shape))),
             None => Ok(inputs[0].clone()),
         }
     }

@@ -154,6 +154,13 @@ impl Operation for Random {
         if !(1..=64).contains(&self.bits) {
             return Err(dtype_error("random", format!("{} bits asked for, 1 to 64 can be had", self.bits)));
         }
+        let draw = Type::new(self.shape.clone(), self.dtype());
+        if draw.checked_len().is_some_and(|count| self.offset.checked_add(count as u64).is_none()) {
+            return Err(shape_error(
+                "random",
+                format!("{:?} numbers from place {} on are more than a stream has", self.shape, self.offset),
+            ));
+        }
         let shape: Shape = inputs[0].shape.iter().chain(&self.shape).copied().collect();
         Ok(Type::new(shape, self.dtype()))
     }

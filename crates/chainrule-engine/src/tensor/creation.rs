@@ -4,7 +4,7 @@
 //! through [`super::rng`].
 
 use super::dtype::{DType, Element};
-use super::shape::{Shape, Type, checked_product};
+use super::shape::{Shape, Type};
 use super::{Data, Error, ErrorKind, Tensor};
 use crate::ops::{Constant, Iota, Scalar};
 use std::sync::Arc;
@@ -62,11 +62,13 @@ impl IntoShape for usize {
 }
 
 impl Tensor {
-    /// The number `value` everywhere, as the nearest element of `dtype`. A fraction in an integer
-    /// tensor is an error.
+    /// The number `value` everywhere, as the nearest element of `dtype`. In an integer tensor, a
+    /// fraction and a number outside its type are errors.
     #[track_caller]
     pub fn full(shape: impl IntoShape, value: f64, dtype: DType) -> Tensor {
-        if !dtype.is_float() && dtype != DType::Bool && value.fract() != 0.0 {
+        // 2^63 is the float that the largest i64 rounds to, and no i64.
+        let whole = dtype.is_float() || dtype == DType::Bool || (dtype.round(value) == value && value < 2f64.powi(63));
+        if !whole {
             let message = format!("{value} is no {dtype}; convert the tensor with `cast` first");
             return Tensor::poison(Error::new(ErrorKind::DType, "constant", message));
         }
@@ -119,16 +121,23 @@ impl Tensor {
     /// `n` numbers from `start` to `stop`, both included, at equal distances.
     #[track_caller]
     pub fn linspace(start: f64, stop: f64, n: usize, dtype: DType) -> Tensor {
+        let mut values: Vec<f64> = Vec::new();
+        if values.try_reserve_exact(n).is_err() {
+            return Tensor::poison(Error::new(ErrorKind::Machine, "linspace", format!("{n} numbers do not fit in memory")));
+        }
         let step = if n > 1 { (stop - start) / (n - 1) as f64 } else { 0.0 };
-        let values: Vec<f64> = (0..n).map(|i| if i + 1 == n && n > 1 { stop } else { start + step * i as f64 }).collect();
+        values.extend((0..n).map(|i| if i + 1 == n && n > 1 { stop } else { start + step * i as f64 }));
         Tensor::leaf(Shape::from_slice(&[n]), Arc::new(Data::from_f64(dtype, &values)))
     }
 
     /// The identity matrix of size `n`.
     #[track_caller]
     pub fn eye(n: usize, dtype: DType) -> Tensor {
-        let coordinate = |axis| Tensor::record(Iota { axis, ty: Type::new(Shape::from_slice(&[n, n]), DType::I64) }, []);
-        coordinate(0).equal(&coordinate(1)).cast(dtype)
+        let ty = Type::new(Shape::from_slice(&[n, n]), DType::I64);
+        // No closure: its line would be the node's.
+        let row = Tensor::record(Iota { axis: 0, ty: ty.clone() }, []);
+        let column = Tensor::record(Iota { axis: 1, ty }, []);
+        row.equal(&column).cast(dtype)
     }
 
     /// A tensor of the slice's element type. The values must fill the shape.
@@ -153,10 +162,11 @@ impl Tensor {
     #[track_caller]
     pub fn from_data(data: impl Into<Arc<Data>>, shape: impl IntoShape) -> Tensor {
         let (data, shape) = (data.into(), shape.into_shape());
-        if checked_product(&shape) != Some(data.len()) {
-            let message = format!("{} values do not fill the shape {shape:?}", data.len());
+        let ty = Type::new(shape, data.dtype());
+        if ty.checked_len().is_some_and(|len| len != data.len()) {
+            let message = format!("{} values do not fill the shape {:?}", data.len(), ty.shape);
             return Tensor::poison(Error::new(ErrorKind::Shape, "from_slice", message));
         }
-        Tensor::leaf(shape, data)
+        Tensor::leaf(ty.shape, data)
     }
 }

@@ -3,6 +3,7 @@
 //! Refuses to know shapes or strides: a `Data` is a flat run of elements of one type.
 
 use super::dtype::{DType, Element};
+use super::error::{Error, ErrorKind, Result};
 use super::memory::Memory;
 
 /// A run of elements of one type.
@@ -14,9 +15,19 @@ pub struct Data {
 }
 
 impl Data {
-    /// `len` elements of zero bytes: 0, 0.0 or false.
+    /// `len` elements of zero bytes: 0, 0.0 or false. Ends the process where there is no such memory.
     pub fn zeros(dtype: DType, len: usize) -> Data {
         Data { dtype, len, memory: Memory::zeroed(len * dtype.bytes()) }
+    }
+
+    /// As [`Data::zeros`], or an error where the system has not so much memory.
+    pub fn try_zeros(dtype: DType, len: usize) -> Result<Data> {
+        let bytes = len.checked_mul(dtype.bytes());
+        let memory = bytes.and_then(Memory::try_zeroed).ok_or_else(|| {
+            let message = format!("there is no memory for {len} elements of type {dtype}; make the tensors smaller");
+            Error::new(ErrorKind::Machine, "memory", message)
+        })?;
+        Ok(Data { dtype, len, memory })
     }
 
     /// A copy of the values.
@@ -26,11 +37,16 @@ impl Data {
         data
     }
 
-    /// A copy of raw bytes; their number must be a multiple of the element's.
+    /// A copy of raw bytes; their number must be a multiple of the element's. Of a bool, any byte
+    /// but 0 is true.
     pub fn from_bytes(dtype: DType, bytes: &[u8]) -> Data {
         let mut data = Data::zeros(dtype, bytes.len() / dtype.bytes());
         let len = data.len * dtype.bytes();
         data.bytes_mut().copy_from_slice(&bytes[..len]);
+        if dtype == DType::Bool {
+            // Kernels compute with the byte, and rely on its being 0 or 1.
+            data.bytes_mut().iter_mut().for_each(|byte| *byte = (*byte != 0) as u8);
+        }
         data
     }
 

@@ -27,20 +27,24 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// `len` bytes of zero.
+    /// `len` bytes of zero. Ends the process where there is no such memory.
     pub fn zeroed(len: usize) -> Memory {
+        Memory::try_zeroed(len).unwrap_or_else(|| handle_alloc_error(Layout::new::<u8>()))
+    }
+
+    /// `len` bytes of zero, if the system has them.
+    pub fn try_zeroed(len: usize) -> Option<Memory> {
         // Asked for at the allocator's own alignment, large blocks come straight from the system,
         // which hands out zeros without writing them; a stricter alignment would write them here.
-        // A length that overflows is refused where tensors are recorded.
-        let layout = Layout::from_size_align(len.saturating_add(ALIGNMENT), 16).unwrap_or(Layout::new::<[u8; ALIGNMENT]>());
+        let layout = Layout::from_size_align(len.checked_add(ALIGNMENT)?, 16).ok()?;
         // SAFETY: the layout is not empty.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
         let skip = base.as_ptr().align_offset(ALIGNMENT);
         // SAFETY: fewer than `ALIGNMENT` bytes are skipped, and as many more were allocated.
         let start = unsafe { base.add(skip) };
         let memory = Memory { base, layout, start, len };
         memory.ask_for_large_pages();
-        memory
+        Some(memory)
     }
 
     /// The bytes.

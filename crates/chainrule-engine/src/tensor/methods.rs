@@ -123,7 +123,8 @@ impl Tensor {
     #[track_caller]
     pub fn powf(&self, exponent: f64) -> Tensor {
         match exponent {
-            0.0 => self.ones_like(),
+            // A power of floats, though always 1, has a derivative (0), which `ones_like` has not.
+            0.0 if !self.dtype().is_float() => self.ones_like(),
             1.0 => self.clone(),
             2.0 => self.square(),
             3.0 => self.square() * self,
@@ -344,6 +345,12 @@ impl Tensor {
             let message = format!("'{labels}' is not of the form 'ij,jk->ik'");
             return Tensor::poison(Error::new(ErrorKind::Argument, "einsum", message));
         };
+        // Both axes of a label that stands twice would be summed, each by itself: no diagonal.
+        let twice = |own: &str| own.char_indices().find(|&(at, label)| own[..at].contains(label)).map(|(_, label)| label);
+        if let Some(label) = twice(a).or_else(|| twice(b)) {
+            let message = format!("label '{label}' twice in one operand of '{labels}'; pick the diagonal first");
+            return self.mistaken(Error::new(ErrorKind::Argument, "einsum", message));
+        }
         let (left, a) = self.without_lonely(a, b, out);
         let (right, b) = other.without_lonely(b, &a, out);
         Tensor::record(Einsum::new(&a, &b, out), [left, right])

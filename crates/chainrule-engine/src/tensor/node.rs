@@ -9,7 +9,7 @@ use super::dtype::DType;
 use super::error::{Error, Result};
 use super::origin::Origin;
 use super::shape::{Shape, Type};
-use crate::ops::{Input, Op, Operation, PoisonedBy};
+use crate::ops::{Input, Op, Operation, PoisonedBy, shape_error};
 use smallvec::SmallVec;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,11 +70,10 @@ impl Tensor {
             op.infer(&types)
         };
         match inferred {
-            Ok(ty) if ty.checked_len().is_none() => {
-                let message = format!("a {} tensor of shape {:?} is too large for any memory", ty.dtype, ty.shape);
-                Tensor::poisoned(Error::new(super::ErrorKind::Shape, op.name(), message), origin)
-            }
-            Ok(ty) => Tensor::node(op, inputs, ty, origin, None),
+            Ok(ty) => match ty.refusal() {
+                Some(why) => Tensor::poisoned(shape_error(op.name(), why), origin),
+                None => Tensor::node(op, inputs, ty, origin, None),
+            },
             Err(error) => Tensor::poisoned(error, origin),
         }
     }
@@ -94,14 +93,21 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn leaf(shape: impl Into<Shape>, data: Arc<Data>) -> Tensor {
         let ty = Type::new(shape, data.dtype());
-        debug_assert_eq!(ty.len(), data.len());
-        Tensor::node(Op::Input(Input), Inputs::new(), ty, Origin::here(Location::caller()), Some(data))
+        debug_assert!(ty.checked_len().is_none_or(|len| len == data.len()));
+        Tensor::input(ty, Origin::here(Location::caller()), Some(data))
     }
 
     /// A leaf without data, to be given a value when a captured step runs.
     #[track_caller]
     pub fn placeholder(shape: impl IntoShape, dtype: DType) -> Tensor {
-        Tensor::node(Op::Input(Input), Inputs::new(), Type::new(shape.into_shape(), dtype), Origin::here(Location::caller()), None)
+        Tensor::input(Type::new(shape.into_shape(), dtype), Origin::here(Location::caller()), None)
+    }
+
+    fn input(ty: Type, origin: Origin, value: Option<Arc<Data>>) -> Tensor {
+        match ty.refusal() {
+            Some(why) => Tensor::poisoned(shape_error("input", why), origin),
+            None => Tensor::node(Op::Input(Input), Inputs::new(), ty, origin, value),
+        }
     }
 
     fn node(op: Op, inputs: Inputs, ty: Type, origin: Origin, value: Option<Arc<Data>>) -> Tensor {

@@ -93,6 +93,16 @@ macro_rules! logical {
             #[track_caller]
             fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other) }
         }
+        impl $trait<Tensor> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, self, &other) }
+        }
+        impl $trait<&Tensor> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, other) }
+        }
         impl $trait<Tensor> for Tensor {
             type Output = Tensor;
             #[track_caller]

@@ -4,8 +4,8 @@
 //! on any number of threads.
 
 use super::creation::IntoShape;
-use super::{DType, Data, Shape, Tensor};
-use crate::ops::Random;
+use super::{DType, Data, Error, ErrorKind, Shape, Tensor};
+use crate::ops::{Random, dtype_error};
 use crate::tensor::random::word;
 use std::sync::Arc;
 
@@ -50,20 +50,22 @@ impl Rng {
     #[track_caller]
     pub fn key(&mut self) -> Tensor {
         let at = self.count;
-        self.count += 1;
+        self.count = at.wrapping_add(1);
         match &self.source {
             Source::Seed(seed) => Tensor::leaf(Shape::new(), Arc::new(Data::of(&[word(*seed, at) as i64]))),
             Source::Key(key) => Tensor::record(Random { bits: 64, shape: Shape::new(), offset: at }, [key.clone()]),
         }
     }
 
-    /// One number from the stream, on the host.
+    /// One number from the stream, on the host. A key that has no value yet, or is a mistake,
+    /// counts as 0: what is drawn here is drawn once, whatever a captured step is given later.
     pub fn next_u64(&mut self) -> u64 {
         let at = self.count;
-        self.count += 1;
+        self.count = at.wrapping_add(1);
         match &self.source {
             Source::Seed(seed) => word(*seed, at),
-            Source::Key(key) => word(key.id() as i64, at),
+            // Not the number of the node, which is another one in every run.
+            Source::Key(key) => word(key.to_vec::<i64>().ok().and_then(|key| key.first().copied()).unwrap_or(0), at),
         }
     }
 }
@@ -80,9 +82,10 @@ impl Tensor {
     pub fn rand_of(shape: impl IntoShape, dtype: DType, rng: &mut Rng) -> Tensor {
         let bits = match dtype {
             DType::F64 => 53,
+            DType::F32 => 24,
             DType::F16 => 11,
             DType::BF16 => 8,
-            _ => 24,
+            _ => return Tensor::poison(dtype_error("rand", format!("gives floats, not {dtype}; see `randint`"))),
         };
         let draw = Tensor::record(Random { bits, shape: shape.into_shape(), offset: 0 }, [rng.key()]);
         draw.cast(dtype) * 0.5f64.powi(bits as i32)
@@ -97,6 +100,9 @@ impl Tensor {
     /// Standard normal numbers of a float type.
     #[track_caller]
     pub fn randn_of(shape: impl IntoShape, dtype: DType, rng: &mut Rng) -> Tensor {
+        if !dtype.is_float() {
+            return Tensor::poison(dtype_error("randn", format!("gives floats, not {dtype}; convert with `cast`")));
+        }
         let shape = shape.into_shape();
         let wide = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
         // 1 - u is in (0, 1], so its logarithm is finite.
@@ -108,15 +114,24 @@ impl Tensor {
     /// Whole numbers uniform in `0..limit`, i64. The bias is below `limit` / 2^53.
     #[track_caller]
     pub fn randint(shape: impl IntoShape, limit: usize, rng: &mut Rng) -> Tensor {
+        // Beyond 2^53 a float has not the digits for every number below the limit.
+        if limit == 0 || limit > 1 << 53 {
+            let message = format!("the limit is {limit}, and must be from 1 to 2^53");
+            return Tensor::poison(Error::new(ErrorKind::Argument, "randint", message));
+        }
         (Tensor::rand_of(shape, DType::F64, rng) * limit as f64).floor().cast(DType::I64)
     }
 
-    /// True with probability `p`.
+    /// True with probability `p`, from 0 to 1.
     #[track_caller]
     pub fn bernoulli(shape: impl IntoShape, p: f64, rng: &mut Rng) -> Tensor {
+        if !(0.0..=1.0).contains(&p) {
+            let message = format!("the probability is {p}, and must be from 0 to 1");
+            return Tensor::poison(Error::new(ErrorKind::Argument, "bernoulli", message));
+        }
         let shape = shape.into_shape();
         let draw = Tensor::record(Random { bits: 24, shape: shape.clone(), offset: 0 }, [rng.key()]);
-        let threshold = (p.clamp(0.0, 1.0) * (1u32 << 24) as f64).round();
+        let threshold = (p * (1u32 << 24) as f64).round();
         draw.less(&Tensor::full(shape, threshold, DType::I32))
     }
 }

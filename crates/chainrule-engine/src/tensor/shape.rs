@@ -21,9 +21,27 @@ impl Type {
         Type { shape: shape.into(), dtype }
     }
 
+    /// The most axes a tensor has: enough for anyone, and few enough that each has a label of one
+    /// byte in a product.
+    pub const MOST_AXES: usize = 64;
+
     /// The number of elements, or `None` if it or the number of bytes exceeds `isize::MAX`.
+    ///
+    /// A size of 0 does not excuse the others: strides, and the shapes of what is computed from
+    /// the tensor, are products of sizes too.
     pub fn checked_len(&self) -> Option<usize> {
-        checked_product(&self.shape).filter(|len| len.checked_mul(self.dtype.bytes()).is_some_and(|bytes| bytes <= isize::MAX as usize))
+        let product = self.shape.iter().filter(|&&size| size != 0).try_fold(1usize, |product, &size| product.checked_mul(size))?;
+        let bytes = product.checked_mul(self.dtype.bytes())?;
+        (bytes <= isize::MAX as usize).then_some(if self.is_empty() { 0 } else { product })
+    }
+
+    /// Why there is no tensor of this type, if there is none.
+    pub fn refusal(&self) -> Option<String> {
+        if self.shape.len() > Type::MOST_AXES {
+            return Some(format!("{} axes are more than the {} that a tensor may have", self.shape.len(), Type::MOST_AXES));
+        }
+        let fits = self.checked_len().is_some();
+        (!fits).then(|| format!("a {} tensor of shape {:?} is too large for any memory", self.dtype, self.shape))
     }
 
     /// The number of elements.

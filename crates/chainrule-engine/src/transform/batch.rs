@@ -4,7 +4,8 @@ use super::walk::{IdMap, Walk};
 use crate::ops::{Broadcast, Lift, Op, Operation};
 use crate::tensor::node::Inputs;
 use crate::tensor::origin::recorded_as;
-use crate::tensor::{Error, ErrorKind, Result, Tensor};
+use crate::tensor::{Error, ErrorKind, Origin, Result, Tensor};
+use std::panic::Location;
 
 /// Applies `function`, written for one example, along an axis of its arguments: `axes[i]` is the
 /// axis of `arguments[i]` that counts the examples, or `None` where all share it. The results
@@ -23,7 +24,8 @@ use crate::tensor::{Error, ErrorKind, Result, Tensor};
 /// ```
 #[track_caller]
 pub fn vmap(function: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>, arguments: &[&Tensor], axes: &[Option<usize>]) -> Result<Vec<Tensor>> {
-    let mistake = |message: String| Err(Error::new(ErrorKind::Shape, "vmap", message));
+    let origin = Origin::here(Location::caller());
+    let mistake = |message: String| Err(Error::new(ErrorKind::Shape, "vmap", message).at(&origin));
     arguments.iter().try_for_each(|t| t.check())?;
     if axes.len() != arguments.len() {
         return mistake(format!("{} axes for {} arguments", axes.len(), arguments.len()));

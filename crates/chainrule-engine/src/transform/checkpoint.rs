@@ -1,7 +1,7 @@
 //! Recomputing instead of remembering: the backward pass of a region runs its forward pass again.
 
 use super::custom::custom_from;
-use super::vjp;
+use super::reverse::cotangents;
 use super::walk::{IdMap, Walk};
 use crate::ops::{Barrier, CustomRule, Op};
 use crate::tensor::node::Inputs;
@@ -77,12 +77,8 @@ impl CustomRule for Recompute {
             return Ok(vec![None; inputs.len()]);
         };
         let wrt: Vec<&Tensor> = again.iter().filter(|input| input.dtype().is_float()).collect();
-        let mut given = match vjp(&[output], &[cotangent], &wrt) {
-            Ok(all) => all.into_iter().map(Some).collect(),
-            // One product for each input by itself, as some are reached by no gradient.
-            Err(_) => wrt.iter().map(|x| vjp(&[output], &[cotangent], &[x]).ok().and_then(|mut g| g.pop())).collect::<Vec<_>>(),
-        }
-        .into_iter();
+        // Some inputs may be reached by no gradient, as in the plain call; a mistake is one there, too.
+        let mut given = cotangents(&[output], &[cotangent], &wrt)?.into_iter();
         Ok(again.iter().map(|input| if input.dtype().is_float() { given.next().flatten() } else { None }).collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::batch::lift;
 use super::vjp;
+use super::walk::Walk;
 use crate::ops::{Custom, CustomRule};
 use crate::tensor::node::Inputs;
 use crate::tensor::{Error, ErrorKind, Result, Tensor};
@@ -24,8 +25,8 @@ pub(crate) fn custom_from(y: &Tensor, inputs: &[&Tensor], rule: Arc<dyn CustomRu
 /// The rule's contributions for a node that vmap may have lifted.
 pub(crate) fn apply_rule(custom: &Custom, inputs: &[Tensor], output: &Tensor, cotangent: &Tensor) -> Result<Vec<Option<Tensor>>> {
     if custom.levels == 0 {
-        let given = custom.rule.vjp(inputs, output, cotangent)?;
-        return check(custom, inputs, given);
+        let given = custom.rule.vjp(inputs, output, cotangent).and_then(|given| check(custom, inputs, given));
+        return given.map_err(|error| error.at(output.origin()));
     }
     // Written for one example: ask it for one, and lift the answer.
     let size = output.shape()[0];
@@ -64,5 +65,11 @@ pub(crate) fn tangent(custom: &Custom, node: &Tensor, tangents: &[Option<Tensor>
         return Ok(None);
     }
     let (outputs, seeds): (Vec<&Tensor>, Vec<&Tensor>) = pairs.into_iter().unzip();
+    outputs.iter().try_for_each(|output| output.check())?;
+    // A rule may answer zeros, or what declared zeros made of it: a product with no cotangent in it.
+    let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= cotangent.id());
+    if !walk.depending_on(&[&cotangent]).contains(&true) {
+        return Ok(Some(node.zeros_like()));
+    }
     Ok(Some(vjp(&outputs, &seeds, &[&cotangent])?.swap_remove(0)))
 }

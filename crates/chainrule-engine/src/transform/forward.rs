@@ -1,5 +1,6 @@
 //! Forward mode: how outputs move when inputs do, as more graph.
 
+use super::cut::{misuse, no_tangent};
 use super::walk::Walk;
 use crate::ops::{Derivative, Op, Operation};
 use crate::tensor::origin::on_behalf_of;
@@ -11,7 +12,7 @@ use crate::tensor::{Error, ErrorKind, Result, Tensor};
 ///
 /// # Errors
 /// If there is not one tangent for each of `wrt`, or one is not of its tensor's shape, or an
-/// output does not depend on any of `wrt`, or only through a cut.
+/// output is not of a float type, or does not depend on any of `wrt`, or only through a cut.
 ///
 /// ```
 /// use chainrule_engine::{Tensor, transform::jvp};
@@ -26,7 +27,7 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
     outputs.iter().chain(wrt).chain(tangents_of_wrt).try_for_each(|t| t.check())?;
     if wrt.len() != tangents_of_wrt.len() {
         let message = format!("{} tangents for {} tensors", tangents_of_wrt.len(), wrt.len());
-        return Err(Error::new(ErrorKind::Argument, "jvp", message));
+        return Err(misuse(ErrorKind::Argument, "jvp", message));
     }
     for (x, tangent) in wrt.iter().zip(tangents_of_wrt) {
         if x.ty() != tangent.ty() {
@@ -43,7 +44,6 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
             tangents[at] = Some(plus(tangents[at].take(), (*given).clone()));
         }
     }
-    let mut cut: Option<(&Tensor, &'static str)> = None;
     let mut zero = vec![false; walk.nodes.len()];
     for (at, node) in walk.nodes.iter().enumerate().filter(|&(at, _)| depends[at]) {
         let mut sum = tangents[at].take();
@@ -51,6 +51,7 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
         on_behalf_of(node.origin(), || -> Result<()> {
             if let Op::Custom(custom) = node.op() {
                 let given: Vec<Option<Tensor>> = (1..node.inputs().len()).map(|k| moving(&k)).collect();
+                zero[at] |= node.inputs()[1..].iter().any(|input| walk.find(input).is_some_and(|i| zero[i]));
                 let moved = if given.iter().any(Option::is_some) { super::custom::tangent(custom, node, &given)? } else { None };
                 if let Some(moved) = moved {
                     sum = Some(plus(sum.take(), moved));
@@ -66,7 +67,7 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
                 match node.op().derivative(node, k) {
                     Derivative::Linear(map) => sum = Some(plus(sum.take(), map.apply(&tangent))),
                     Derivative::Zero | Derivative::Custom => zero[at] = true,
-                    Derivative::Cut(reason) => drop(cut.get_or_insert((node, reason))),
+                    Derivative::Cut(_) => (),
                 }
             }
             Ok(())
@@ -76,9 +77,12 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
     let result = |output: &&Tensor| {
         let at = walk.find(output);
         match at.and_then(|at| tangents[at].clone()) {
+            Some(tangent) if tangent.error().is_none() && !tangent.dtype().is_float() => {
+                Err(Error::new(ErrorKind::DType, "jvp", format!("{} has no derivative", output.dtype())).at(output.origin()))
+            }
             Some(tangent) => tangent.check().map(|()| tangent),
             None if at.is_some_and(|at| zero[at]) => Ok(output.zeros_like()),
-            None => Err(disconnected(output, cut)),
+            None => Err(no_tangent(output, wrt)),
         }
     };
     outputs.iter().map(result).collect()
@@ -89,14 +93,4 @@ fn plus(sum: Option<Tensor>, moved: Tensor) -> Tensor {
         Some(sum) => sum + moved,
         None => moved,
     }
-}
-
-fn disconnected(output: &Tensor, cut: Option<(&Tensor, &'static str)>) -> Error {
-    let message = match cut {
-        Some((node, reason)) => {
-            format!("no tangent reaches this output: the path is cut by `{}` at {} ({reason})", node.op().name(), node.origin().place())
-        }
-        None => "this output does not depend on what moves".to_string(),
-    };
-    Error::new(ErrorKind::Disconnected, "jvp", message).at(output.origin())
 }

@@ -1,8 +1,9 @@
 //! Matrices of derivatives, from products with basis vectors, all at once.
 
 use super::batch::lift;
+use super::cut::only_steps;
 use super::{jvp, vjp};
-use crate::tensor::{Result, Tensor};
+use crate::tensor::{ErrorKind, Result, Tensor};
 
 /// The Jacobian of `y` by `x`: shape `y.shape ++ x.shape`. Computed in forward or reverse mode,
 /// whichever needs fewer products.
@@ -35,24 +36,23 @@ pub fn jacobian(y: &Tensor, x: &Tensor) -> Result<Tensor> {
 /// The matrix of second derivatives of the scalar `y` by `x`: shape `x.shape ++ x.shape`.
 #[track_caller]
 pub fn hessian(y: &Tensor, x: &Tensor) -> Result<Tensor> {
-    let gradient = y.grad(&[x])?.swap_remove(0);
     let tangent = Tensor::placeholder(x.shape(), x.dtype());
-    let product = match jvp(&[&gradient], &[x], &[&tangent]) {
-        Ok(product) => product,
-        // A gradient that does not depend on x (of a linear function) has derivative zero.
-        Err(error) if error.kind() == crate::ErrorKind::Disconnected => vec![tangent.scale(&tangent.zeros_like())],
-        Err(error) => return Err(error),
-    };
+    let product = hvp(y, x, &tangent)?;
     let both: Vec<usize> = x.shape().iter().chain(x.shape()).copied().collect();
-    Ok(lift(&product, &[(tangent, basis(x))], x.len())?[0].reshape(both))
+    Ok(lift(&[product], &[(tangent, basis(x))], x.len())?[0].reshape(both))
 }
 
 /// The product of the matrix of second derivatives of the scalar `y` by `x` with `v`, in forward
-/// over reverse mode: about the cost of two gradients.
+/// over reverse mode: about the cost of two gradients. Where the gradient does not depend on `x`,
+/// or only by steps (of a linear function, of `relu`), it is zero.
 #[track_caller]
 pub fn hvp(y: &Tensor, x: &Tensor, v: &Tensor) -> Result<Tensor> {
     let gradient = y.grad(&[x])?.swap_remove(0);
-    Ok(jvp(&[&gradient], &[x], &[v])?.swap_remove(0))
+    match jvp(&[&gradient], &[x], &[v]) {
+        Ok(mut product) => Ok(product.swap_remove(0)),
+        Err(error) if error.kind() == ErrorKind::Disconnected && only_steps(&gradient, x) => Ok(x.zeros_like()),
+        Err(error) => Err(error),
+    }
 }
 
 /// All basis vectors of the space of `x`, one per row.

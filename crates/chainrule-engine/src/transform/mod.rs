@@ -6,6 +6,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod custom;
+mod cut;
 pub mod forward;
 pub mod jacobian;
 pub mod reverse;

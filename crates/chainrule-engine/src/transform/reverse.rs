@@ -3,6 +3,7 @@
 //! Loud by default: a gradient that would be missing is an error that names the line that cut the
 //! path. Zeros must be asked for.
 
+use super::cut::{misuse, no_gradient};
 use super::walk::Walk;
 use crate::ops::{Custom, Derivative, Op, Operation};
 use crate::tensor::origin::on_behalf_of;
@@ -39,7 +40,7 @@ impl Tensor {
     pub fn grad_or_zeros(&self, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
         scalar("grad", self)?;
         let found = cotangents(&[self], &[&self.ones_like()], wrt)?;
-        Ok(found.into_iter().zip(wrt).map(|(found, x)| found.unwrap_or_else(|_| x.zeros_like())).collect())
+        Ok(found.into_iter().zip(wrt).map(|(found, x)| found.unwrap_or_else(|| x.zeros_like())).collect())
     }
 }
 
@@ -64,10 +65,11 @@ pub fn value_and_grad(function: impl FnOnce(&[&Tensor]) -> Tensor, arguments: &[
 ///
 /// # Errors
 /// As [`Tensor::grad`]; also if there is not one cotangent for each output, or one is not of its
-/// output's shape and type.
+/// output's shape and type, or an output is not of a float type.
 #[track_caller]
 pub fn vjp(outputs: &[&Tensor], cotangents_of_outputs: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
-    cotangents(outputs, cotangents_of_outputs, wrt)?.into_iter().collect()
+    let found = cotangents(outputs, cotangents_of_outputs, wrt)?;
+    found.into_iter().zip(wrt).map(|(found, x)| found.ok_or_else(|| no_gradient(outputs, x))).collect()
 }
 
 #[track_caller]
@@ -94,23 +96,25 @@ struct Backward<'a> {
     sums: Vec<Option<Tensor>>,
     /// Reached, if only through a derivative that is declared zero.
     reached: Vec<bool>,
-    /// The first cut met, with its reason.
-    cut: Option<(Tensor, &'static str)>,
 }
 
+/// What gathers at each of `wrt`; `None` where nothing does.
 #[track_caller]
-fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Result<Tensor>>> {
+pub(super) fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
     outputs.iter().chain(seeds).chain(wrt).try_for_each(|t| t.check())?;
     if outputs.len() != seeds.len() {
         let message = format!("{} cotangents for {} outputs", seeds.len(), outputs.len());
-        return Err(Error::new(ErrorKind::Argument, "vjp", message));
+        return Err(misuse(ErrorKind::Argument, "vjp", message));
+    }
+    if let Some(whole) = outputs.iter().find(|output| !output.dtype().is_float()) {
+        return Err(Error::new(ErrorKind::DType, "vjp", format!("{} has no derivative", whole.dtype())).at(whole.origin()));
     }
     let oldest = wrt.iter().map(|x| x.id()).min().unwrap_or(u64::MAX);
     // What was recorded before every x cannot depend on one.
     let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);
     let n = walk.nodes.len();
     let depends = walk.depending_on(wrt);
-    let mut backward = Backward { walk: &walk, depends, sums: vec![None; n], reached: vec![false; n], cut: None };
+    let mut backward = Backward { walk: &walk, depends, sums: vec![None; n], reached: vec![false; n] };
     for (output, seed) in outputs.iter().zip(seeds) {
         if output.ty() != seed.ty() {
             let message =
@@ -126,7 +130,7 @@ fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result
             backward.step(at)?;
         }
     }
-    wrt.iter().map(|x| backward.result(x, outputs)).map(Ok).collect()
+    wrt.iter().map(|x| backward.result(x)).collect()
 }
 
 impl Backward<'_> {
@@ -157,7 +161,7 @@ impl Backward<'_> {
                     self.add(to, contribution);
                 }
                 Derivative::Zero | Derivative::Custom => self.reached[to] = true,
-                Derivative::Cut(reason) => drop(self.cut.get_or_insert_with(|| (node.clone(), reason))),
+                Derivative::Cut(_) => (),
             });
         }
         Ok(())
@@ -168,34 +172,20 @@ impl Backward<'_> {
         let contributions = on_behalf_of(node.origin(), || super::custom::apply_rule(custom, inputs, node, cotangent))?;
         for (input, contribution) in inputs.iter().zip(contributions) {
             let Some(to) = self.walk.find(input).filter(|&to| self.depends[to]) else { continue };
-            match contribution {
-                Some(contribution) => {
-                    contribution.check()?;
-                    on_behalf_of(node.origin(), || self.add(to, contribution));
-                }
-                None => drop(self.cut.get_or_insert_with(|| (node.clone(), "the custom rule gives none for this input"))),
+            if let Some(contribution) = contribution {
+                contribution.check()?;
+                on_behalf_of(node.origin(), || self.add(to, contribution));
             }
         }
         Ok(())
     }
 
-    /// The gradient gathered at `x`, or why there is none.
-    fn result(&self, x: &Tensor, outputs: &[&Tensor]) -> Result<Tensor> {
-        let at = self.walk.find(x);
-        if let Some(sum) = at.and_then(|at| self.sums[at].clone()) {
-            return sum.check().map(|()| sum);
+    /// The gradient gathered at `x`: zeros if only what is declared zero leads there, `None` if nothing does.
+    fn result(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let Some(at) = self.walk.find(x) else { return Ok(None) };
+        match &self.sums[at] {
+            Some(sum) => sum.check().map(|()| Some(sum.clone())),
+            None => Ok(self.reached[at].then(|| x.zeros_like())),
         }
-        if at.is_some_and(|at| self.reached[at]) {
-            return Ok(x.zeros_like());
-        }
-        let output = outputs.first().map_or(x, |output| *output);
-        let what = format!("the {} made at {}", x.op().name(), x.origin().place());
-        let message = match (&self.cut, at) {
-            (Some((node, reason)), Some(_)) => {
-                format!("no gradient reaches {what}: the path is cut by `{}` at {} ({reason})", node.op().name(), node.origin().place())
-            }
-            _ => format!("the output does not depend on {what}; use `grad_or_zeros` if that is meant"),
-        };
-        Err(Error::new(ErrorKind::Disconnected, "grad", message).at(output.origin()))
     }
 }

@@ -111,6 +111,21 @@ fn numbers_take_the_type_of_the_tensor_on_either_side() {
 }
 
 #[test]
+fn bools_combine_as_tensors_and_as_references() {
+    let (a, b) = (Tensor::from([true, true, false]), Tensor::from([[true], [false]]));
+    let bools = |t: Tensor| t.to_vec::<bool>().unwrap_or_default();
+    let (both, either) = ([true, true, false, false, false, false], [true, true, true, true, true, false]);
+    for got in [&a & &b, a.clone() & &b, &a & b.clone(), a.clone() & b.clone()] {
+        assert_eq!(bools(got), both);
+    }
+    for got in [&a | &b, a.clone() | &b, &a | b.clone(), a.clone() | b.clone()] {
+        assert_eq!(bools(got), either);
+    }
+    assert_eq!(bools(!&a), [false, false, true]);
+    assert_eq!(bools(!a), [false, false, true]);
+}
+
+#[test]
 fn products_of_matrices_broadcast_their_leading_axes() {
     let shapes: [(&[usize], &[usize], &[usize]); 12] = [
         (&[2, 3], &[3, 4], &[2, 4]),

@@ -12,6 +12,7 @@ mod coverage;
 mod derivatives;
 mod lanes;
 mod layouts;
+mod lengths;
 mod pairs;
 mod values;
 

@@ -143,6 +143,20 @@ fn sigmoid_at_minus_90_in_single_precision() {
 }
 
 #[test]
+fn a_hundred_million_ones_in_single_precision() {
+    // Compared and cast while they are summed, the ones take no memory; how many there are is data,
+    // so that the compiler cannot count them.
+    let ones = |count: i32, shape: &[usize]| {
+        let below = Tensor::from_slice(&[count], ());
+        Tensor::arange(100_000_000, DType::I32).reshape(shape).less(&below).cast(DType::F32)
+    };
+    assert_eq!(ones(100_000_000, &[100_000_000]).sum().item().ok(), Some(1e8));
+    assert_eq!(ones(99_999_992, &[100_000_000]).sum().item().ok(), Some(1e8 - 8.0));
+    assert_eq!(ones(100_000_000, &[10_000, 10_000]).sum_over(&[0]).sum().item().ok(), Some(1e8));
+    assert_eq!(ones(100_000_000, &[100_000_000]).mean().item().ok(), Some(1.0));
+}
+
+#[test]
 fn variance_beside_a_large_mean() {
     let x = vector(&[1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0]);
     assert_eq!(x.var(0).item().unwrap(), 2.0 / 3.0);

@@ -1,0 +1,93 @@
+//! Why no derivative passes from a tensor to an output: the cuts on the way between them.
+//!
+//! Refuses to differentiate: it is asked once a derivative was found missing. A cut that does not
+//! lie between the two, however near, has nothing to do with them.
+
+use super::walk::Walk;
+use crate::ops::{Derivative, Op, Operation};
+use crate::tensor::{Error, ErrorKind, Origin, Tensor};
+use std::panic::Location;
+
+/// The error of a gradient by `x` that is missing.
+pub(super) fn no_gradient(outputs: &[&Tensor], x: &Tensor) -> Error {
+    let what = format!("the {} made at {}", x.op().name(), x.origin().place());
+    let message = match outputs.iter().find_map(|output| first(output, x)) {
+        Some(cut) => format!("no gradient reaches {what}: {cut}"),
+        None => format!("the output does not depend on {what}; use `grad_or_zeros` if that is meant"),
+    };
+    let at = outputs.first().map_or(x.origin(), |output| output.origin());
+    Error::new(ErrorKind::Disconnected, "grad", message).at(at)
+}
+
+/// The error of a tangent of `output` that is missing.
+pub(super) fn no_tangent(output: &Tensor, wrt: &[&Tensor]) -> Error {
+    let message = match wrt.iter().find_map(|x| first(output, x)) {
+        Some(cut) => format!("no tangent reaches this output: {cut}"),
+        None => "this output does not depend on what moves".to_string(),
+    };
+    Error::new(ErrorKind::Disconnected, "jvp", message).at(output.origin())
+}
+
+/// An error of what a transformation was given, at the line that asked for it.
+#[track_caller]
+pub(super) fn misuse(kind: ErrorKind, operation: &str, message: String) -> Error {
+    Error::new(kind, operation, message).at(&Origin::here(Location::caller()))
+}
+
+/// Whether `output` depends on `x` by steps alone, if at all: through bools and integers (a
+/// comparison, a rounding, an index). The derivative of a step is zero wherever it has one.
+pub(super) fn only_steps(output: &Tensor, x: &Tensor) -> bool {
+    cuts(output, x).iter().all(Cut::is_step)
+}
+
+/// A place where paths end.
+struct Cut {
+    node: Tensor,
+    /// Which of the node's inputs does not get through; `None` of a rule that leaves some out.
+    input: Option<usize>,
+    reason: &'static str,
+}
+
+impl Cut {
+    fn is_step(&self) -> bool {
+        self.input.is_some_and(|k| !self.node.dtype().is_float() || !self.node.inputs()[k].dtype().is_float())
+    }
+}
+
+/// The first cut from the output on, in words.
+fn first(output: &Tensor, x: &Tensor) -> Option<String> {
+    let cuts = cuts(output, x);
+    // What a rule leaves out may be cut inside of what the rule stands for: a better answer.
+    let cut = cuts.iter().find(|cut| cut.input.is_some()).or(cuts.first())?;
+    let name = match cut.node.op() {
+        // A user knows a rule by its own name.
+        Op::Custom(custom) => custom.rule.name(),
+        op => op.name(),
+    };
+    Some(format!("the path is cut by `{name}` at {} ({})", cut.node.origin().place(), cut.reason))
+}
+
+/// All cuts of paths from `x` to `output`, from the output on.
+fn cuts(output: &Tensor, x: &Tensor) -> Vec<Cut> {
+    let walk = Walk::new([output], |node| node.id() >= x.id());
+    let depends = walk.depending_on(&[x]);
+    let mut reached = vec![false; walk.nodes.len()];
+    walk.find(output).into_iter().for_each(|at| reached[at] = true);
+    let mut cuts = Vec::new();
+    for (at, node) in walk.nodes.iter().enumerate().rev() {
+        if !reached[at] || !depends[at] || node.is(x) {
+            continue;
+        }
+        for (k, input) in node.inputs().iter().enumerate() {
+            let Some(to) = walk.find(input).filter(|&to| depends[to]) else { continue };
+            match node.op().derivative(node, k) {
+                Derivative::Cut(reason) => cuts.push(Cut { node: node.clone(), input: Some(k), reason }),
+                Derivative::Linear(_) | Derivative::Zero | Derivative::Custom => reached[to] = true,
+            }
+        }
+        if let Op::Custom(_) = node.op() {
+            cuts.push(Cut { node: node.clone(), input: None, reason: "its rule gives no derivative by what leads there" });
+        }
+    }
+    cuts
+}
