@@ -22,6 +22,8 @@ pub enum Op {
     Store(u32),
     /// Writes a truth as bytes 1 and 0.
     StoreTruth(u32),
+    /// Lets the function say that a truth held somewhere.
+    Report,
     /// Float arithmetic.
     Add,
     /// First less second.
@@ -87,7 +89,7 @@ impl Instruction {
     pub fn args(&self) -> &[Id] {
         let count = match self.op {
             Op::Constant(_) | Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) => 0,
-            Op::Store(_) | Op::StoreTruth(_) | Op::Sqrt | Op::Floor | Op::Up(_) | Op::Down(_) | Op::Nearest => 1,
+            Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Sqrt | Op::Floor | Op::Up(_) | Op::Down(_) | Op::Nearest => 1,
             Op::MultiplyAdd | Op::NegativeMultiplyAdd | Op::Choose => 3,
             _ => 2,
         };
@@ -117,7 +119,7 @@ impl Code {
     /// Without what no store needs.
     pub fn without_dead(&self) -> Vec<Instruction> {
         let mut new_of = vec![None; self.list.len()];
-        let mut live: Vec<bool> = self.list.iter().map(|i| matches!(i.op, Op::Store(_) | Op::StoreTruth(_))).collect();
+        let mut live: Vec<bool> = self.list.iter().map(|i| matches!(i.op, Op::Store(_) | Op::StoreTruth(_) | Op::Report)).collect();
         for at in (0..self.list.len()).rev() {
             if live[at] {
                 self.list[at].args().iter().for_each(|&arg| live[arg as usize] = true);

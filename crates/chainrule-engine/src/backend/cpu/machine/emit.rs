@@ -172,6 +172,11 @@ impl<'a> Emitter<'a> {
                 self.done(at);
             }
             Op::StoreTruth(n) => self.store_truth(assembler, at, n),
+            Op::Report => {
+                let from = self.fetch(assembler, args[0]);
+                assembler.report(from);
+                self.done(at);
+            }
             Op::MultiplyAdd => self.multiply_add(assembler, at, x86::FMADD213PS, x86::FMADD231PS),
             Op::NegativeMultiplyAdd => self.multiply_add(assembler, at, x86::FNMADD213PS, x86::FNMADD231PS),
             Op::Choose => {

@@ -71,6 +71,7 @@ opcodes! {
     XORPS None M0F 0x57
     CMPPS None M0F 0xc2
     CVTDQ2PS None M0F 0x5b
+    MOVMSKPS None M0F 0x50
     MOVUPS_LOAD None M0F 0x10
     MOVUPS_STORE None M0F 0x11
     PADDD P66 M0F 0xfe
@@ -101,8 +102,8 @@ pub const RIGHT: Register = 2;
 pub const RIGHT_SIGNED: Register = 4;
 
 /// Writes code for a function `(table, many, whole, mask, rows)` in the registers of the System V
-/// calling convention: rdi, rsi, rdx, rcx, r8. The position is kept in rsi, `many` in r9; rax serves
-/// for pointers.
+/// calling convention: rdi, rsi, rdx, rcx, r8. The position is kept in rsi, `many` in r9, what is
+/// reported in r10; rax serves for pointers, and for the answer.
 #[derive(Default)]
 pub struct Assembler {
     /// The bytes so far.
@@ -143,10 +144,17 @@ impl Assembler {
         self.bytes.extend((8 * n).to_le_bytes());
     }
 
+    /// Adds the signs of a register's lanes to what is reported.
+    pub fn report(&mut self, from: Register) {
+        self.vector(MOVMSKPS, 0, 0, Place::Register(from)); // eax
+        self.bytes.extend([0x41, 0x09, 0xc2]); // or r10d, eax
+    }
+
     /// Makes room for 32-byte slots on the stack, rsp -= 32 n, and keeps `many` where the position
     /// is not.
     pub fn enter(&mut self, slots: u32) {
         self.bytes.extend([0x49, 0x89, 0xf1]); // mov r9, rsi
+        self.bytes.extend([0x45, 0x31, 0xd2]); // xor r10d, r10d
         if slots > 0 {
             self.bytes.extend([0x48, 0x81, 0xec]);
             self.bytes.extend((32 * slots).to_le_bytes());
@@ -159,7 +167,8 @@ impl Assembler {
             self.bytes.extend([0x48, 0x81, 0xc4]);
             self.bytes.extend((32 * slots).to_le_bytes());
         }
-        self.bytes.extend([0xc5, 0xf8, 0x77, 0xc3]);
+        self.bytes.extend([0x44, 0x89, 0xd0]); // mov eax, r10d
+        self.bytes.extend([0xc5, 0xf8, 0x77, 0xc3]); // vzeroupper, ret
     }
 
     /// Code written apart.

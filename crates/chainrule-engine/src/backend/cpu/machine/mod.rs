@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// `(table, positions of many blocks, of whole blocks, mask of the rest, rows)`.
-type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize);
+type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize) -> u32;
 
 /// Functions of one program: written one after the other, then placed together. Equal ones are
 /// written once.
@@ -104,17 +104,17 @@ impl Written {
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Function {
-    /// Runs over rows of `cols` positions each. The table holds a pointer for each operand,
+    /// Runs over rows of `cols` positions each, and says whether anything was reported. The table holds a pointer for each operand,
     /// and then for each the bytes from row to row; the pointers are moved.
     ///
     /// # Safety
     /// The function was placed. Every pointer is valid for all rows and positions, as the code reads
     /// and writes them; those of truths for positions up to a multiple of eight.
     #[inline]
-    pub unsafe fn run(&self, table: *mut *mut u8, rows: usize, cols: usize) {
+    pub unsafe fn run(&self, table: *mut *mut u8, rows: usize, cols: usize) -> bool {
         let Some(pages) = self.shelf.get().filter(|_| rows > 0 && cols > 0) else {
             debug_assert!(rows == 0 || cols == 0, "a function runs after it was placed");
-            return;
+            return false;
         };
         let whole = cols / 8 * 8;
         let many = if self.entry.blocks > 1 { whole - whole % (8 * usize::from(self.entry.blocks)) } else { 0 };
@@ -123,7 +123,7 @@ impl Function {
         // instructions, and there is a row.
         unsafe {
             let entry = std::mem::transmute::<*const u8, Call>(pages.at(self.entry.start));
-            entry(table, many, whole, mask, rows);
+            entry(table, many, whole, mask, rows) != 0
         }
     }
 }

@@ -57,7 +57,7 @@ fn lane(op: Op, args: [u32; 3]) -> u32 {
                 c
             }
         }
-        Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) => unreachable!("memory"),
+        Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report => unreachable!("memory"),
     }
 }
 
@@ -156,7 +156,7 @@ fn same(a: u32, b: u32) -> bool {
 }
 
 /// Runs a function over rows that follow each other, `length` positions in all.
-fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec<u32>, Vec<u32>, Vec<u8>) {
+fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec<u32>, Vec<u32>, Vec<u8>, bool) {
     const UNTOUCHED: u32 = 0xdead_beef;
     // Bytes are read and written eight at a time whatever the mask: there is room for them.
     let (room, cols) = (length + 8, length / rows);
@@ -182,10 +182,10 @@ fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec
         down(1),
     ];
     // SAFETY: all operands are as long as the positions, those of bytes longer.
-    unsafe { function.run(table.as_mut_ptr(), rows, cols) };
+    let reported = unsafe { function.run(table.as_mut_ptr(), rows, cols) };
     assert_eq!((first.pop(), second.pop()), (Some(UNTOUCHED), Some(UNTOUCHED)), "written beyond the end");
     truths.truncate(length);
-    (first, second, truths)
+    (first, second, truths, reported)
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn functions_do_what_their_code_says() {
         let mut numbers = || (0..length).map(|_| dice.number()).collect::<Vec<_>>();
         let floats = [numbers(), numbers()];
         let memory = Memory { floats, single: dice.number(), truths: (0..length).map(|_| dice.below(3) as u8).collect() };
-        let (first, second, truths) = run(&function, &memory, rows, length);
+        let (first, second, truths, _) = run(&function, &memory, rows, length);
         for at in 0..length {
             let (a, b, c) = expected(&code, &memory, at);
             let right = same(first[at], a) && same(second[at], b) && truths[at] == c;
@@ -246,4 +246,28 @@ fn equal_instructions_are_written_once_and_dead_ones_not_at_all() {
     code.push(Op::Store(1), &[a]);
     let list = code.without_dead();
     assert_eq!(list.iter().map(|i| i.op).collect::<Vec<_>>(), [Op::Load(0), Op::Add, Op::Store(1)]);
+}
+
+#[test]
+fn what_holds_at_one_position_is_reported() {
+    if !available() {
+        return;
+    }
+    let mut code = Code::default();
+    let (x, limit) = (code.push(Op::Load(0), &[]), code.push(Op::Constant(9.0_f32.to_bits()), &[]));
+    let beyond = code.push(Op::Compare(Comparison::Less), &[limit, x]);
+    code.push(Op::Report, &[beyond]);
+    code.push(Op::Store(4), &[x]);
+    let mut written = Written::new();
+    let function = written.add(&code, 7).expect("a machine that runs functions");
+    assert!(written.place(), "pages that run");
+    for length in 1..70 {
+        let small = vec![1.0_f32.to_bits(); length];
+        for at in [None, Some(0), Some(length / 2), Some(length - 1)] {
+            let mut numbers = small.clone();
+            at.iter().for_each(|&at| numbers[at] = 10.0_f32.to_bits());
+            let memory = Memory { floats: [numbers, small.clone()], single: 0, truths: vec![0; length] };
+            assert_eq!(run(&function, &memory, 1, length).3, at.is_some(), "{at:?} of {length}");
+        }
+    }
 }

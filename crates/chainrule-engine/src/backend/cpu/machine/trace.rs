@@ -20,9 +20,9 @@ pub struct Traced<'a> {
 #[derive(Clone, Copy)]
 pub struct TracedBits<'a>(Traced<'a>);
 
-/// Whether something holds, by lane.
+/// Whether something holds, by lane: a value.
 #[derive(Clone, Copy)]
-pub struct TracedTruth(Id);
+pub struct TracedTruth(pub Id);
 
 impl<'a> Traced<'a> {
     /// The float that a value is.

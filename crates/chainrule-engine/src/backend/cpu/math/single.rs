@@ -8,22 +8,12 @@
 
 use super::formula;
 use super::real::Scalar;
-use core::f32::consts::FRAC_2_PI;
 
-/// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
-const ROUND: f32 = 12_582_912.0;
-/// Same for f64: 1.5 * 2^52.
+/// Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
 const ROUND_64: f64 = 6_755_399_441_055_744.0;
-/// The largest `|x|` that [`sin_near`] and [`cos_near`] accept.
-pub const NEAR: f32 = 1.0e5;
+pub use super::formula::NEAR;
 
-/// `a * b + c`, rounded once if `FMA`, else twice.
-#[inline(always)]
-pub fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// The same in f64, for the functions that pass through it.
+/// `a * b + c` in f64, rounded once if `FMA`, else twice.
 #[inline(always)]
 fn fma_64<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
@@ -40,50 +30,33 @@ macro_rules! of_f32 {
 }
 of_f32!(exp expm1 log log1p tanh sigmoid softplus erf);
 
-/// An angle within a quarter turn around a multiple of it.
-struct Angle {
-    quarter: u32,
-    r: f32,
+/// Cody-Waite reduction of `x`, at most [`NEAR`] in size, by pi / 2, without fused steps: f64 holds n
+/// times the upper 33 bits of pi / 2 exactly. Gives the quarter turns and what is left.
+#[inline(always)]
+fn reduce_angle(x: f32) -> (u32, f32) {
+    let x = f64::from(x);
+    let shifted = x * core::f64::consts::FRAC_2_PI + ROUND_64;
+    let n = shifted - ROUND_64;
+    let r = (x - n * f64::from_bits(0x3ff9_21fb_5440_0000)) - n * 6.077_100_506_506_192e-11;
+    (shifted.to_bits() as u32, r as f32)
 }
 
-/// Cody-Waite reduction of `x`, at most [`NEAR`] in size, by pi / 2.
+/// sin(r) and cos(r) for `|r|` up to pi / 4, without fused steps.
 #[inline(always)]
-fn reduce_angle<const FMA: bool>(x: f32) -> Angle {
-    if FMA {
-        // Each product is exact inside the fused step, so three f32 suffice.
-        let shifted = fma::<FMA>(x, FRAC_2_PI, ROUND);
-        let n = shifted - ROUND;
-        let r = fma::<FMA>(-n, core::f32::consts::FRAC_PI_2, x);
-        let r = fma::<FMA>(-n, -4.371_139e-8, r);
-        let r = fma::<FMA>(-n, -1.715_124_5e-15, r);
-        Angle { quarter: shifted.to_bits(), r }
-    } else {
-        // Without it, f64 holds n times the upper 33 bits of pi / 2 exactly.
-        let x = f64::from(x);
-        let shifted = x * core::f64::consts::FRAC_2_PI + ROUND_64;
-        let n = shifted - ROUND_64;
-        let r = (x - n * f64::from_bits(0x3ff9_21fb_5440_0000)) - n * 6.077_100_506_506_192e-11;
-        Angle { quarter: shifted.to_bits() as u32, r: r as f32 }
-    }
-}
-
-/// sin(r) and cos(r) for `|r|` up to pi / 4.
-#[inline(always)]
-fn sin_cos<const FMA: bool>(r: f32) -> (f32, f32) {
-    let z = r * r;
-    let sine = polynomial!(FMA, z; -0.166_666_55, 0.008_332_173, -0.000_195_166_74);
-    let cosine = polynomial!(FMA, z; 0.041_666_646, -0.001_388_736_2, 0.000_024_437_733);
-    let sine = fma::<FMA>(r * z, sine, r);
-    let cosine = fma::<FMA>(z * z, cosine, fma::<FMA>(-0.5, z, 1.0));
-    (sine, cosine)
+fn sin_cos(r: f32) -> (f32, f32) {
+    let (sine, cosine) = formula::sin_cos(Scalar::<false>(r));
+    (sine.0, cosine.0)
 }
 
 /// sin(x) for `|x|` up to [`NEAR`] (beyond it the result is worthless). Error up
 /// to 1.6 ULP.
 #[inline(always)]
 pub fn sin_near<const FMA: bool>(x: f32) -> f32 {
-    let Angle { quarter, r } = reduce_angle::<FMA>(x);
-    let (sine, cosine) = sin_cos::<FMA>(r);
+    if FMA {
+        return formula::sin_near(Scalar::<true>(x)).0;
+    }
+    let (quarter, r) = reduce_angle(x);
+    let (sine, cosine) = sin_cos(r);
     let value = if quarter & 1 == 0 { sine } else { cosine };
     let value = f32::from_bits(value.to_bits() ^ ((quarter & 2) << 30));
     // The polynomial turns -0 into 0.
@@ -94,8 +67,11 @@ pub fn sin_near<const FMA: bool>(x: f32) -> f32 {
 /// to 1.6 ULP.
 #[inline(always)]
 pub fn cos_near<const FMA: bool>(x: f32) -> f32 {
-    let Angle { quarter, r } = reduce_angle::<FMA>(x);
-    let (sine, cosine) = sin_cos::<FMA>(r);
+    if FMA {
+        return formula::cos_near(Scalar::<true>(x)).0;
+    }
+    let (quarter, r) = reduce_angle(x);
+    let (sine, cosine) = sin_cos(r);
     let value = if quarter & 1 == 0 { cosine } else { sine };
     f32::from_bits(value.to_bits() ^ ((quarter.wrapping_add(1) & 2) << 30))
 }

@@ -6,7 +6,7 @@ use super::super::machine::placed;
 use super::draft::{Dice, Draft};
 use super::oracle::{evaluate, same};
 use super::{CompiledRegion, Product, Rectangle, Scratch};
-use crate::compile::kernel::{Access, Binary, Code, Extent, Fault, Lane, Unary};
+use crate::compile::kernel::{Access, Binary, Code, Extent, Fault, Lane, Number, Unary};
 use crate::tensor::DType;
 
 /// A short row is repeated once per unit for the rows of a tile; units also start at tiles that
@@ -130,5 +130,31 @@ fn an_epilogue_runs_on_any_rectangle() {
             }
         }
         assert!(same(DType::F32, &memory[3], &expected[3]), "{high} x {wide}");
+    }
+}
+
+/// Sines of numbers far from zero take another way than the formulas of machine code: the steps are
+/// run after all, also where the result goes over what was read.
+#[test]
+fn far_sines_are_found_in_the_midst_of_a_run() {
+    for n in [1, 7, 8, 33, 1030] {
+        for (factor, over) in [(1.0, false), (1.0e6, false), (1.0e6, true), (f64::INFINITY, true)] {
+            let mut dice = Dice(n as i64, 0);
+            let mut draft = Draft::new(&[n], 0);
+            for _ in 0..2 {
+                let access = draft.access(&mut dice, DType::F32, &[1], &[n]);
+                draft.region.loads.push(access);
+            }
+            let (a, b) = (draft.push(Code::Load(0), Lane::F32, Extent::Full), draft.push(Code::Load(1), Lane::F32, Extent::Full));
+            let factor = draft.push(Code::Constant(Number::Float(factor)), Lane::F32, Extent::Full);
+            let scaled = draft.push(Code::Binary(Binary::Multiply, a, factor), Lane::F32, Extent::Full);
+            let sine = draft.push(Code::Unary(Unary::Sin, scaled), Lane::F32, Extent::Full);
+            let sum = draft.push(Code::Binary(Binary::Add, sine, b), Lane::F32, Extent::Full);
+            let cosine = draft.push(Code::Unary(Unary::Cos, sum), Lane::F32, Extent::Full);
+            let to = if over { draft.region.loads[1].clone() } else { draft.access(&mut dice, DType::F32, &[1], &[n]) };
+            draft.region.stores = vec![to];
+            draft.push(Code::Store(0, cosine), Lane::F32, Extent::Full);
+            draft.check("far sines");
+        }
     }
 }

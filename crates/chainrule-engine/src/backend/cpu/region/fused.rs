@@ -12,12 +12,14 @@ use super::super::math::real::Real;
 use super::plan::{Class, Home, Meaning, NO_VALUE, Plan, Step, Work};
 use super::run::Operand;
 use crate::compile::kernel::{Binary, Lane, Unary};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
 
 /// The most operands of a function.
 const MOST: usize = 32;
+/// Instructions after which a function takes no more steps: code beyond the near cache is slow.
+const LONGEST: usize = 3000;
 /// Elements that are computed side by side.
 const LANES: usize = 8;
 
@@ -26,6 +28,9 @@ const LANES: usize = 8;
 pub struct Fused {
     function: Function,
     ports: Vec<Port>,
+    /// The steps themselves, for elements that the function reports because its formulas are not
+    /// for them; empty if it takes any.
+    pub steps: Box<[Step]>,
     /// Whether some operands are bytes.
     bytes: bool,
 }
@@ -46,39 +51,71 @@ pub struct Run {
     writer: Writer,
 }
 
-/// The longest runs of steps that can be one function.
-pub fn runs(plan: &Plan) -> Vec<Run> {
-    let mut runs = Vec::new();
-    let mut at = 0;
-    while at < plan.steps.len() {
-        let (mut writer, start) = (Writer::default(), at);
-        let class = plan.steps[at].class;
-        while let Some(step) = plan.steps.get(at).filter(|step| step.class == class)
-            && writer.ports.borrow().len() + 4 <= MOST
-            && writer.add(plan, step)
+impl Run {
+    /// As many of the steps as can be one function.
+    fn of(plan: &Plan, steps: Range<usize>) -> Run {
+        let (mut writer, mut at) = (Writer::default(), steps.start);
+        let class = plan.steps.get(at).map(|step| step.class);
+        while at < steps.end
+            && Some(plan.steps[at].class) == class
+            && writer.ports.borrow().len() + 3 <= MOST
+            && writer.code.borrow().list.len() < LONGEST
+            && writer.add(plan, &plan.steps[at])
         {
             at += 1;
         }
-        // A single step is a loop already, and a good one if it is cheap.
-        if at - start >= 2 || (at > start && plan.steps[start].cost >= 120) {
-            runs.push(Run { steps: start..at, writer });
+        Run { steps: steps.start..at, writer }
+    }
+
+    fn loads(&self) -> usize {
+        self.writer.ports.borrow().len()
+    }
+
+    /// The values that somebody reads elsewhere.
+    fn stored<'a>(&'a self, plan: &'a Plan, last_use: &'a [usize]) -> impl Iterator<Item = u32> + 'a {
+        let values = plan.steps[self.steps.clone()].iter().map(|step| step.to);
+        values.filter(|&to| plan.values[to as usize].home == Home::View || last_use[to as usize] >= self.steps.end)
+    }
+
+    /// Whether the steps may have to be run after all, one by one: their values then need places.
+    pub fn may_fail(&self) -> bool {
+        self.writer.reports.get()
+    }
+}
+
+/// The longest runs of steps that can be one function; `last_use[value]` is the last step that reads it.
+pub fn runs(plan: &Plan, last_use: &[usize]) -> Vec<Run> {
+    let mut runs = Vec::new();
+    let mut start = 0;
+    while start < plan.steps.len() {
+        let mut run = Run::of(plan, start..plan.steps.len());
+        // The values that are read later are operands as well.
+        while run.loads() + run.stored(plan, last_use).count() > MOST {
+            run = Run::of(plan, start..run.steps.end - 1);
         }
-        at = at.max(start + 1);
+        let end = run.steps.end;
+        // A single step is a loop already, and a good one if it is cheap.
+        if end - start >= 2 || (end > start && plan.steps[start].cost >= 120) {
+            runs.push(run);
+        }
+        start = end.max(start + 1);
     }
     runs
 }
 
 /// Puts a function in the place of each run.
-pub fn replace(plan: &mut Plan, runs: Vec<Run>, written: &mut Written) {
-    for Run { steps, mut writer } in runs.into_iter().rev() {
-        writer.store(plan, &plan.steps[steps.clone()]);
-        let Writer { code, ports, .. } = writer;
+pub fn replace(plan: &mut Plan, runs: Vec<Run>, last_use: &[usize], written: &mut Written) {
+    for run in runs.into_iter().rev() {
+        run.stored(plan, last_use).for_each(|value| run.writer.store(value));
+        let Run { steps, writer } = run;
+        let Writer { code, ports, reports, .. } = writer;
         let ports = ports.into_inner();
         let Some(function) = written.add(&code.into_inner(), ports.len()) else { return };
         let bytes = ports.iter().any(|port| port.width == 1);
         let (class, widths) = (plan.steps[steps.start].class, plan.steps[steps.end - 1].widths);
         let cost = plan.steps[steps.clone()].iter().map(|step| step.cost / 4).sum::<u16>().max(50);
-        let work = Work::Fused(Box::new(Fused { function, ports, bytes }));
+        let kept: Box<[Step]> = if reports.get() { plan.steps[steps.clone()].into() } else { Box::default() };
+        let work = Work::Fused(Box::new(Fused { function, ports, steps: kept, bytes }));
         plan.steps.splice(steps, [Step { work, class, to: NO_VALUE, operands: [NO_VALUE; 3], widths, cost }]);
     }
 }
@@ -88,6 +125,8 @@ pub fn replace(plan: &mut Plan, runs: Vec<Run>, written: &mut Written) {
 struct Writer {
     code: RefCell<Code>,
     ports: RefCell<Vec<Port>>,
+    /// Whether the function may report elements.
+    reports: Cell<bool>,
     /// What is known of values: floats and truths are kept apart.
     floats: HashMap<u32, Id>,
     truths: HashMap<u32, Id>,
@@ -212,7 +251,12 @@ impl Writer {
             Unary::Erf => formula::erf(x),
             Unary::Sqrt => return Some(self.push(Op::Sqrt, &[a])),
             Unary::Floor => return Some(self.push(Op::Floor, &[a])),
-            Unary::Sin | Unary::Cos | Unary::Not | Unary::RoundBf16 | Unary::RoundF16 => return None,
+            Unary::Sin | Unary::Cos => {
+                self.push(Op::Report, &[formula::is_far(x).0]);
+                self.reports.set(true);
+                if operation == Unary::Sin { formula::sin_near(x) } else { formula::cos_near(x) }
+            }
+            Unary::Not | Unary::RoundBf16 | Unary::RoundF16 => return None,
         };
         Some(made.id)
     }
@@ -245,25 +289,28 @@ impl Writer {
         Some(made.id)
     }
 
-    /// Writes the values that have a home to it.
-    fn store(&mut self, plan: &Plan, steps: &[Step]) {
-        for step in steps.iter().filter(|step| plan.values[step.to as usize].home != Home::Nowhere) {
-            if let Some(&id) = self.floats.get(&step.to) {
-                self.push(Op::Store(self.port(step.to, 4, true)), &[id]);
-            } else if let Some(&id) = self.truths.get(&step.to) {
-                self.push(Op::StoreTruth(self.port(step.to, 1, true)), &[id]);
-            }
+    /// Writes a value to its home.
+    fn store(&self, value: u32) {
+        if let Some(&id) = self.floats.get(&value) {
+            self.push(Op::Store(self.port(value, 4, true)), &[id]);
+        } else if let Some(&id) = self.truths.get(&value) {
+            self.push(Op::StoreTruth(self.port(value, 1, true)), &[id]);
         }
     }
 }
 
 impl Fused {
-    /// Runs the function over rows and columns.
+    /// Runs the function over rows and columns. `false` if the steps must be run instead.
     ///
     /// # Safety
     /// The operands of all values of the run are valid for the rows and columns.
-    pub unsafe fn run(&self, operands: &[Operand], (mut rows, mut cols): (usize, usize)) {
+    pub unsafe fn run(&self, operands: &[Operand], (mut rows, mut cols): (usize, usize)) -> bool {
         let operand = |port: &Port| operands[port.value as usize];
+        let overwrites = |to: &Port| self.ports.iter().any(|from| !from.stored && operand(from).first == operand(to).first);
+        // Steps that may be needed after the function must find what it read.
+        if !self.steps.is_empty() && self.ports.iter().any(|port| port.stored && overwrites(port)) {
+            return false;
+        }
         // Rows that follow each other without a gap are one long row.
         if rows > 1 && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
             (rows, cols) = (1, rows * cols);
@@ -275,20 +322,22 @@ impl Fused {
             (*pointer, *distance) = (first, std::ptr::without_provenance_mut(stride as usize));
         }
         // SAFETY: the caller's.
-        unsafe {
+        let reported = unsafe {
             match self.bytes && !cols.is_multiple_of(LANES) {
                 true => self.run_with_bytes(&table, rows, cols),
                 false => self.function.run(table.as_mut_ptr(), rows, cols),
             }
-        }
+        };
+        !reported
     }
 
     /// Truths cannot be read and written lane by lane: the last ones of a row go through a place of
     /// their own.
     #[cold]
-    unsafe fn run_with_bytes(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) {
+    unsafe fn run_with_bytes(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
         let count = self.ports.len();
         let (whole, rest) = (cols / LANES * LANES, cols % LANES);
+        let mut reported = false;
         for row in 0..rows {
             let mut moved = *table;
             for at in 0..count {
@@ -309,12 +358,13 @@ impl Fused {
             // SAFETY: the caller's; eight bytes are there for each operand of truths.
             unsafe {
                 let start = moved;
-                self.function.run(moved.as_mut_ptr(), 1, whole);
-                self.function.run(last.as_mut_ptr(), 1, rest);
+                reported |= self.function.run(moved.as_mut_ptr(), 1, whole);
+                reported |= self.function.run(last.as_mut_ptr(), 1, rest);
                 for (at, _) in self.ports.iter().enumerate().filter(|(_, port)| port.width == 1 && port.stored) {
                     std::ptr::copy_nonoverlapping(places[at].as_ptr(), start[at].add(whole), rest);
                 }
             }
         }
+        reported
     }
 }

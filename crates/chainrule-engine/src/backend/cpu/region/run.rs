@@ -255,7 +255,6 @@ impl<'a> Run<'a> {
         if value == NO_VALUE { Operand::NONE } else { self.operands[value as usize] }
     }
 
-    #[inline(always)]
     unsafe fn step(&mut self, step: &Step, tile: Tile) {
         match &step.work {
             Work::Points(run, _) => {
@@ -271,7 +270,11 @@ impl<'a> Run<'a> {
                 unsafe { run(&call) }
             }
             // SAFETY: all operands have homes of the step's class.
-            Work::Fused(fused) => unsafe { fused.run(self.operands, extent(step.class, tile)) },
+            Work::Fused(fused) => unsafe {
+                if !fused.run(self.operands, extent(step.class, tile)) {
+                    fused.steps.iter().for_each(|step| self.step(step, tile));
+                }
+            },
             Work::Rows(run) => {
                 let known = self.plan.values[step.operands[0] as usize].class;
                 let rows = if known.rows { tile.rows } else { 1 };

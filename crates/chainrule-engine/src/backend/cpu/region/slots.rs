@@ -43,9 +43,10 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written) {
             }
         }
     }
-    let runs = if written.is_open() { fused::runs(plan) } else { Vec::new() };
+    let last_use = last_uses(&plan.steps, plan.values.len());
+    let runs = if written.is_open() { fused::runs(plan, &last_use) } else { Vec::new() };
     allocate(plan, &runs);
-    fused::replace(plan, runs, written);
+    fused::replace(plan, runs, &last_use, written);
 }
 
 /// A loaded value that is stored as it is must be out of its memory before any store is made,
@@ -155,10 +156,11 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
     // Within a run all steps take place at once: what is read there is needed to its end, and what
     // only the run itself reads needs no place.
     let mut end_of: Vec<usize> = (0..plan.steps.len()).collect();
-    let mut in_run = vec![false; plan.steps.len()];
-    for run in runs.iter().map(|run| &run.steps) {
-        end_of[run.clone()].fill(run.end - 1);
-        in_run[run.clone()].fill(true);
+    let (mut in_run, mut may_fail) = (vec![false; plan.steps.len()], vec![false; plan.steps.len()]);
+    for run in runs {
+        end_of[run.steps.clone()].fill(run.steps.end - 1);
+        in_run[run.steps.clone()].fill(true);
+        may_fail[run.steps.clone()].fill(run.may_fail());
     }
     let last_use: Vec<usize> = last_uses(&plan.steps, plan.values.len()).iter().map(|&at| end_of.get(at).copied().unwrap_or(0)).collect();
     let mut dying: Vec<usize> = Vec::new();
@@ -169,7 +171,7 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
                 dying.push(operand);
             }
         }
-        let inside = in_run[at] && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
+        let inside = in_run[at] && !may_fail[at] && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
         if step.to != NO_VALUE && plan.values[step.to as usize].home == Home::Nowhere && !inside {
             let to = step.to as usize;
             let same = |&&operand: &&usize| {
