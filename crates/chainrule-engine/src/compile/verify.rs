@@ -9,7 +9,7 @@ mod schedule;
 pub use kernels::kernels;
 pub use schedule::schedule;
 
-use super::fuse::{Fusion, Kind};
+use super::fuse::{Fusion, Kind, is_elementwise};
 use super::graph::Graph;
 use super::pipeline::Compilation;
 use super::view::View;
@@ -24,7 +24,8 @@ pub fn after(pass: &str, compilation: &Compilation) -> Verdict {
     match pass {
         "simplify" | "own roots" => graph(&compilation.graph),
         "view" => views(&compilation.graph, &compilation.views),
-        "fuse" | "recompute" => fusion(&compilation.graph, &compilation.fusion),
+        "fuse" => fusion(&compilation.graph, &compilation.fusion),
+        "recompute" => fusion(&compilation.graph, &compilation.fusion).and_then(|()| recomputed(compilation)),
         "lower" => kernels(&compilation.kernels),
         "schedule" => schedule(&compilation.kernels, &compilation.schedule),
         _ => Ok(()),
@@ -99,6 +100,30 @@ pub fn fusion(graph: &Graph, fusion: &Fusion) -> Verdict {
             if let (Some(own), Some(needed)) = (place(id), place(input as usize)) {
                 ensure(needed <= own, || format!("%{id} would run before %{input}"))?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// What is computed again is made element by element of what is in memory, or is computed again too;
+/// and no kernel that must read memory asks for it.
+pub fn recomputed(compilation: &Compilation) -> Verdict {
+    let Compilation { graph, views, fusion, .. } = compilation;
+    for (id, node) in graph.nodes.iter().enumerate() {
+        if fusion.again[id] {
+            ensure(is_elementwise(&node.op) && !graph.roots.contains(&(id as u32)), || format!("%{id} cannot be computed again"))?;
+        }
+        let own = fusion.place[id].map(|(group, _)| group);
+        for &input in &node.inputs {
+            let base = views[input as usize].base as usize;
+            let home = fusion.place[base].map(|(group, _)| group);
+            if !fusion.again[base] || (own.is_some() && own == home) {
+                continue;
+            }
+            let scalar = fusion.again[id] || own.is_some_and(|group| fusion.groups[group as usize].kind != Kind::Single);
+            // A view of a movement that is no kernel reads nothing itself.
+            let reads = own.is_some() || fusion.again[id];
+            ensure(!reads || scalar, || format!("%{id} reads %{base}, which is in no memory"))?;
         }
     }
     Ok(())
