@@ -18,6 +18,13 @@ pub struct Constant {
     pub ty: Type,
 }
 
+impl Constant {
+    /// Whether every bit of every element is 0; those of a negative zero are not.
+    pub fn is_all_zero_bits(&self) -> bool {
+        matches!(self.value, Scalar::Float(0) | Scalar::Integer(0))
+    }
+}
+
 /// The coordinate along one axis, as a number: NumPy's `arange`, spread over a shape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Iota {

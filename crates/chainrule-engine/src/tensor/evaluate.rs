@@ -4,7 +4,7 @@ use super::data::Data;
 use super::dtype::Element;
 use super::{Error, ErrorKind, Result, Tensor};
 use crate::backend::Runtime;
-use crate::ops::shape_error;
+use crate::ops::{Op, shape_error};
 use std::sync::Arc;
 
 impl Tensor {
@@ -29,6 +29,10 @@ impl Tensor {
         let mut missing: Vec<&Tensor> = tensors.iter().copied().filter(|tensor| tensor.value().is_none()).collect();
         missing.sort_unstable_by_key(|tensor| tensor.id());
         missing.dedup_by_key(|tensor| tensor.id());
+        // Zeros, the state most optimizers start from, come from the system as they are.
+        for tensor in missing.extract_if(.., |tensor| matches!(tensor.op(), Op::Constant(constant) if constant.is_all_zero_bits())) {
+            tensor.set_value(Arc::new(Data::try_zeros(tensor.dtype(), tensor.len())?));
+        }
         if missing.is_empty() {
             return Ok(());
         }

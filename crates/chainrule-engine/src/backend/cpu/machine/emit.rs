@@ -25,16 +25,17 @@ const MOST_SLOTS: u32 = 2;
 /// what is left by a mask. The table has `ports` operands.
 pub fn emit(list: &[Instruction], ports: u32) -> Emitted {
     let mut pool = Vec::new();
-    let (one, one_slots) = Emitter::new(list, 1, &mut pool, false).body();
-    let (part, part_slots) = Emitter::new(list, 1, &mut pool, true).body();
-    let mut slots = one_slots.max(part_slots);
+    let mut slots = 0;
+    let mut body = |blocks: u8, part: bool, most: u32| {
+        let (body, needed) = Emitter::new(list, blocks, &mut pool, part).body(most)?;
+        slots = slots.max(needed);
+        Some(body)
+    };
+    let one = body(1, false, u32::MAX).unwrap_or_default();
+    let part = body(1, true, u32::MAX).unwrap_or_default();
     let (mut many, mut blocks) = (None, 1);
-    for more in 2..=MOST_BLOCKS {
-        let (body, needed) = Emitter::new(list, more, &mut pool, false).body();
-        if needed > MOST_SLOTS {
-            break;
-        }
-        (many, blocks, slots) = (Some(body), more, slots.max(needed));
+    while let Some(more) = (blocks < MOST_BLOCKS).then(|| body(blocks + 1, false, MOST_SLOTS)).flatten() {
+        (many, blocks) = (Some(more), blocks + 1);
     }
     let mut assembler = Assembler::default();
     assembler.enter(slots);
@@ -121,16 +122,19 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// Writes the code once, and says how many slots of the stack it needs.
-    fn body(mut self) -> (Assembler, u32) {
+    /// Writes the code once, and says how many slots of the stack it needs; `None` if more than `most`.
+    fn body(mut self, most: u32) -> Option<(Assembler, u32)> {
         let mut assembler = Assembler::default();
         if self.part {
             assembler.vector(x86::MOVUPS_LOAD, MASK, 0, Place::Mask);
         }
         for at in 0..self.list.len() {
             self.instruction(&mut assembler, at);
+            if self.slots > most {
+                return None;
+            }
         }
-        (assembler, self.slots)
+        Some((assembler, self.slots))
     }
 
     fn instruction(&mut self, assembler: &mut Assembler, at: usize) {
