@@ -139,7 +139,7 @@ impl Pass<'_> {
     fn groups_that_could(&self, id: NodeId, home: u32) -> Option<Vec<u32>> {
         let mut groups = Vec::new();
         for &(reader, input) in &self.readers[id as usize] {
-            let Some((group, _)) = self.fusion.place[reader as usize] else { return None };
+            let (group, _) = self.fusion.place[reader as usize]?;
             if group == home {
                 continue;
             }

@@ -290,7 +290,7 @@ impl Assembler {
             }
             // [rax + rsi * bytes + distance]
             Place::Element { bytes, block } => {
-                self.bytes.extend([0x40 | field | 0b100, bytes.trailing_zeros() as u8 * 64 | 6 << 3, 8 * bytes * block]);
+                self.bytes.extend([0x40 | field | 0b100, (bytes.trailing_zeros() as u8 * 64) | (6 << 3), 8 * bytes * block]);
             }
             Place::Single => self.bytes.push(field),
             Place::Mask => self.bytes.push(field | 1),

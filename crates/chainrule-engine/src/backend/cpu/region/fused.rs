@@ -113,7 +113,7 @@ pub fn replace(plan: &mut Plan, runs: Vec<Run>, last_use: &[usize], written: &mu
         let Some(function) = written.add(&code.into_inner(), ports.len()) else { return };
         let bytes = ports.iter().any(|port| port.width == 1);
         let (class, widths) = (plan.steps[steps.start].class, plan.steps[steps.end - 1].widths);
-        let cost = plan.steps[steps.clone()].iter().map(|step| step.cost / 4).sum::<u16>().max(50);
+        let cost = plan.steps[steps.clone()].iter().fold(50, |sum: u16, step| sum.saturating_add(step.cost / 4));
         let kept: Box<[Step]> = if reports.get() { plan.steps[steps.clone()].into() } else { Box::default() };
         let work = Work::Fused(Box::new(Fused { function, ports, steps: kept, bytes }));
         plan.steps.splice(steps, [Step { work, class, to: NO_VALUE, operands: [NO_VALUE; 3], widths, cost }]);
