@@ -155,6 +155,12 @@ impl Assembler {
     pub fn enter(&mut self, slots: u32) {
         self.bytes.extend([0x49, 0x89, 0xf1]); // mov r9, rsi
         self.bytes.extend([0x45, 0x31, 0xd2]); // xor r10d, r10d
+        // Page by page, so that a stack that ends ends here and not in somebody else's memory.
+        for page in 1..=32 * slots / 4096 {
+            self.bytes.extend([0x48, 0x83, 0x8c, 0x24]); // or qword [rsp - 4096 page], 0
+            self.bytes.extend((-4096 * page as i32).to_le_bytes());
+            self.bytes.push(0);
+        }
         if slots > 0 {
             self.bytes.extend([0x48, 0x81, 0xec]);
             self.bytes.extend((32 * slots).to_le_bytes());

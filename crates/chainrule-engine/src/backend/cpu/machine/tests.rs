@@ -197,7 +197,7 @@ fn functions_do_what_their_code_says() {
     for seed in 0..300 {
         let mut dice = Dice(seed);
         // Values from far back are many that are alive at once: some wait on the stack.
-        let (count, reach) = ([3, 10, 40, 120][dice.below(4)], [2, 6, 20, 60][dice.below(4)]);
+        let (count, reach) = ([3, 10, 40, 120, 900][dice.below(5)], [2, 6, 20, 60, 900][dice.below(5)]);
         let code = code(&mut dice, count, reach);
         let mut written = Written::new();
         let function = written.add(&code, 7).expect("a machine that runs functions");
