@@ -4,6 +4,7 @@
 //! that they give. Refuses everything but f32 and truths, loops over whole rows, and long lists of
 //! operands.
 
+use super::super::level::Level;
 use super::super::machine::code::{Code, Comparison, Id, Op};
 use super::super::machine::trace::Traced;
 use super::super::machine::{Function, Written};
@@ -84,7 +85,7 @@ impl Run {
 }
 
 /// The longest runs of steps that can be one function; `last_use[value]` is the last step that reads it.
-pub fn runs(plan: &Plan, last_use: &[usize]) -> Vec<Run> {
+pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut start = 0;
     while start < plan.steps.len() {
@@ -94,8 +95,9 @@ pub fn runs(plan: &Plan, last_use: &[usize]) -> Vec<Run> {
             run = Run::of(plan, start..run.steps.end - 1);
         }
         let end = run.steps.end;
-        // A single step is a loop already, and a good one if it is cheap.
-        if end - start >= 2 || (end > start && plan.steps[start].cost >= 120) {
+        // A single step is a loop already: a good one if it is cheap, or if its vectors are wider.
+        let alone = level < Level::Avx512 && plan.steps[start].cost >= 120;
+        if end - start >= 2 || (end > start && alone) {
             runs.push(run);
         }
         start = end.max(start + 1);

@@ -2,6 +2,7 @@
 //!
 //! Refuses to reorder the code; stores that copy come after everything else of a tile.
 
+use super::super::level::Level;
 use super::super::machine::Written;
 use super::fused::Run;
 use super::path::{Path, fits};
@@ -11,7 +12,7 @@ use crate::compile::kernel::Lane;
 use crate::tensor::DType;
 
 /// Chooses a home for every value and appends the stores that copy.
-pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written) {
+pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written, level: Level) {
     // What is copied from memory is copied first, so that the steps between make long runs.
     plan.steps.sort_by_key(|step| !matches!(step.work, Work::Load(..)));
     let stores = hold_back(plan, stores);
@@ -44,7 +45,7 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written) {
         }
     }
     let last_use = last_uses(&plan.steps, plan.values.len());
-    let runs = if written.is_open() { fused::runs(plan, &last_use) } else { Vec::new() };
+    let runs = if written.is_open() { fused::runs(plan, &last_use, level) } else { Vec::new() };
     allocate(plan, &runs);
     fused::replace(plan, runs, &last_use, written);
 }
