@@ -95,7 +95,7 @@ impl Compiled {
             match self {
                 Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Contract(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Scatter(kernel) => kernel.run(unit, buffers, faults),
+                Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
             }
