@@ -61,11 +61,24 @@ fn training(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
     Ok((step, batch))
 }
 
+/// A step on an embedding of bf16, whose gradient is added up aside.
+fn embedding(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
+    let mut rng = Rng::new(2);
+    let (table, picked) = (Tensor::randn([300, 64], &mut rng), Tensor::placeholder([5000].as_slice(), DType::I64));
+    let table = table.cast(DType::BF16).to_leaf()?;
+    let loss = table.gather(&picked).square().sum();
+    let new_table = &table - &loss.grad(&[&table])?[0] * 0.001;
+    let step = Step::capture_on(runtime, &[&picked], &[&loss], &[(&table, &new_table)])?;
+    Ok((step, vec![Tensor::randint([5000], 300, &mut rng).to_leaf()?]))
+}
+
 #[test]
 fn a_step_that_has_run_allocates_nothing() -> Result<()> {
     for threads in [1, 2] {
         let runtime = Runtime::new(threads)?;
-        for (name, (mut step, batch)) in [("scalars", scalars(&runtime)?), ("training", training(&runtime)?)] {
+        for (name, (mut step, batch)) in
+            [("scalars", scalars(&runtime)?), ("training", training(&runtime)?), ("embedding", embedding(&runtime)?)]
+        {
             let inputs: Vec<&Tensor> = batch.iter().collect();
             // Which thread takes which unit is left to chance, so each scratch grows in its own time.
             (0..50).try_for_each(|_| step.run(&inputs))?;

@@ -13,6 +13,8 @@ mod engine;
 mod errors;
 #[path = "known_failures/gradients.rs"]
 mod gradients;
+#[path = "known_failures/narrow.rs"]
+mod narrow;
 #[path = "known_failures/rules.rs"]
 mod rules;
 #[path = "support/mod.rs"]

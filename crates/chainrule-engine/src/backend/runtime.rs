@@ -68,9 +68,9 @@ impl Runtime {
         if let Some(unbound) = leaves.iter().find(|leaf| leaf.value().is_none()) {
             return Err(super::reference::unbound(unbound));
         }
-        let program = Program::of(graph, &vec![None; roots.len()], self.options);
-        let mut results: Vec<Data> = roots.iter().map(|root| Data::zeros(root.dtype(), root.len())).collect();
-        let mut workspace = program.executor.workspace(self.threads());
+        let mut results: Vec<Data> = roots.iter().map(|root| root.room()).collect::<Result<_>>()?;
+        let program = Program::of(graph, &vec![None; roots.len()], self.options, &origins)?;
+        let mut workspace = program.workspace(self.threads(), &origins)?;
         let arena = workspace.arena();
         let pointer = |at: usize, buffer: &Buffer, results: &mut Vec<Data>| match buffer.place {
             Place::Leaf(leaf) => leaves[leaf as usize].value().map_or(std::ptr::null_mut(), |data| data.bytes().as_ptr().cast_mut()),

@@ -87,10 +87,10 @@ impl<'l, 'a> Emitter<'l, 'a> {
         emitter.into_region(None)
     }
 
-    /// Adds up (or takes the maximum of) `parts` runs of `len` elements.
-    pub fn combine(from: BufferId, to: BufferId, dtype: DType, parts: usize, len: usize, reduction: Reduction) -> Region {
-        let access = |buffer, strides: [isize; 2]| Access { buffer, dtype, offset: 0, strides: Axes::from_slice(&strides) };
-        let lane = Lane::of(dtype);
+    /// Adds up (or takes the maximum of) `parts` runs of `len` elements; the two buffers have one lane.
+    pub fn combine(from: (BufferId, DType), to: (BufferId, DType), parts: usize, len: usize, reduction: Reduction) -> Region {
+        let access = |(buffer, dtype), strides: [isize; 2]| Access { buffer, dtype, offset: 0, strides: Axes::from_slice(&strides) };
+        let lane = Lane::of(to.1);
         let instruction = |code| Instruction { code, lane, extent: Extent::Full };
         Region {
             axes: Axes::from_slice(&[parts, len]),
@@ -412,12 +412,16 @@ impl<'l, 'a> Emitter<'l, 'a> {
         for (store, (id, how)) in sums.into_iter().zip(std::mem::take(&mut self.columns)) {
             let dtype = self.lowering.graph.node(id).ty.dtype;
             let out = self.lowering.own_buffer(id);
-            let buffer = if parts == 1 { out } else { self.lowering.buffer(parts * columns, dtype, Place::Temporary) };
+            let whole = (out, dtype);
+            let (buffer, dtype) = match parts {
+                1 => whole,
+                _ => (self.lowering.buffer(parts * columns, Lane::of_parts(dtype), Place::Temporary), Lane::of_parts(dtype)),
+            };
             let inner = dense_strides(&self.sizes[self.rows..]);
             let unit = if parts == 1 { 0 } else { columns as isize };
             self.stores[store] = Access { buffer, dtype, offset: 0, strides: std::iter::once(unit).chain(inner).collect() };
             if parts > 1 {
-                combines.push((Emitter::combine(buffer, out, dtype, parts, columns, how), id));
+                combines.push((Emitter::combine((buffer, dtype), whole, parts, columns, how), id));
             }
         }
         (self.into_region(Some(unit_rows)), combines)

@@ -258,6 +258,7 @@ pub struct Contract {
     /// Strides over batch, k, n in this order.
     pub b: Access,
     /// Strides over [chunk,] batch, m, n in this order (`chunk` only when `k_chunks > 1`).
+    /// The type may be the lane's where that of the operands is narrower.
     pub out: Access,
     /// The sum over k is cut in this many chunks, each a result of its own; a later kernel adds them.
     pub k_chunks: usize,
@@ -270,6 +271,7 @@ pub struct Contract {
 }
 
 /// `out` is set to zero, then for each batch, for `i` in order: `out[batch, index[batch, i], rest] += updates[batch, i, rest]`.
+/// bf16 and f16 are added in f32 and rounded once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scatter {
     /// Product of the batch axes.
@@ -345,6 +347,15 @@ impl Lane {
             DType::I32 => Lane::I32,
             DType::I64 => Lane::I64,
             DType::U8 | DType::Bool => Lane::U8,
+        }
+    }
+
+    /// The element type in which parts of a sum wait for each other: that of the lane. Parts kept in
+    /// bf16 or f16 would each be rounded, and a sum of them off by more than its own rounding.
+    pub fn of_parts(dtype: DType) -> DType {
+        match dtype {
+            DType::BF16 | DType::F16 => DType::F32,
+            dtype => dtype,
         }
     }
 

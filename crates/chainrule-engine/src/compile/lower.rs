@@ -3,7 +3,7 @@
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
-use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Number, Scatter};
+use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter};
 use super::product::{Product, by_label};
 use super::view::{View, is_dense};
 use crate::ops::{Op, Reshape, Scalar};
@@ -332,8 +332,9 @@ impl<'a> Lowering<'a> {
         }
         let len = node.ty.len();
         let chunked = product.chunks > 1;
+        let parts = if chunked { Lane::of_parts(node.ty.dtype) } else { node.ty.dtype };
         let buffer = match (chunked, &epilogue) {
-            (true, _) => self.buffer(len * product.chunks, node.ty.dtype, Place::Temporary),
+            (true, _) => self.buffer(len * product.chunks, parts, Place::Temporary),
             // With scalar code the tile is written by its stores only.
             (false, Some(region)) => region.stores[0].buffer,
             (false, None) => self.own_buffer(id),
@@ -346,7 +347,7 @@ impl<'a> Lowering<'a> {
             k: sizes(&k),
             a: Access { strides: a_strides, ..a },
             b: Access { strides: b_strides, ..b },
-            out: Access { buffer, dtype: node.ty.dtype, offset: 0, strides },
+            out: Access { buffer, dtype: parts, offset: 0, strides },
             k_chunks: product.chunks,
             accumulate: false,
             epilogue,
@@ -354,7 +355,7 @@ impl<'a> Lowering<'a> {
         self.push(Kernel::Contract(Box::new(kernel)), id);
         if chunked {
             let out = self.own_buffer(id);
-            let combine = Emitter::combine(buffer, out, node.ty.dtype, product.chunks, len, super::kernel::Reduction::Sum);
+            let combine = Emitter::combine((buffer, parts), (out, node.ty.dtype), product.chunks, len, Reduction::Sum);
             self.push(Kernel::Region(combine), id);
         }
     }

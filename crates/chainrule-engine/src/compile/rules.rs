@@ -4,14 +4,16 @@
 //! sides on random inputs.
 
 use super::graph::NodeId;
+use super::kernel::Lane;
 use super::simplify::Builder;
 use crate::ops::movement::{Axes, inverse_order};
 use crate::ops::{
-    Binary, Broadcast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Slice, Sum, Unary,
+    Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Einsum, Iota, Max, Op, Permute, Reshape, Scalar, Select, Slice, Sum, Unary,
 };
 use crate::ops::{elementwise, source};
 use crate::tensor::shape::for_each_index;
 use crate::tensor::{DType, Shape, Type};
+use smallvec::SmallVec;
 
 /// A rewrite: the node's replacement, if the rule applies.
 type Rule = fn(&mut Builder, &Op, &[NodeId], &Type) -> Option<NodeId>;
@@ -222,6 +224,10 @@ fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -
     if !summed.is_empty() && !only_batch && ty.dtype.is_float() {
         return None;
     }
+    if !summed.is_empty() && Lane::of_parts(ty.dtype) != ty.dtype {
+        // The products, too, are parts of the sum.
+        return Some(in_parts_type(builder, op, inputs, ty));
+    }
     let order: Vec<u8> = out.iter().copied().chain(summed.iter().copied()).collect();
     let sizes: Vec<(u8, usize)> = [(a, inputs[0]), (b, inputs[1])]
         .into_iter()
@@ -235,6 +241,20 @@ fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -
     }
     let axes: Axes = (out.len()..order.len()).collect();
     Some(builder.add(Sum(axes), &[product], ty.clone()))
+}
+
+/// A sum that is about to be computed in steps, of bf16 or f16: all steps in f32, the result rounded once.
+fn in_parts_type(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> NodeId {
+    let wide = Lane::of_parts(ty.dtype);
+    let widened: SmallVec<[NodeId; 2]> = inputs
+        .iter()
+        .map(|&id| {
+            let ty = Type::new(builder.node(id).ty.shape.clone(), wide);
+            builder.add(Cast(wide), &[id], ty)
+        })
+        .collect();
+    let sum = builder.add(op.clone(), &widened, Type::new(ty.shape.clone(), wide));
+    builder.add(Cast(ty.dtype), &[sum], ty.clone())
 }
 
 /// An operand with its axes in the order of `labels`, repeated along those it lacks.
@@ -257,6 +277,9 @@ fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
     let first = axes.iter().enumerate().take_while(|(i, axis)| i == *axis).count();
     if last == axes.len() || first == axes.len() {
         return None;
+    }
+    if matches!(op, Op::Sum(_)) && Lane::of_parts(ty.dtype) != ty.dtype {
+        return Some(in_parts_type(builder, op, inputs, ty));
     }
     if last == 0 && axes.iter().map(|&axis| input.shape[axis]).product::<usize>() <= SHORT_REDUCTION {
         return Some(unrolled(builder, op, inputs[0], axes, ty));
@@ -322,6 +345,9 @@ fn long_sum(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Opt
         return None;
     }
     let inner = (64..=4096).rev().find(|part| length.is_multiple_of(*part))?;
+    if matches!(op, Op::Sum(_)) && Lane::of_parts(ty.dtype) != ty.dtype {
+        return Some(in_parts_type(builder, op, inputs, ty));
+    }
     let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
     let mut shape: Shape = input.shape[..kept].into();
     shape.extend([length / inner, inner]);

@@ -59,6 +59,11 @@ struct Uses {
     writes: Vec<BufferId>,
 }
 
+/// Whether a kernel writes to a buffer.
+pub fn writes(kernel: &Kernel, buffer: BufferId) -> bool {
+    Uses::of(kernel).writes.contains(&buffer)
+}
+
 impl Uses {
     fn of(kernel: &Kernel) -> Uses {
         let region = |region: &Region, skip: usize| Uses {
@@ -214,7 +219,11 @@ fn place(kernels: &Kernels, lives: &[Life], slots: &[BufferId]) -> (Vec<usize>, 
             *span = Some((f.min(first), l.max(last)));
         }
     }
-    let bytes = |b: usize| (kernels.buffers[b].len * kernels.buffers[b].dtype.bytes()).max(1).next_multiple_of(ALIGNMENT);
+    // What no machine has saturates, and is refused where the arena is asked for.
+    let bytes = |b: usize| {
+        let bytes = kernels.buffers[b].len.saturating_mul(kernels.buffers[b].dtype.bytes());
+        bytes.max(1).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX)
+    };
     let mut order: Vec<usize> = (0..slots.len()).filter(|&b| spans[b].is_some()).collect();
     order.sort_by_key(|&b| (std::cmp::Reverse(bytes(b)), b));
     let mut offsets = vec![0; slots.len()];
@@ -226,16 +235,17 @@ fn place(kernels: &Kernels, lives: &[Life], slots: &[BufferId]) -> (Vec<usize>, 
         // `placed` is sorted by offset: the first gap between neighbours in time is the lowest.
         for &(offset, end, f, l) in &placed {
             if f <= last && first <= l {
-                if offset >= at + bytes(b) {
+                if offset >= bytes(b).saturating_add(at) {
                     break;
                 }
                 at = at.max(end);
             }
         }
         offsets[b] = at;
-        total = total.max(at + bytes(b));
+        let end = bytes(b).saturating_add(at);
+        total = total.max(end);
         let here = placed.partition_point(|&(offset, ..)| offset <= at);
-        placed.insert(here, (at, at + bytes(b), first, last));
+        placed.insert(here, (at, end, first, last));
     }
     (0..slots.len()).for_each(|b| offsets[b] = offsets[slots[b] as usize]);
     (offsets, total)

@@ -61,7 +61,7 @@ impl Step {
     /// state and the value that replaces it.
     ///
     /// # Errors
-    /// The first mistake in the graph; an update whose type differs from its leaf's; a state given twice.
+    /// The first mistake in the graph; an update whose type differs from its leaf's; a state given twice; no memory.
     #[track_caller]
     pub fn capture(inputs: &[&Tensor], outputs: &[&Tensor], updates: &[(&Tensor, &Tensor)]) -> Result<Step> {
         Step::capture_on(Runtime::shared(), inputs, outputs, updates)
@@ -95,25 +95,31 @@ impl Step {
             return mistake(ErrorKind::Unbound, format!("a placeholder of shape {:?} is not among the inputs", unbound.shape()), unbound);
         }
         let replaced: Vec<Option<u32>> = updates.iter().map(|(old, _)| leaf_of(old)).chain(outputs.iter().map(|_| None)).collect();
-        let program = Program::of(graph, &replaced, runtime.options());
-        let states = updates.iter().enumerate().map(|(root, (old, _))| {
-            let current = old.value().map_or_else(|| Data::zeros(old.dtype(), old.len()), |data| Data::clone(data));
-            let next = program.schedule.in_place[root].is_none().then(|| Data::zeros(old.dtype(), old.len()));
-            State { ty: old.ty().clone(), leaf: leaf_of(old), root: root as u32, current, next }
+        let memory = outputs.iter().map(|output| Ok((output.ty().clone(), output.room()?))).collect::<Result<Vec<_>>>()?;
+        let program = Program::of(graph, &replaced, runtime.options(), &origins)?;
+        let states = updates.iter().enumerate().map(|(root, (old, new))| {
+            let mut current = old.room()?;
+            if let Some(data) = old.value() {
+                current.bytes_mut().copy_from_slice(data.bytes());
+            }
+            let next = program.schedule.in_place[root].is_none().then(|| new.room()).transpose()?;
+            Ok(State { ty: old.ty().clone(), leaf: leaf_of(old), root: root as u32, current, next })
         });
+        let states = states.collect::<Result<Vec<State>>>()?;
         let constants =
             leaves.iter().enumerate().filter(|(_, leaf)| !fed(leaf)).filter_map(|(at, leaf)| Some((at as u32, leaf.value()?.clone())));
         let buffer_of = |place: Place| program.kernels.buffers.iter().position(|buffer| buffer.place == place).map(|at| at as u32);
         let leaf_buffer = (0..leaves.len()).map(|leaf| buffer_of(Place::Leaf(leaf as u32))).collect();
         let root_buffer = (0..roots.len()).map(|root| buffer_of(Place::Root(root as u32))).collect();
+        let workspace = program.workspace(runtime.threads(), &origins)?;
         let mut step = Step {
             runtime: runtime.clone(),
             origins,
             inputs: inputs.iter().map(|input| (input.ty().clone(), leaf_of(input))).collect(),
             constants: constants.collect(),
-            states: states.collect(),
-            outputs: outputs.iter().map(|output| (output.ty().clone(), Data::zeros(output.dtype(), output.len()))).collect(),
-            workspace: Some(program.executor.workspace(runtime.threads())),
+            states,
+            outputs: memory,
+            workspace: Some(workspace),
             buffers: vec![std::ptr::null_mut(); program.kernels.buffers.len()],
             leaf_buffer,
             root_buffer,

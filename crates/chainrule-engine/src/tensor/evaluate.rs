@@ -31,7 +31,7 @@ impl Tensor {
         missing.dedup_by_key(|tensor| tensor.id());
         // Zeros, the state most optimizers start from, come from the system as they are.
         for tensor in missing.extract_if(.., |tensor| matches!(tensor.op(), Op::Constant(constant) if constant.is_all_zero_bits())) {
-            tensor.set_value(Arc::new(Data::try_zeros(tensor.dtype(), tensor.len())?));
+            tensor.set_value(Arc::new(tensor.room()?));
         }
         if missing.is_empty() {
             return Ok(());
@@ -40,6 +40,14 @@ impl Tensor {
             tensor.set_value(Arc::new(data));
         }
         Ok(())
+    }
+
+    /// Memory for the value, zeroed.
+    ///
+    /// # Errors
+    /// If the system has not so much, with the line that asks for it.
+    pub(crate) fn room(&self) -> Result<Data> {
+        Data::try_zeros(self.dtype(), self.len()).map_err(|error| error.at(self.origin()))
     }
 
     /// The elements on the host, row by row.

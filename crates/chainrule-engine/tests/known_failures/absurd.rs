@@ -4,7 +4,7 @@
 use crate::support::leaf;
 use chainrule_engine::ops::{Random, Reverse};
 use chainrule_engine::tensor::Type;
-use chainrule_engine::{DType, Data, ErrorKind, Rng, Tensor};
+use chainrule_engine::{DType, Data, ErrorKind, Rng, Step, Tensor};
 
 const HUGE: usize = usize::MAX;
 
@@ -96,6 +96,55 @@ fn memory_that_is_not_there_is_an_error() {
         }
     }
     assert_eq!(Data::try_zeros(DType::F32, 3).map(|data| data.to_f64()).ok(), Some(vec![0.0; 3]));
+}
+
+/// Large enough that no machine has it, small enough that its bytes can be counted.
+const UNHEARD_OF: usize = 1 << 45;
+
+#[track_caller]
+fn no_room(name: &str, error: &chainrule_engine::Error, size: &str) {
+    assert_eq!(error.kind(), ErrorKind::Machine, "{name}: {error}");
+    let text = error.to_string();
+    for part in [file!(), size, "make the tensors smaller"] {
+        assert!(text.contains(part), "{name} without {part}: {text}");
+    }
+}
+
+#[test]
+fn values_that_no_machine_holds_are_an_error() {
+    let size = UNHEARD_OF.to_string();
+    let running = |len: usize| Tensor::full([len], 1.0, DType::F32).cumsum(0);
+    // Each of several values alone could be counted, their sum not.
+    let several = (1..8).map(|i| (running(1 << 60) * i as f64).cumsum(0).sum()).fold(Tensor::zeros(()), |sum, x| sum + x);
+    for (name, tensor, size) in [
+        ("zeros", Tensor::zeros([UNHEARD_OF]), &*size),
+        ("a result", Tensor::full([UNHEARD_OF], 1.0, DType::F32), &size),
+        ("an intermediate value", running(UNHEARD_OF).sum(), &size),
+        ("several", several, &(1u64 << 60).to_string()),
+    ] {
+        match tensor.eval() {
+            Ok(value) => panic!("{name}: {value:?}"),
+            Err(error) => no_room(name, &error, size),
+        }
+    }
+}
+
+#[test]
+fn a_step_that_no_machine_holds_is_an_error() {
+    let size = UNHEARD_OF.to_string();
+    let (w, x) = (Tensor::from([1.0f32]), Tensor::placeholder([1], DType::F32));
+    let running = (&x * &w).broadcast_to([UNHEARD_OF]).cumsum(0);
+    for (name, outputs, updates) in [
+        ("an output", vec![&running], vec![]),
+        ("an intermediate value", vec![], vec![(&w, running.slice(0, 0..1))]),
+        ("both", vec![&running], vec![(&w, running.sum().reshape([1]))]),
+    ] {
+        let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
+        match Step::capture(&[&x], &outputs, &updates) {
+            Ok(step) => panic!("{name}: {} bytes", step.arena_bytes()),
+            Err(error) => no_room(name, &error, &size),
+        }
+    }
 }
 
 #[test]

@@ -254,6 +254,27 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
     (
         "a product that sums nothing is a multiplication",
         "
+        %0 = leaf 0 : f16 [3]
+        %1 = leaf 1 : f16 [3]
+        %2 = einsum i,i-> %0, %1
+        return %2",
+        "
+        %0 = leaf 0 : f16 [3]
+        %1 = leaf 1 : f16 [3]
+        %2 = cast %0 : f32 [3]
+        %3 = cast %1 : f32 [3]
+        %4 = permute [0] %2 : f32 [3]
+        %5 = broadcast axes [] sizes [] %4 : f32 [3]
+        %6 = permute [0] %3 : f32 [3]
+        %7 = broadcast axes [] sizes [] %6 : f32 [3]
+        %8 = mul %5, %7 : f32 [3]
+        %9 = sum [0] %8 : f32 []
+        %10 = cast %9 : f16 []
+        return %10",
+    ),
+    (
+        "a product that sums nothing is a multiplication",
+        "
         %0 = leaf 0 : i32 [4, 3]
         %1 = leaf 1 : i32 [3, 5]
         %2 = einsum ik,kj->ij %0, %1
@@ -303,6 +324,20 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         return %2",
     ),
     (
+        "a reduction over middle axes is one over last or first axes",
+        "
+        %0 = leaf 0 : bf16 [2, 3, 4]
+        %1 = sum [0, 2] %0
+        return %1",
+        "
+        %0 = leaf 0 : bf16 [2, 3, 4]
+        %1 = cast %0 : f32 [2, 3, 4]
+        %2 = sum [2] %1 : f32 [2, 3]
+        %3 = sum [0] %2 : f32 [3]
+        %4 = cast %3 : bf16 [3]
+        return %4",
+    ),
+    (
         "a long sum is a sum of sums",
         "
         %0 = leaf 0 : f32 [2, 16384]
@@ -314,6 +349,21 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         %2 = sum [2] %1 : f32 [2, 4]
         %3 = sum [1] %2 : f32 [2]
         return %3",
+    ),
+    (
+        "a long sum is a sum of sums",
+        "
+        %0 = leaf 0 : f16 [2, 16384]
+        %1 = sum [1] %0
+        return %1",
+        "
+        %0 = leaf 0 : f16 [2, 16384]
+        %1 = cast %0 : f32 [2, 16384]
+        %2 = reshape %1 : f32 [2, 4, 4096]
+        %3 = sum [2] %2 : f32 [2, 4]
+        %4 = sum [1] %3 : f32 [2]
+        %5 = cast %4 : f16 [2]
+        return %5",
     ),
     (
         "a running sum is over the last axis",

@@ -95,7 +95,7 @@ impl Compiled {
             match self {
                 Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Contract(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Scatter(kernel) => kernel.run(unit, buffers, faults),
+                Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
             }
@@ -104,8 +104,13 @@ impl Compiled {
 }
 
 impl Executor {
-    /// Compiles every kernel.
-    pub fn new(kernels: &Kernels, schedule: &Schedule) -> Executor {
+    /// Compiles every kernel, once the memory for a run is there: kernels need not count with sizes
+    /// that no machine has.
+    ///
+    /// # Errors
+    /// If the system has not so much memory.
+    pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
+        let first = Workspace::new(schedule.arena_bytes)?;
         let compiled: Vec<Compiled> = placed(|written| kernels.kernels.iter().map(|kernel| Compiled::new(kernel, written)).collect());
         let wave = |range: &std::ops::Range<usize>| {
             let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
@@ -118,21 +123,23 @@ impl Executor {
             wave
         };
         let waves = schedule.waves.iter().map(wave).filter(|wave| wave.units > 0).collect();
-        Executor { kernels: compiled, waves, free: Mutex::default(), arena_bytes: schedule.arena_bytes }
+        Ok(Executor { kernels: compiled, waves, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes })
     }
 
     /// Memory for runs on a team; give it back with [`Executor::put_back`].
-    pub fn workspace(&self, members: usize) -> Workspace {
+    ///
+    /// # Errors
+    /// If the system has not so much memory.
+    pub fn workspace(&self, members: usize) -> Result<Workspace> {
         let found = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut workspace = found.unwrap_or_else(|| Workspace {
-            arena: Data::zeros(DType::U8, self.arena_bytes),
-            scratch: Vec::new(),
-            faults: FaultCell::new(),
-        });
+        let mut workspace = match found {
+            Some(workspace) => workspace,
+            None => Workspace::new(self.arena_bytes)?,
+        };
         while workspace.scratch.len() < members {
             workspace.scratch.push(Mutex::new(Scratch::new()));
         }
-        workspace
+        Ok(workspace)
     }
 
     /// Keeps a workspace for the next run.
@@ -213,6 +220,10 @@ impl Executor {
 }
 
 impl Workspace {
+    fn new(arena_bytes: usize) -> Result<Workspace> {
+        Ok(Workspace { arena: Data::try_zeros(DType::U8, arena_bytes)?, scratch: Vec::new(), faults: FaultCell::new() })
+    }
+
     /// The first byte of the arena.
     pub fn arena(&mut self) -> *mut u8 {
         self.arena.bytes_mut().as_mut_ptr()

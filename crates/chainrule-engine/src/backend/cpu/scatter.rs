@@ -1,13 +1,15 @@
 //! Adding rows at places that are data ([`Scatter`]), and setting a buffer to one number ([`Fill`]).
 //!
 //! A unit of a scatter is one batch item, a range of destinations and a range of columns; it
-//! walks all updates in order, so the order of additions to an element is always theirs.
+//! walks all updates in order, so the order of additions to an element is always theirs. Types of
+//! two bytes are added in f32, in the thread's scratch, and rounded once.
 //! Refuses to use atomics.
 
 use super::fault::FaultCell;
 use super::level::Level;
 use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::loops::{Call, Loop, Shape, table};
+use super::region::Scratch;
 use crate::compile::kernel::{Access, Binary, Fault, Fill, Lane, Number, Scatter};
 use crate::tensor::DType;
 
@@ -17,22 +19,36 @@ const UNIT: usize = 64 * 1024;
 /// A scatter made ready to run.
 pub struct CompiledScatter {
     scatter: Scatter,
-    /// `to = a + b` for whole rows; `None` for types that are rounded after every addition.
-    add: Option<Loop>,
+    add: Add,
     dest_chunks: usize,
     rest_chunks: usize,
+}
+
+/// How a row of updates is added.
+enum Add {
+    /// To the destination itself, by `to = a + b` for whole rows.
+    InPlace(Loop),
+    /// In f32 to a row of the scratch, which is rounded by this loop when all are added.
+    Aside { store: Loop },
+}
+
+/// The rectangle of the result that one unit makes.
+#[derive(Clone, Copy)]
+struct Area {
+    dest: (usize, usize),
+    cols: (usize, usize),
 }
 
 impl CompiledScatter {
     /// Chooses units and loops for this machine.
     pub fn new(scatter: &Scatter) -> CompiledScatter {
         let scatter = scatter.clone();
-        let add = match scatter.out.dtype {
-            DType::BF16 | DType::F16 => None,
-            dtype => {
-                let find = table(Level::detect()).binary;
-                find(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points)
-            }
+        let loops = table(Level::detect());
+        let dtype = scatter.out.dtype;
+        let whole = (loops.binary)(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points);
+        let add = match whole.filter(|_| Lane::of_parts(dtype) == dtype) {
+            Some(add) => Add::InPlace(add),
+            None => Add::Aside { store: (loops.store)(dtype) },
         };
         let work = (scatter.count + scatter.limit) * scatter.rest;
         let wanted = (work / UNIT).clamp(1, 32);
@@ -63,73 +79,81 @@ impl CompiledScatter {
     /// # Safety
     /// `buffers[id]` is valid for the three dense accesses, and the output overlaps neither of
     /// the others.
-    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], faults: &FaultCell) {
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         let s = &self.scatter;
         let (rest_chunk, unit) = (unit % self.rest_chunks, unit / self.rest_chunks);
         let (dest_chunk, batch) = (unit % self.dest_chunks, unit / self.dest_chunks);
-        let cols = part(s.rest, self.rest_chunks, rest_chunk);
-        let dest = part(s.limit, self.dest_chunks, dest_chunk);
+        let area = Area { dest: part(s.limit, self.dest_chunks, dest_chunk), cols: part(s.rest, self.rest_chunks, rest_chunk) };
+        let (rows, len) = (area.dest.1 - area.dest.0, area.cols.1 - area.cols.0);
         let bytes = s.out.dtype.bytes();
-        let out = first(&s.out, buffers).wrapping_add(batch * s.limit * s.rest * bytes);
-        let updates = first(&s.updates, buffers).wrapping_add(batch * s.count * s.rest * bytes);
-        let index = first(&s.index, buffers).wrapping_add(batch * s.count * s.index.dtype.bytes());
-        let len = cols.1 - cols.0;
-        // SAFETY: the caller's; this unit's destinations and columns lie in the output.
+        let out = first(&s.out, buffers).wrapping_add(((batch * s.limit + area.dest.0) * s.rest + area.cols.0) * bytes);
+        let down = s.rest * bytes;
+        // SAFETY: the caller's; this unit's destinations and columns lie in the output, and the
+        // scratch has as many rows of f32.
         unsafe {
-            for row in dest.0..dest.1 {
-                let to = out.wrapping_add((row * s.rest + cols.0) * bytes);
-                std::ptr::write_bytes(to, 0, len * bytes);
-            }
-            for i in 0..s.count {
-                let row = match s.index.dtype {
-                    DType::I32 => index.cast::<i32>().add(i).read_unaligned() as i64,
-                    _ => index.cast::<i64>().add(i).read_unaligned(),
-                };
-                if row < 0 || row as u64 >= s.limit as u64 {
-                    let fault = Fault { site: s.site, index: row, limit: s.limit };
-                    faults.report((batch * s.count + i) as u64, fault);
-                } else if dest.0 as i64 <= row && row < dest.1 as i64 {
-                    let to = out.wrapping_add((row as usize * s.rest + cols.0) * bytes);
-                    let from = updates.wrapping_add((i * s.rest + cols.0) * bytes);
-                    self.add(to, from, len);
+            match self.add {
+                Add::InPlace(add) => {
+                    (0..rows).for_each(|row| std::ptr::write_bytes(out.wrapping_add(row * down), 0, len * bytes));
+                    self.walk(batch, area, buffers, faults, |row, from| add(&one_row(len, out.wrapping_add(row * down), from)));
+                }
+                Add::Aside { store } => {
+                    let sums = scratch.aside(rows * len * size_of::<f32>()).cast::<f32>();
+                    std::ptr::write_bytes(sums, 0, rows * len);
+                    if s.out.dtype == DType::BF16 {
+                        self.walk(batch, area, buffers, faults, |row, from| add_wide(sums.add(row * len), from.cast(), len, widen_bf16));
+                    } else {
+                        self.walk(batch, area, buffers, faults, |row, from| add_wide(sums.add(row * len), from.cast(), len, widen_f16));
+                    }
+                    store(&Call {
+                        rows,
+                        to_stride: down as isize,
+                        to_step: bytes as isize,
+                        a_stride: (len * size_of::<f32>()) as isize,
+                        a_step: size_of::<f32>() as isize,
+                        a: sums.cast(),
+                        ..one_row(len, out, sums.cast())
+                    });
                 }
             }
         }
     }
 
-    /// `to[..len] += from[..len]`.
-    unsafe fn add(&self, to: *mut u8, from: *mut u8, len: usize) {
-        // SAFETY: the caller's: both are valid for `len` elements of the output's type.
-        unsafe {
-            match (self.add, self.scatter.out.dtype) {
-                (Some(add), _) => add(&Call {
-                    rows: 1,
-                    cols: len,
-                    to,
-                    to_stride: 0,
-                    to_step: 0,
-                    a: to,
-                    a_stride: 0,
-                    a_step: 0,
-                    b: from,
-                    b_stride: 0,
-                    c: to,
-                    c_stride: 0,
-                }),
-                (None, DType::BF16) => add_rounded(to.cast(), from.cast(), len, |a, b| narrow_bf16(widen_bf16(a) + widen_bf16(b))),
-                (None, _) => add_rounded(to.cast(), from.cast(), len, |a, b| narrow_f16(widen_f16(a) + widen_f16(b))),
+    /// Calls `add(row of the area, its update)` for every update that belongs to an area.
+    ///
+    /// # Safety
+    /// As [`CompiledScatter::run`].
+    unsafe fn walk(&self, batch: usize, area: Area, buffers: &[*mut u8], faults: &FaultCell, mut add: impl FnMut(usize, *mut u8)) {
+        let s = &self.scatter;
+        let (bytes, dest) = (s.updates.dtype.bytes(), area.dest);
+        let updates = first(&s.updates, buffers).wrapping_add(batch * s.count * s.rest * bytes);
+        let index = first(&s.index, buffers).wrapping_add(batch * s.count * s.index.dtype.bytes());
+        for i in 0..s.count {
+            // SAFETY: the caller's; `i` is one of the batch's indices.
+            let row = unsafe {
+                match s.index.dtype {
+                    DType::I32 => index.cast::<i32>().add(i).read_unaligned() as i64,
+                    _ => index.cast::<i64>().add(i).read_unaligned(),
+                }
+            };
+            if row < 0 || row as u64 >= s.limit as u64 {
+                let fault = Fault { site: s.site, index: row, limit: s.limit };
+                faults.report((batch * s.count + i) as u64, fault);
+            } else if dest.0 as i64 <= row && row < dest.1 as i64 {
+                add(row as usize - dest.0, updates.wrapping_add((i * s.rest + area.cols.0) * bytes));
             }
         }
     }
 }
 
-unsafe fn add_rounded(to: *mut u16, from: *const u16, len: usize, add: impl Fn(u16, u16) -> u16) {
+/// `to += from` for a row.
+fn one_row(cols: usize, to: *mut u8, from: *mut u8) -> Call {
+    Call { rows: 1, cols, to, to_stride: 0, to_step: 0, a: to, a_stride: 0, a_step: 0, b: from, b_stride: 0, c: to, c_stride: 0 }
+}
+
+unsafe fn add_wide(to: *mut f32, from: *const u16, len: usize, widen: impl Fn(u16) -> f32) {
     for i in 0..len {
         // SAFETY: the caller's: both are valid for `len` elements.
-        unsafe {
-            let sum = add(to.add(i).read_unaligned(), from.add(i).read_unaligned());
-            to.add(i).write_unaligned(sum);
-        }
+        unsafe { *to.add(i) += widen(from.add(i).read_unaligned()) }
     }
 }
 
@@ -250,11 +274,11 @@ mod tests {
         let compiled = CompiledScatter::new(scatter);
         let mut out = vec![f32::NAN; scatter.batch * scatter.limit * scatter.rest];
         let buffers = [index.as_mut_ptr().cast(), updates.as_mut_ptr().cast(), out.as_mut_ptr().cast()];
-        let faults = FaultCell::new();
+        let (faults, mut scratch) = (FaultCell::new(), Scratch::new());
         let units = compiled.units();
         for unit in 0..units {
             let unit = if reverse { units - 1 - unit } else { unit };
-            unsafe { compiled.run(unit, &buffers, &faults) }
+            unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) }
         }
         (out, faults.take())
     }
