@@ -141,14 +141,15 @@ impl Shape {
         if self.rows == 0 || self.cols == 0 {
             self.units = 0;
         } else if let Some(rows) = self.unit_rows {
-            let chunk = self.tile_cols * rows.min(self.rows) * work;
+            let points = |cols: usize| cols.saturating_mul(rows.min(self.rows)).saturating_mul(work);
+            let chunk = points(self.tile_cols);
             self.unit_tiles = (UNIT / chunk).clamp(1, self.col_chunks());
             let all = self.rows.div_ceil(rows);
-            self.bundle = (UNIT / (self.cols * rows.min(self.rows) * work)).clamp(1, all);
+            self.bundle = (UNIT / points(self.cols)).clamp(1, all);
             self.units = all.div_ceil(self.bundle) * self.col_chunks().div_ceil(self.unit_tiles);
         } else {
             let tiles = self.row_chunks() * self.col_chunks();
-            self.unit_tiles = (UNIT / (self.tile_rows * self.tile_cols * work)).clamp(1, tiles);
+            self.unit_tiles = (UNIT / self.tile_rows.saturating_mul(self.tile_cols).saturating_mul(work)).clamp(1, tiles);
             self.units = tiles.div_ceil(self.unit_tiles);
         }
     }
