@@ -113,17 +113,14 @@ pub fn recomputed(compilation: &Compilation) -> Verdict {
         if fusion.again[id] {
             ensure(is_elementwise(&node.op) && !graph.roots.contains(&(id as u32)), || format!("%{id} cannot be computed again"))?;
         }
-        let own = fusion.place[id].map(|(group, _)| group);
-        for &input in &node.inputs {
-            let base = views[input as usize].base as usize;
-            let home = fusion.place[base].map(|(group, _)| group);
-            if !fusion.again[base] || (own.is_some() && own == home) {
-                continue;
-            }
-            let scalar = fusion.again[id] || own.is_some_and(|group| fusion.groups[group as usize].kind != Kind::Single);
-            // A view of a movement that is no kernel reads nothing itself.
-            let reads = own.is_some() || fusion.again[id];
-            ensure(!reads || scalar, || format!("%{id} reads %{base}, which is in no memory"))?;
+        // Products and kernels of their own read all their inputs from memory.
+        let needs_memory = fusion.place[id].is_some_and(|(group, _)| {
+            let group = &fusion.groups[group as usize];
+            group.kind != Kind::Region && group.members.first() == Some(&(id as u32))
+        });
+        for &input in node.inputs.iter().filter(|_| needs_memory) {
+            let base = views[input as usize].base;
+            ensure(!fusion.again[base as usize], || format!("%{id} reads %{base}, which is in no memory"))?;
         }
     }
     Ok(())

@@ -37,7 +37,8 @@ impl Tensor {
     }
 }
 
-macro_rules! operator {
+/// An operator on two tensors, by value or by reference.
+macro_rules! of_tensors {
     ($($trait:ident $method:ident $op:ident),*) => {$(
         impl $trait<&Tensor> for &Tensor {
             type Output = Tensor;
@@ -59,9 +60,14 @@ macro_rules! operator {
             #[track_caller]
             fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, &other) }
         }
-        operator!(@number $trait $method $op: f64 i32);
     )*};
-    (@number $trait:ident $method:ident $op:ident: $($number:ty)*) => {$(
+}
+of_tensors!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder, BitAnd bitand And, BitOr bitor Or);
+
+/// An operator on a tensor and a number, either way round.
+macro_rules! with_numbers {
+    ($($trait:ident $method:ident $op:ident),*) => {$( with_numbers!(@ $trait $method $op: f64 i32); )*};
+    (@ $trait:ident $method:ident $op:ident: $($number:ty)*) => {$(
         impl $trait<$number> for &Tensor {
             type Output = Tensor;
             #[track_caller]
@@ -84,33 +90,7 @@ macro_rules! operator {
         }
     )*};
 }
-operator!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder);
-
-macro_rules! logical {
-    ($($trait:ident $method:ident $op:ident),*) => {$(
-        impl $trait<&Tensor> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other) }
-        }
-        impl $trait<Tensor> for &Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, self, &other) }
-        }
-        impl $trait<&Tensor> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, other) }
-        }
-        impl $trait<Tensor> for Tensor {
-            type Output = Tensor;
-            #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, &other) }
-        }
-    )*};
-}
-logical!(BitAnd bitand And, BitOr bitor Or);
+with_numbers!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder);
 
 impl Neg for &Tensor {
     type Output = Tensor;
