@@ -3,11 +3,13 @@
 //! workload, name, median milliseconds of a step, milliseconds of the first step, loss.
 //!
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench elements`
-//! elementwise functions in cache.
+//! elementwise functions in cache; `chainrule-bench products` matrix products of the shapes met in the
+//! workloads, with the feature `gemm` beside those of that crate.
 
 mod elements;
 mod graph;
 mod models;
+mod products;
 mod steps;
 
 use std::process::ExitCode;
@@ -18,7 +20,8 @@ fn main() -> ExitCode {
         Some((command, which)) if command == "steps" => steps::run(which),
         Some((command, [])) if command == "graph" => graph::run(),
         Some((command, [])) if command == "elements" => elements::run(),
-        _ => Err(format!("usage: chainrule-bench steps [{}] | graph | elements     (threads: THREADS=n)", steps::names().join("|"))),
+        Some((command, which)) if command == "products" => products::run(which),
+        _ => Err(format!("usage: chainrule-bench steps [{}] | graph | elements | products [workload ...]     (threads: THREADS=n)", steps::names().join("|"))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

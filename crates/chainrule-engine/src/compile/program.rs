@@ -3,7 +3,7 @@
 use super::graph::Graph;
 use super::lower::{Kernels, Place};
 use super::pipeline::{Options, compile};
-use super::schedule::{Schedule, writes};
+use super::schedule::{Schedule, written};
 use crate::backend::cpu::executor::{Executor, Workspace};
 use crate::ops::Operation;
 use crate::tensor::{Error, ErrorKind, Origin, Result};
@@ -93,7 +93,7 @@ fn no_room(graph: &Graph, kernels: &Kernels, schedule: &Schedule, origins: &[Ori
     let temporaries = kernels.buffers.iter().enumerate().filter(|(_, buffer)| buffer.place == Place::Temporary);
     let largest = temporaries.max_by_key(|(_, buffer)| buffer.len.saturating_mul(buffer.dtype.bytes()));
     let (what, writer) = largest.map_or((String::new(), None), |(at, buffer)| {
-        let writer = kernels.kernels.iter().position(|kernel| writes(kernel, at as u32));
+        let writer = kernels.kernels.iter().position(|kernel| written(kernel).any(|buffer| buffer == at as u32));
         (format!(", {} elements of type {} among them", buffer.len, buffer.dtype), writer)
     });
     let bytes = schedule.arena_bytes;

@@ -59,9 +59,9 @@ struct Uses {
     writes: Vec<BufferId>,
 }
 
-/// Whether a kernel writes to a buffer.
-pub fn writes(kernel: &Kernel, buffer: BufferId) -> bool {
-    Uses::of(kernel).writes.contains(&buffer)
+/// The buffers that a kernel writes to.
+pub fn written(kernel: &Kernel) -> impl Iterator<Item = BufferId> {
+    Uses::of(kernel).writes.into_iter()
 }
 
 impl Uses {
@@ -208,8 +208,7 @@ fn shared_slots(kernels: &Kernels, uses: &[Uses], lives: &[Life]) -> Vec<BufferI
     slot
 }
 
-/// Offsets such that buffers that live at the same time do not overlap: the largest first, each
-/// at the lowest place that is free for as long as it lives.
+/// Offsets such that buffers that live at the same time do not overlap.
 fn place(kernels: &Kernels, lives: &[Life], slots: &[BufferId]) -> (Vec<usize>, usize) {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; slots.len()];
     for (b, life) in lives.iter().enumerate() {
@@ -220,33 +219,42 @@ fn place(kernels: &Kernels, lives: &[Life], slots: &[BufferId]) -> (Vec<usize>, 
         }
     }
     // What no machine has saturates, and is refused where the arena is asked for.
-    let bytes = |b: usize| {
-        let bytes = kernels.buffers[b].len.saturating_mul(kernels.buffers[b].dtype.bytes());
-        bytes.max(1).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX)
-    };
-    let mut order: Vec<usize> = (0..slots.len()).filter(|&b| spans[b].is_some()).collect();
-    order.sort_by_key(|&b| (std::cmp::Reverse(bytes(b)), b));
+    let bytes = |b: usize| kernels.buffers[b].len.saturating_mul(kernels.buffers[b].dtype.bytes());
+    let (numbers, pieces): (Vec<usize>, Vec<_>) =
+        spans.iter().enumerate().filter_map(|(b, span)| span.map(|span| (b, (bytes(b), span)))).unzip();
+    let (found, total) = first_fit(&pieces);
     let mut offsets = vec![0; slots.len()];
+    numbers.into_iter().zip(found).for_each(|(b, offset)| offsets[b] = offset);
+    (0..slots.len()).for_each(|b| offsets[b] = offsets[slots[b] as usize]);
+    (offsets, total)
+}
+
+/// Offsets in one block of memory, and its size, for pieces of so many bytes that live from a first to a last
+/// time: the largest first, each at the lowest place that is free for as long as it lives.
+pub fn first_fit(pieces: &[(usize, (usize, usize))]) -> (Vec<usize>, usize) {
+    let bytes = |at: usize| pieces[at].0.max(1).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    order.sort_by_key(|&piece| (std::cmp::Reverse(bytes(piece)), piece));
+    let mut offsets = vec![0; pieces.len()];
     let mut placed: Vec<(usize, usize, usize, usize)> = Vec::new();
     let mut total = 0;
-    for b in order {
-        let Some((first, last)) = spans[b] else { continue };
+    for piece in order {
+        let (first, last) = pieces[piece].1;
         let mut at = 0;
         // `placed` is sorted by offset: the first gap between neighbours in time is the lowest.
         for &(offset, end, f, l) in &placed {
             if f <= last && first <= l {
-                if offset >= bytes(b).saturating_add(at) {
+                if offset >= bytes(piece).saturating_add(at) {
                     break;
                 }
                 at = at.max(end);
             }
         }
-        offsets[b] = at;
-        let end = bytes(b).saturating_add(at);
+        offsets[piece] = at;
+        let end = bytes(piece).saturating_add(at);
         total = total.max(end);
         let here = placed.partition_point(|&(offset, ..)| offset <= at);
         placed.insert(here, (at, end, first, last));
     }
-    (0..slots.len()).for_each(|b| offsets[b] = offsets[slots[b] as usize]);
     (offsets, total)
 }

@@ -3,7 +3,8 @@
 //! Units depend on shapes alone and write to different memory, so the result has the same bits for
 //! any number of threads.
 
-use super::contract::CompiledContract;
+use super::contract::panels::{Room, Sizes};
+use super::contract::{CompiledContract, share};
 use super::fault::FaultCell;
 use super::fold::CompiledFold;
 use super::machine::{Written, placed};
@@ -12,7 +13,7 @@ use super::scatter::{CompiledFill, CompiledScatter};
 use super::team::{Member, Team};
 use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
-use crate::compile::schedule::Schedule;
+use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
 use std::sync::{Mutex, PoisonError};
 
@@ -23,6 +24,7 @@ pub struct Executor {
     /// Workspaces that no run uses now.
     free: Mutex<Vec<Workspace>>,
     arena_bytes: usize,
+    packed: Sizes,
 }
 
 /// A kernel made ready for this machine.
@@ -47,6 +49,7 @@ struct Wave {
 /// Memory for one run at a time.
 pub struct Workspace {
     arena: Data,
+    packed: Room,
     scratch: Vec<Mutex<Scratch>>,
     faults: FaultCell,
 }
@@ -89,12 +92,12 @@ impl Compiled {
     /// # Safety
     /// `buffers[id]` is valid for what the kernel's accesses reach, and no other thread writes
     /// what this unit reads or writes.
-    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Room, scratch: &mut Scratch, faults: &FaultCell) {
         // SAFETY: the caller's.
         unsafe {
             match self {
                 Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Contract(kernel) => kernel.run(unit, buffers, scratch, faults),
+                Compiled::Contract(kernel) => kernel.run(unit, buffers, packed, scratch, faults),
                 Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
@@ -110,8 +113,10 @@ impl Executor {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
-        let first = Workspace::new(schedule.arena_bytes)?;
-        let compiled: Vec<Compiled> = placed(|written| kernels.kernels.iter().map(|kernel| Compiled::new(kernel, written)).collect());
+        let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
+        let mut compiled: Vec<Compiled> = placed(|written| kernels.kernels.iter().map(|kernel| Compiled::new(kernel, written)).collect());
+        let packed = shared_panels(&mut compiled, kernels, schedule);
+        let first = Workspace::new(arena, packed)?;
         let wave = |range: &std::ops::Range<usize>| {
             let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
             for k in range.clone().filter(|&k| compiled[k].units() > 0) {
@@ -123,7 +128,7 @@ impl Executor {
             wave
         };
         let waves = schedule.waves.iter().map(wave).filter(|wave| wave.units > 0).collect();
-        Ok(Executor { kernels: compiled, waves, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes })
+        Ok(Executor { kernels: compiled, waves, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes, packed })
     }
 
     /// Memory for runs on a team; give it back with [`Executor::put_back`].
@@ -134,7 +139,7 @@ impl Executor {
         let found = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut workspace = match found {
             Some(workspace) => workspace,
-            None => Workspace::new(self.arena_bytes)?,
+            None => Workspace::new(Data::try_zeros(DType::U8, self.arena_bytes)?, self.packed)?,
         };
         while workspace.scratch.len() < members {
             workspace.scratch.push(Mutex::new(Scratch::new()));
@@ -156,11 +161,12 @@ impl Executor {
     /// `buffers[id]` is valid for every element of buffer `id`; those that kernels write are
     /// written by nobody else and read by nobody else meanwhile.
     pub unsafe fn run(&self, team: &Team, buffers: &[*mut u8], workspace: &Workspace) -> Result<(), Fail> {
+        workspace.packed.start();
         let pointers = Pointers(buffers);
         let work = |member: Member<'_>| {
             let mut scratch = workspace.scratch[member.index()].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the caller's; units of a wave touch different memory, and waves are apart.
-            unsafe { self.take_part(&member, &pointers, &mut scratch, &workspace.faults) };
+            unsafe { self.take_part(&member, &pointers, &mut scratch, workspace) };
         };
         if self.waves.iter().any(|wave| wave.shared) && team.count() > 1 {
             team.run(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
@@ -176,12 +182,13 @@ impl Executor {
     /// As [`Executor::run`].
     pub unsafe fn profile(&self, buffers: &[*mut u8], workspace: &Workspace) -> Vec<(usize, f64)> {
         let mut scratch = workspace.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
+        workspace.packed.start();
         let mut times = Vec::new();
         for &(k, _) in self.waves.iter().flat_map(|wave| &wave.parts) {
             let start = std::time::Instant::now();
             for unit in 0..self.kernels[k].units() {
                 // SAFETY: the caller's; there is one thread.
-                unsafe { self.kernels[k].run(unit, buffers, &mut scratch, &workspace.faults) };
+                unsafe { self.kernels[k].run(unit, buffers, &workspace.packed, &mut scratch, &workspace.faults) };
             }
             times.push((k, start.elapsed().as_secs_f64() * 1e9));
         }
@@ -190,7 +197,8 @@ impl Executor {
 
     /// # Safety
     /// As [`Executor::run`].
-    unsafe fn take_part(&self, member: &Member<'_>, buffers: &Pointers<'_>, scratch: &mut Scratch, faults: &FaultCell) {
+    unsafe fn take_part(&self, member: &Member<'_>, buffers: &Pointers<'_>, scratch: &mut Scratch, workspace: &Workspace) {
+        let (packed, faults) = (&workspace.packed, &workspace.faults);
         let mut alone = false;
         for wave in &self.waves {
             if !wave.shared || member.count() == 1 {
@@ -198,7 +206,7 @@ impl Executor {
                     for &(k, _) in &wave.parts {
                         for unit in 0..self.kernels[k].units() {
                             // SAFETY: the caller's; the other members wait.
-                            unsafe { self.kernels[k].run(unit, buffers.0, scratch, faults) };
+                            unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
                         }
                     }
                 }
@@ -212,7 +220,7 @@ impl Executor {
                 let part = wave.parts.partition_point(|&(_, before)| before <= claimed) - 1;
                 let (k, before) = wave.parts[part];
                 // SAFETY: the caller's; each unit is claimed once.
-                unsafe { self.kernels[k].run(claimed - before, buffers.0, scratch, faults) };
+                unsafe { self.kernels[k].run(claimed - before, buffers.0, packed, scratch, faults) };
             }
             member.barrier();
         }
@@ -220,14 +228,33 @@ impl Executor {
 }
 
 impl Workspace {
-    fn new(arena_bytes: usize) -> Result<Workspace> {
-        Ok(Workspace { arena: Data::try_zeros(DType::U8, arena_bytes)?, scratch: Vec::new(), faults: FaultCell::new() })
+    fn new(arena: Data, packed: Sizes) -> Result<Workspace> {
+        Ok(Workspace { arena, packed: Room::new(packed)?, scratch: Vec::new(), faults: FaultCell::new() })
     }
 
     /// The first byte of the arena.
     pub fn arena(&mut self) -> *mut u8 {
         self.arena.bytes_mut().as_mut_ptr()
     }
+}
+
+/// Lets products share packed operands.
+fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, schedule: &Schedule) -> Sizes {
+    let mut wave_of = vec![0; compiled.len()];
+    schedule.waves.iter().enumerate().for_each(|(wave, range)| wave_of[range.clone()].fill(wave));
+    let mut writers: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
+    for (kernel, &wave) in kernels.kernels.iter().zip(&wave_of) {
+        written(kernel).for_each(|buffer| writers[buffer as usize].push(wave));
+    }
+    let mut products: Vec<(usize, &mut CompiledContract)> = wave_of
+        .iter()
+        .zip(compiled)
+        .filter_map(|(&wave, kernel)| match kernel {
+            Compiled::Contract(product) => Some((wave, product)),
+            _ => None,
+        })
+        .collect();
+    share(&mut products, |buffer, first, last| writers[buffer].iter().any(|wave| (first..=last).contains(wave)))
 }
 
 /// Buffers, shared by the members of a team.

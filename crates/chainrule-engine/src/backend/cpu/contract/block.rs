@@ -3,7 +3,7 @@
 //! Refuses to pack, to cut and to choose: the caller names rows, columns and addresses.
 
 use super::super::level::{Level, prefetch};
-use super::pack::{self, CopyRows};
+use super::pack::{self, CopyRows, Deal, Dealing};
 use super::vector::{Few, Float, Vector};
 
 /// `C[r, j] (+)= sum over p of A[r, p] B[p, j]`. Strides are in elements.
@@ -13,8 +13,10 @@ pub struct Block<T> {
     pub depth: usize,
     /// The first element of A.
     pub a: *const T,
-    /// From row to row of A.
+    /// From row to row of A, among its first six rows and among its others.
     pub a_row: isize,
+    /// From a row of A to the sixth after it. Packed rows lie in panels, and a tall block reads two.
+    pub a_six: isize,
     /// From one `p` to the next in A.
     pub a_step: isize,
     /// The first element of B, whose columns are side by side.
@@ -64,6 +66,8 @@ pub struct Kernels<T: 'static> {
     pub dot: Dot<T>,
     /// Copies rows.
     pub copy: CopyRows,
+    /// Deals elements out to panels.
+    pub deal: Deal,
 }
 
 impl<T> Kernels<T> {
@@ -134,6 +138,12 @@ macro_rules! level {
                 unsafe { pack::copy(rows, bytes, to, to_row, from, from_row) }
             }
 
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn deal(dealing: &Dealing) {
+                // SAFETY: the caller's.
+                unsafe { pack::deal(dealing) }
+            }
+
             pub static KERNELS: Kernels<$element> = Kernels {
                 lanes: <$vector as Vector>::LANES,
                 most: $most,
@@ -145,6 +155,7 @@ macro_rules! level {
                 },
                 dot,
                 copy,
+                deal,
             };
         }
     };
@@ -187,16 +198,19 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
         if block.depth > 0 {
             V::accumulate(block, &mut sums);
         }
+        // Masked reads and writes take their time, writes above all: hence not for whole vectors.
         for (r, sums) in sums.iter().enumerate() {
             let to = c.offset(r as isize * c_row);
-            for (j, &sum) in sums[..C - 1].iter().enumerate() {
+            for (j, &sum) in sums.iter().enumerate() {
                 let to = to.add(j * V::LANES);
-                let sum = if add { V::read(to).plus(sum) } else { sum };
-                sum.write(to);
+                if j + 1 < C || last == V::LANES {
+                    let sum = if add { V::read(to).plus(sum) } else { sum };
+                    sum.write(to);
+                } else {
+                    let sum = if add { V::read_part(to, last).plus(sum) } else { sum };
+                    sum.write_part(to, last);
+                }
             }
-            let to = to.add((C - 1) * V::LANES);
-            let sum = if add { V::read_part(to, last).plus(sums[C - 1]) } else { sums[C - 1] };
-            sum.write_part(to, last);
         }
     }
 }

@@ -12,18 +12,20 @@ use std::arch::x86_64::{__m256, __m256d, __m256i};
 
 /// One loop: a step reads a row of B, all its vectors but the last in full, and for each row of A
 /// repeats one number and adds its products to the sums. Rows of A are three to a pointer, as
-/// addresses reach up to twice a stride.
+/// addresses reach up to twice a stride. `$read_last` reads B's last vector up to its address; a masked
+/// read takes a little longer than a plain one.
 macro_rules! steps {
-    ($block:ident, $mask:ident, $sums:ident, [$load:literal, $masked:literal, $broadcast:literal, $fma:literal], [$($b:ident $at:literal)*],
+    ($block:ident, $mask:ident, $sums:ident, [$load:literal, $broadcast:literal, $fma:literal], $read_last:literal, [$($b:ident $at:literal)*],
      $last_at:literal, $([$r:literal $address:literal $($sum:ident $column:ident)*])*) => {{
         let bytes = size_of_val(&*$block.a) as isize;
         let (row, step, down) = ($block.a_row * bytes, $block.a_step * bytes, $block.b_row * bytes);
-        let three = |times: isize| $block.a.wrapping_byte_offset(3 * times * row);
+        let a = $block.a;
+        let (a3, a6) = (a.wrapping_byte_offset(3 * row), a.wrapping_byte_offset($block.a_six * bytes));
         $(let [$(mut $sum),*] = $sums[$r];)*
         asm!(
-            "2: /* a single row does without {row} */",
+            "2: /* not every loop needs {row} and {mask} */",
             $(concat!($load, " {", stringify!($b), "}, [{b} + ", $at, "]"),)*
-            concat!($masked, " {last}, {mask}, [{b} + ", $last_at, "]"),
+            concat!($read_last, " [{b} + ", $last_at, "]"),
             $(
                 concat!($broadcast, " {factor}, ", $address),
                 $(concat!($fma, " {", stringify!($sum), "}, {factor}, {", stringify!($column), "}"),)*
@@ -35,10 +37,10 @@ macro_rules! steps {
             "add {b}, {down}",
             "dec {n}",
             "jnz 2b",
-            a = inout(reg) $block.a => _,
-            a3 = inout(reg) three(1) => _,
-            a6 = inout(reg) three(2) => _,
-            a9 = inout(reg) three(3) => _,
+            a = inout(reg) a => _,
+            a3 = inout(reg) a3 => _,
+            a6 = inout(reg) a6 => _,
+            a9 = inout(reg) a6.wrapping_byte_offset(3 * row) => _,
             b = inout(reg) $block.b => _,
             n = inout(reg) $block.depth => _,
             row = in(reg) row,
@@ -67,8 +69,20 @@ macro_rules! heights {
     };
 }
 
+/// The loop for a whole last vector, and the loop for a part of one.
+macro_rules! whole_or_part {
+    ($block:ident, $lanes:literal, $height:ident, [$($fixed:tt)*], [$whole:literal, $part:literal], [$($columns:tt)*], $rows:tt) => {
+        if $block.last == $lanes {
+            whole_or_part!($height, [$($fixed)*, $whole, $($columns)*], $rows)
+        } else {
+            whole_or_part!($height, [$($fixed)*, $part, $($columns)*], $rows)
+        }
+    };
+    ($height:ident, $fixed:tt, [$($rows:tt)*]) => { heights!($height, $fixed, [], $($rows)*) };
+}
+
 macro_rules! kernels {
-    ($one:ident, $two:ident, $register:ty, $element:ty, $instructions:tt) => {
+    ($one:ident, $two:ident, $register:ty, $element:ty, $lanes:literal, $instructions:tt, $reads:tt) => {
         /// Blocks one vector wide: adds to up to twelve sums.
         ///
         /// # Safety
@@ -79,12 +93,12 @@ macro_rules! kernels {
         pub unsafe fn $one<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 1]; R]) {
             // SAFETY: the caller's; the loop reads what the contract names and writes registers.
             unsafe {
-                heights!(R, [block, mask, sums, $instructions, [], "0"], [],
+                whole_or_part!(block, $lanes, R, [block, mask, sums, $instructions], $reads, [[], "0"], [
                     [0 "[{a}]" s0 last] [1 "[{a} + {row}]" s1 last] [2 "[{a} + 2*{row}]" s2 last]
                     [3 "[{a3}]" s3 last] [4 "[{a3} + {row}]" s4 last] [5 "[{a3} + 2*{row}]" s5 last]
                     [6 "[{a6}]" s6 last] [7 "[{a6} + {row}]" s7 last] [8 "[{a6} + 2*{row}]" s8 last]
                     [9 "[{a9}]" s9 last] [10 "[{a9} + {row}]" s10 last] [11 "[{a9} + 2*{row}]" s11 last]
-                )
+                ])
             }
         }
 
@@ -97,14 +111,20 @@ macro_rules! kernels {
         pub unsafe fn $two<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 2]; R]) {
             // SAFETY: the caller's; the loop reads what the contract names and writes registers.
             unsafe {
-                heights!(R, [block, mask, sums, $instructions, [first "0"], "32"], [],
+                whole_or_part!(block, $lanes, R, [block, mask, sums, $instructions], $reads, [[first "0"], "32"], [
                     [0 "[{a}]" s0 first t0 last] [1 "[{a} + {row}]" s1 first t1 last]
                     [2 "[{a} + 2*{row}]" s2 first t2 last] [3 "[{a3}]" s3 first t3 last]
                     [4 "[{a3} + {row}]" s4 first t4 last] [5 "[{a3} + 2*{row}]" s5 first t5 last]
-                )
+                ])
             }
         }
     };
 }
-kernels!(one32, two32, __m256, f32, ["vmovups", "vmaskmovps", "vbroadcastss", "vfmadd231ps"]);
-kernels!(one64, two64, __m256d, f64, ["vmovupd", "vmaskmovpd", "vbroadcastsd", "vfmadd231pd"]);
+kernels!(
+    one32, two32, __m256, f32, 8,
+    ["vmovups", "vbroadcastss", "vfmadd231ps"], ["vmovups {last},", "vmaskmovps {last}, {mask},"]
+);
+kernels!(
+    one64, two64, __m256d, f64, 4,
+    ["vmovupd", "vbroadcastsd", "vfmadd231pd"], ["vmovupd {last},", "vmaskmovpd {last}, {mask},"]
+);

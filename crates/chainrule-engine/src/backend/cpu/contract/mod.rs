@@ -3,7 +3,7 @@
 //! ```text
 //! let compiled = placed(|written| CompiledContract::new(&contract, written));   // once
 //! for unit in 0..compiled.units() {                      // any order, any thread
-//!     unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) };
+//!     unsafe { compiled.run(unit, &buffers, &packed, &mut scratch, &faults) };
 //! }
 //! ```
 //! The products are our own: blocks of a few rows by a few vectors held in registers, reading
@@ -22,6 +22,7 @@ mod cut;
 #[cfg(target_arch = "x86_64")]
 mod inner;
 mod pack;
+pub mod panels;
 mod plan;
 mod tile;
 mod vector;
@@ -31,7 +32,8 @@ use super::level::Level;
 use super::machine::Written;
 use super::region::{CompiledRegion, Scratch};
 use crate::compile::kernel::{Contract, Lane};
-use plan::Plan;
+use panels::{Panels, Room, Sizes, Wanted, places};
+use plan::{Operand, Plan};
 
 /// A contraction made ready to run.
 pub struct CompiledContract {
@@ -78,15 +80,51 @@ impl CompiledContract {
     /// `buffers[id]` is valid for every element that the accesses reach, for reading or for
     /// writing. The result overlaps neither operand; a store of the code after the product
     /// overlaps no operand, and a load of it only if both reach the same elements in the same order.
-    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Room, scratch: &mut Scratch, faults: &FaultCell) {
         // SAFETY: the caller's.
         unsafe {
             match self.plan.lane {
-                Lane::F64 => tile::Run::<f64>::new(&self.plan, self.epilogue.as_ref(), buffers, faults).unit(unit, scratch),
-                _ => tile::Run::<f32>::new(&self.plan, self.epilogue.as_ref(), buffers, faults).unit(unit, scratch),
+                Lane::F64 => tile::Run::<f64>::new(&self.plan, self.epilogue.as_ref(), buffers, packed, faults).unit(unit, scratch),
+                _ => tile::Run::<f32>::new(&self.plan, self.epilogue.as_ref(), buffers, packed, faults).unit(unit, scratch),
             }
         }
     }
+}
+
+/// Decides which operands of a program's products are packed once for all their tiles, and once for all
+/// products that read them in the same way: each product with its wave. Tells what a room for them must
+/// hold. `written` says whether a buffer changes between two waves.
+pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(usize, usize, usize) -> bool) -> Sizes {
+    let mut found: Vec<(Operand, Panels, Wanted, usize)> = Vec::new();
+    let mut readers: Vec<(usize, usize, usize)> = Vec::new();
+    for (at, (wave, product)) in products.iter().enumerate() {
+        let plan = &product.plan;
+        for (side, (operand, panels)) in [&plan.a, &plan.b].into_iter().zip(plan.shareable()).enumerate() {
+            let Some(panels) = panels else { continue };
+            let times = plan.readers()[side];
+            let buffer = operand.path.buffer;
+            let same = |(other, of, wanted, _): &(Operand, Panels, Wanted, usize)| {
+                other == operand && of == panels && !written(buffer, wanted.waves.0, *wave)
+            };
+            let entry = found.iter().rposition(same).unwrap_or_else(|| {
+                let bytes = panels.elements() * plan.lane.bytes();
+                found.push((operand.clone(), *panels, Wanted { bytes, pieces: panels.pieces(), waves: (*wave, *wave) }, 0));
+                found.len() - 1
+            });
+            (found[entry].2.waves.1, found[entry].3) = (*wave, found[entry].3 + times);
+            readers.push((at, side, entry));
+        }
+    }
+    // What a single tile reads stays nearer in memory of its own.
+    let kept: Vec<usize> = (0..found.len()).filter(|&entry| found[entry].3 > 1).collect();
+    let wanted: Vec<Wanted> = found.into_iter().filter(|entry| entry.3 > 1).map(|entry| entry.2).collect();
+    let (places, sizes) = places(&wanted);
+    for (at, side, entry) in readers {
+        if let Ok(kept) = kept.binary_search(&entry) {
+            products[at].1.plan.shared[side] = Some(places[kept]);
+        }
+    }
+    sizes
 }
 
 #[cfg(test)]

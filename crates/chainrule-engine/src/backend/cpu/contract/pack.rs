@@ -58,18 +58,26 @@ fn walk(part: Part<'_>, mut each: impl FnMut(usize, usize, isize, isize)) {
 }
 
 /// One evenly spaced rectangle: where it starts, how large it is, where it lies.
-struct Rectangle {
-    row: usize,
-    rows: usize,
-    col: usize,
-    cols: usize,
-    offset: isize,
-    down: isize,
-    across: isize,
+pub struct Rectangle {
+    /// The first row.
+    pub row: usize,
+    /// How many.
+    pub rows: usize,
+    /// The first column.
+    pub col: usize,
+    /// How many.
+    pub cols: usize,
+    /// Bytes to the first element.
+    pub offset: isize,
+    /// Bytes from row to row.
+    pub down: isize,
+    /// Bytes from column to column.
+    pub across: isize,
 }
 
+/// Calls `each` for the evenly spaced rectangles of some rows and columns.
 #[inline]
-fn rectangles(rows: Part<'_>, cols: Part<'_>, mut each: impl FnMut(&Rectangle)) {
+pub fn rectangles(rows: Part<'_>, cols: Part<'_>, mut each: impl FnMut(&Rectangle)) {
     walk(cols, |col, cols, right, across| {
         walk(rows, |row, rows, below, down| {
             each(&Rectangle { row, rows, col, cols, offset: right + below, down, across });
@@ -215,6 +223,79 @@ pub unsafe fn copy(rows: usize, bytes: usize, to: *mut u8, to_row: isize, from: 
                 copy_pieces::<16>(bytes, to, from);
             } else if bytes >= 4 {
                 copy_pieces::<4>(bytes, to, from);
+            }
+        }
+    }
+}
+
+/// Elements that lie side by side in each of some steps, to be dealt out to panels. Distances in bytes.
+#[derive(Clone, Copy)]
+pub struct Dealing {
+    /// How many steps.
+    pub steps: usize,
+    /// Bytes of a step, of the part of it that the first panel takes, and of a panel's part.
+    pub bytes: [usize; 3],
+    /// The first element of the first panel.
+    pub to: *mut u8,
+    /// From panel to panel, from the start of one to the start of the next.
+    pub panel: usize,
+    /// The first element.
+    pub from: *const u8,
+    /// From step to step.
+    pub step: isize,
+}
+
+/// Deals elements out to panels.
+///
+/// # Safety
+/// Both sides are valid for what the fields say, and do not overlap.
+pub type Deal = unsafe fn(&Dealing);
+
+/// Reads step by step, so that every line of the cache is used up while it is there.
+///
+/// # Safety
+/// As [`Deal`].
+#[inline(always)]
+pub unsafe fn deal(dealing: &Dealing) {
+    // SAFETY: the caller's.
+    unsafe {
+        match dealing.bytes[2] {
+            64 => deal_panels::<64>(dealing),
+            24 => deal_panels::<24>(dealing),
+            48 => deal_panels::<48>(dealing),
+            256 => deal_panels::<256>(dealing),
+            _ => deal_panels::<0>(dealing),
+        }
+    }
+}
+
+/// Panels of `N` bytes a step, or of any number where `N` is 0.
+///
+/// # Safety
+/// As [`Deal`].
+#[inline(always)]
+unsafe fn deal_panels<const N: usize>(dealing: &Dealing) {
+    let Dealing { steps, bytes: [all, head, one], to, panel, from, step } = *dealing;
+    for i in 0..steps {
+        let mut from = from.wrapping_offset(i as isize * step);
+        let mut to = to.wrapping_add(i * one);
+        let mut left = all;
+        // SAFETY: the caller's; a step's bytes are read once, in order.
+        unsafe {
+            if head < one {
+                std::ptr::copy_nonoverlapping(from, to, head);
+                (from, to, left) = (from.add(head), to.wrapping_add(panel + head - one), left - head);
+            }
+            while left >= one {
+                if N == 0 {
+                    std::ptr::copy_nonoverlapping(from, to, one);
+                } else {
+                    to.cast::<[u8; N]>().write_unaligned(from.cast::<[u8; N]>().read_unaligned());
+                }
+                (from, to, left) = (from.add(one), to.wrapping_add(panel), left - one);
+            }
+            if left > 0 {
+                std::ptr::copy_nonoverlapping(from, to, left);
             }
         }
     }

@@ -8,14 +8,17 @@ use super::super::loops::{Table, table};
 use super::super::region::path::{Line, Path, line};
 use super::block::{Kernels, Multiply};
 use super::cut::Cut;
+use super::panels::{Panels, Place};
 use crate::compile::kernel::{Access, Axes, Code, Contract, Extent, Lane, Region};
 use crate::tensor::DType;
 
 /// The most of the sum that is computed at once: a panel of B four vectors wide then takes some
 /// 32 kibibytes, which the nearest cache holds next to some rows of A.
-const DEPTH: usize = 144;
-/// Elements of A that are packed at once.
-const PACKED_A: usize = 16 * 1024;
+const DEPTH: usize = 256;
+/// Elements of A that are worked on at once.
+const PACKED_A: usize = 48 * 1024;
+/// Elements of a piece of packed panels.
+const PIECE: usize = 16 * 1024;
 /// The most columns of B that are packed at once.
 const PACKED_COLUMNS: usize = 1024;
 /// Elements of a tile in scratch.
@@ -24,16 +27,15 @@ const TILE: usize = 64 * 1024;
 const UNIT: f64 = 20_000.0;
 /// Multiply-adds up to which nothing is packed that need not be.
 const SMALL: usize = 1 << 17;
-/// Bytes between neighbours along the sum from which rows of A that are side by side are packed:
-/// further apart they fall into few sets of the cache and into as many pages.
-const APART: usize = 4096;
+/// Rows of A so many bytes apart, or a multiple of it, fall into few sets of the cache.
+const CROWDED: usize = 2048;
 /// Bytes from which an operand is fetched from beyond the near caches.
 const FAR: usize = 1 << 20;
-/// Columns from which packing a far A in longer pieces pays.
-const WIDE: usize = 256;
+/// Columns from which packing A pays: each of its numbers is then read often enough.
+const WIDE: usize = 64;
 
 /// An operand or the result: where it lies over batch, rows and columns. Strides in bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Operand {
     /// Over the rows and columns of its matrix.
     pub path: Path,
@@ -55,10 +57,8 @@ impl Operand {
 pub enum Rows {
     /// Read where they are.
     Direct,
-    /// Packed, the numbers of one row side by side.
-    AlongDepth,
-    /// Packed, the numbers of one column side by side.
-    AcrossDepth,
+    /// Packed in panels as high as a block: the numbers of one column of a panel side by side.
+    Packed,
 }
 
 /// How the columns of B come to the kernels.
@@ -116,8 +116,14 @@ pub struct Plan {
     pub tile_rows: usize,
     /// Columns of a tile.
     pub tile_cols: usize,
-    /// Rows of A that are packed at once.
-    pub pack_rows: usize,
+    /// Rows of A that are worked on at once, so that they stay in a near cache.
+    pub stretch: usize,
+    /// How A is packed, if it is.
+    pub panels_of_a: Panels,
+    /// How B is packed, if it is, and how wide its blocks are.
+    pub panels_of_b: Panels,
+    /// Where A and B are packed for all tiles, if they are.
+    pub shared: [Option<Place>; 2],
     /// Matrices of one unit.
     pub group: usize,
     /// How many units.
@@ -168,7 +174,10 @@ impl Plan {
             depth: even(chunk, DEPTH, 8),
             tile_rows: m,
             tile_cols: n,
-            pack_rows: 0,
+            stretch: m,
+            panels_of_a: Panels { length: m, width: 1, group: 1, k, chunk, depth: 1, by_row: false },
+            panels_of_b: Panels { length: n, width: 1, group: 1, k, chunk, depth: 1, by_row: false },
+            shared: [None; 2],
             group: 1,
             units: 0,
             cost: 0.0,
@@ -188,6 +197,7 @@ impl Plan {
     fn cut<T>(&mut self, contract: &Contract, kernels: &Kernels<T>) {
         self.choose_packing(kernels);
         self.choose_tiles(contract.epilogue.as_ref(), kernels);
+        self.choose_panels(kernels);
         let item = self.nanoseconds(kernels.lanes);
         let tiles = self.tiles();
         if tiles == 1 {
@@ -196,16 +206,56 @@ impl Plan {
         }
         self.units = self.batch.div_ceil(self.group) * tiles * self.chunks;
         self.cost = item * (self.batch * self.chunks) as f64 + 200.0 * self.units as f64;
-        let fit = (PACKED_A / self.depth.max(1)).next_multiple_of(24).min(384);
-        self.pack_rows = if self.columns_of_b == Columns::Dot { self.m } else { fit.min(self.tile_rows) };
         let bytes = self.lane.bytes();
         let line = |elements: usize| (elements * bytes).next_multiple_of(64);
-        let all_cols = self.tile_cols.next_multiple_of(kernels.lanes * super::block::MOST_VECTORS);
+        let pass = self.depth_of_pass();
         self.scratch = [
-            if self.rows_of_a == Rows::Direct { 0 } else { line(self.pack_rows * self.depth_of_pass()) },
-            if self.columns_of_b == Columns::Packed { line(all_cols * self.depth) } else { 0 },
+            match (self.rows_of_a, self.columns_of_b) {
+                (Rows::Direct, _) => 0,
+                (Rows::Packed, Columns::Dot) => line(self.m * pass),
+                (Rows::Packed, _) => line(self.stretch.next_multiple_of(self.panels_of_a.width) * pass),
+            },
+            if self.columns_of_b == Columns::Packed { line(self.tile_cols.next_multiple_of(self.panels_of_b.width) * pass) } else { 0 },
             if self.dense { line(self.tile_rows * self.tile_cols) } else { 0 },
         ];
+    }
+
+    /// Blocks as wide as the registers allow, all about equally wide, and as high; tiles and stretches of whole
+    /// blocks.
+    fn choose_panels<T>(&mut self, kernels: &Kernels<T>) {
+        let vectors = self.n.div_ceil(kernels.lanes);
+        let wide = vectors.div_ceil(vectors.div_ceil(kernels.most));
+        let width = wide * kernels.lanes;
+        if self.tile_cols < self.n {
+            self.tile_cols = self.tile_cols.next_multiple_of(width).min(self.n);
+        }
+        let height = if self.tile_rows < self.m { kernels.tallest[wide - 1] } else { kernels.height(self.m, wide) };
+        let fit = (PACKED_A / self.depth.max(1)).next_multiple_of(24);
+        self.stretch = fit.min(self.tile_rows);
+        let group = |width: usize| (PIECE / (width * self.depth.max(1))).max(1);
+        let panels = |length, width, by_row| {
+            let Plan { k, chunk, depth, .. } = *self;
+            Panels { length, width, group: group(width), k, chunk, depth, by_row }
+        };
+        let path = &self.a.path;
+        let longer = run(&path.cols, self.a.dtype) >= run(&path.rows, self.a.dtype).max(2);
+        let by_row = longer && !(self.depth * self.lane.bytes()).is_multiple_of(CROWDED);
+        (self.panels_of_a, self.panels_of_b) = (panels(self.m, height, by_row), panels(self.n, width, false));
+    }
+
+    /// How each side is packed, if all tiles could share it.
+    pub fn shareable(&self) -> [Option<&Panels>; 2] {
+        let one = self.batch == 1 && self.k > 0 && self.columns_of_b != Columns::Dot;
+        let whole = self.tile_rows % self.panels_of_a.width == 0 || self.tile_rows >= self.m;
+        [
+            (one && whole && self.rows_of_a == Rows::Packed).then_some(&self.panels_of_a),
+            (one && self.columns_of_b == Columns::Packed).then_some(&self.panels_of_b),
+        ]
+    }
+
+    /// How often each side would be packed if tiles did not share it.
+    pub fn readers(&self) -> [usize; 2] {
+        [self.n.div_ceil(self.tile_cols), self.m.div_ceil(self.tile_rows)]
     }
 
     /// Estimated time of one matrix and chunk: multiply-adds, and numbers fetched and packed.
@@ -228,19 +278,12 @@ impl Plan {
         let even = |operand: &Operand| operand.evenly_spaced(bytes);
         let (a, b) = (&self.a, &self.b);
         let (down, along) = (step(&a.path.rows), step(&a.path.cols));
-        let near = down == bytes as isize && along.unsigned_abs() < APART;
-        let far = |length: usize| length * self.chunk * bytes > FAR;
-        self.rows_of_a = if even(a)
-            && (small || self.m == 1 || near || (along == bytes as isize && !(far(self.m) && self.n >= WIDE && self.chunk > 2 * DEPTH)))
-        {
-            Rows::Direct
-        } else if run(&a.path.cols, a.dtype) >= run(&a.path.rows, a.dtype) {
-            Rows::AlongDepth
-        } else {
-            Rows::AcrossDepth
-        };
+        let far = self.m * self.chunk * bytes > FAR;
+        let good = along == bytes as isize && down.unsigned_abs() % CROWDED != 0 && !far;
+        let pays = !small && self.m > 2 && self.n >= WIDE;
+        self.rows_of_a = if even(a) && (good || !pays) { Rows::Direct } else { Rows::Packed };
         let (down, across) = (step(&b.path.rows), step(&b.path.cols));
-        let near = down.unsigned_abs() * self.depth <= 32 * 1024;
+        let near = down.unsigned_abs() * self.depth <= 32 * 1024 && down.unsigned_abs() % CROWDED != 0;
         let short = self.m <= 2 * kernels.tallest[0];
         self.columns_of_b = if even(b) && (across == bytes as isize || self.n == 1) && (small || near || short) {
             Columns::Direct
@@ -250,7 +293,7 @@ impl Plan {
             Columns::Packed
         };
         if self.columns_of_b == Columns::Dot && along != bytes as isize {
-            self.rows_of_a = Rows::AlongDepth;
+            self.rows_of_a = Rows::Packed;
         }
         let out = &self.out;
         let side_by_side = self.n == 1 || step(&out.path.cols) == bytes as isize;
@@ -271,8 +314,10 @@ impl Plan {
             n,
             depth: self.chunk,
             count: self.batch * self.chunks,
-            fetch_a: far(m) + if self.rows_of_a == Rows::Direct { 2.0 } else { 9.0 },
+            // What all tiles share is packed once, whatever the cut.
+            fetch_a: if self.batch == 1 { 2.0 } else { far(m) + if self.rows_of_a == Rows::Direct { 2.0 } else { 9.0 } },
             fetch_b: match self.columns_of_b {
+                Columns::Packed if self.batch == 1 => 2.0,
                 Columns::Packed if turned => 20.0 + far(n),
                 Columns::Packed => 9.0 + far(n),
                 _ => 1.0,
@@ -324,6 +369,7 @@ impl Layout {
                 moved.insert(0, axis);
             }
         }
+        let order = order_of_sum(contract);
         let own = |access: &Access, skip: usize, lengths: [usize; 2]| -> [Vec<isize>; 3] {
             let (first, rest) = access.strides[skip..].split_at(contract.batch.len());
             let (second, third) = rest.split_at(lengths[0]);
@@ -340,16 +386,31 @@ impl Layout {
             let batch = batch.iter().map(|&axis| (contract.batch[axis], first[axis] * bytes));
             Operand { path: Path::new(access, &rows, &cols), batch: line(batch), dtype: access.dtype }
         };
+        let sum: Axes<usize> = order.iter().map(|&axis| k[axis]).collect();
+        let sorted = |strides: Vec<isize>| -> Vec<isize> { order.iter().map(|&axis| strides[axis]).collect() };
+        let [a_batch, a_rows, a_cols] = own(&contract.a, 0, [m.len(), k.len()]);
+        let [b_batch, b_rows, b_cols] = own(&contract.b, 0, [k.len(), n.len()]);
         let skip = usize::from(contract.k_chunks > 1);
         let size = |axes: &[usize]| axes.iter().map(|&axis| contract.batch[axis]).product::<usize>();
         Layout {
-            a: operand(&contract.a, own(&contract.a, 0, [m.len(), k.len()]), m, k, true),
-            b: operand(&contract.b, own(&contract.b, 0, [k.len(), n.len()]), k, n, false),
+            a: operand(&contract.a, [a_batch, a_rows, sorted(a_cols)], m, &sum, true),
+            b: operand(&contract.b, [b_batch, sorted(b_rows), b_cols], &sum, n, false),
             out: operand(&contract.out, own(&contract.out, skip, [m.len(), n.len()]), m, n, true),
             batch: size(&batch),
             m: size(&moved) * m.iter().product::<usize>(),
         }
     }
+}
+
+/// The axes of the sum in the order in which they are walked: nearest neighbours in A last, as a packed
+/// window is then copied in long pieces. Chunks of the sum keep the order they were cut in.
+fn order_of_sum(contract: &Contract) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..contract.k.len()).collect();
+    if contract.k_chunks == 1 {
+        let strides = &contract.a.strides[contract.batch.len() + contract.m.len()..];
+        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
+    }
+    order
 }
 
 /// Bytes from one element to the next along the innermost axis; 0 if nothing moves.

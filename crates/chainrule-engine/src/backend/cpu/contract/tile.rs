@@ -3,12 +3,15 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
-use super::super::region::path::{offset_at, span};
+use super::super::region::path::{Line, offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Block, Kernels, Multiply};
-use super::pack::{Copying, Part};
-use super::plan::{Columns, Operand, Plan, Rows};
+use super::pack::{Copying, Dealing, Part, rectangles};
+use super::panels::{Panels, Place, Room as Packed};
+use super::plan::{self, Columns, Operand, Plan};
 use crate::compile::kernel::Lane;
+use smallvec::SmallVec;
+use std::ops::Range;
 
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
@@ -16,6 +19,7 @@ pub struct Run<'a, T: 'static> {
     kernels: &'static Kernels<T>,
     epilogue: Option<&'a CompiledRegion>,
     buffers: &'a [*mut u8],
+    packed: &'a Packed,
     faults: &'a FaultCell,
 }
 
@@ -47,6 +51,27 @@ struct Matrix<T> {
     col: isize,
 }
 
+/// Rows of A for a pass: blocks of so many rows each, from row to row and from number to number,
+/// from block to block, and from a row to the sixth after it.
+#[derive(Clone, Copy)]
+struct Rows<T> {
+    height: usize,
+    first: *const T,
+    row: isize,
+    step: isize,
+    block: isize,
+    six: isize,
+}
+
+/// An operand to be packed: where it lies, along the sum and along rows of A or columns of B.
+struct Side<'a> {
+    memory: *mut u8,
+    operand: &'a Operand,
+    sum: &'a Line,
+    line: &'a Line,
+    panels: &'a Panels,
+}
+
 /// Part of the sum of one pass.
 #[derive(Clone, Copy)]
 struct Pass {
@@ -57,8 +82,14 @@ struct Pass {
 
 impl<'a, T: Multiply> Run<'a, T> {
     /// A run of the plan.
-    pub fn new(plan: &'a Plan, epilogue: Option<&'a CompiledRegion>, buffers: &'a [*mut u8], faults: &'a FaultCell) -> Run<'a, T> {
-        Run { plan, kernels: T::kernels(plan.level), epilogue, buffers, faults }
+    pub fn new(
+        plan: &'a Plan,
+        epilogue: Option<&'a CompiledRegion>,
+        buffers: &'a [*mut u8],
+        packed: &'a Packed,
+        faults: &'a FaultCell,
+    ) -> Run<'a, T> {
+        Run { plan, kernels: T::kernels(plan.level), epilogue, buffers, packed, faults }
     }
 
     /// Runs one unit.
@@ -101,20 +132,17 @@ impl<'a, T: Multiply> Run<'a, T> {
         // SAFETY: the caller's; a tile in scratch has room for all its rows and columns.
         unsafe {
             if let Some(epilogue) = self.epilogue {
-                self.multiply(tile, dense, false, room);
-                let product = |first: usize, rows: usize, cols: usize| {
-                    let rectangle = Rectangle { row0: first, row1: first + rows, col0: col, col1: col + cols };
-                    let row_bytes = cols as isize * bytes;
-                    (rectangle, Product { first: room.tile, row_bytes })
-                };
                 // Rows that changed sides are the columns of a matrix with a single one.
-                let (rectangle, product) = if plan.swapped {
-                    let (mut rectangle, product) = product(batch * plan.n + col, cols, 1);
-                    (rectangle.col0, rectangle.col1) = (0, 1);
-                    (rectangle, product)
+                let (rectangle, row_bytes) = if plan.swapped {
+                    let first = batch * plan.n + col;
+                    (Rectangle { row0: first, row1: first + cols, col0: 0, col1: 1 }, bytes)
                 } else {
-                    product(batch * plan.m + row, rows, cols)
+                    let first = batch * plan.m + row;
+                    (Rectangle { row0: first, row1: first + rows, col0: col, col1: col + cols }, cols as isize * bytes)
                 };
+                epilogue.ask_for(rectangle, self.buffers, scratch, self.faults);
+                self.multiply(tile, dense, false, room);
+                let product = Product { first: room.tile, row_bytes };
                 epilogue.run_tile(rectangle, product, self.buffers, scratch, self.faults);
                 return;
             }
@@ -148,10 +176,15 @@ impl<'a, T: Multiply> Run<'a, T> {
         self.buffers[operand.path.buffer].wrapping_offset(offset)
     }
 
+    /// Whether an operand holds numbers as they are computed with.
+    fn holds_numbers(&self, operand: &Operand) -> bool {
+        operand.dtype.bytes() == size_of::<T>() && Lane::of(operand.dtype) == self.plan.lane
+    }
+
     /// Part of an operand as it lies in memory, if it holds numbers of the lane, evenly spaced.
     fn matrix(&self, operand: &Operand, first: *mut u8, rows: (usize, usize), cols: (usize, usize)) -> Option<Matrix<T>> {
         let bytes = size_of::<T>();
-        if operand.dtype.bytes() != bytes || Lane::of(operand.dtype) != self.plan.lane {
+        if !self.holds_numbers(operand) {
             return None;
         }
         let (below, row) = span(&operand.path.rows, rows.0, rows.1)?;
@@ -186,47 +219,35 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// One pass: B's part first, then A's rows, a packed stretch at a time.
+    /// One pass: B's part first, then A's rows, a stretch at a time.
     unsafe fn pass(&self, tile: Tile, pass: Pass, c: Matrix<T>, room: Room) {
-        let kernels = self.kernels;
-        let vectors = tile.cols.div_ceil(kernels.lanes);
-        let panels = vectors.div_ceil(kernels.most);
-        let wide = vectors.div_ceil(panels);
-        let width = wide * kernels.lanes;
+        let lanes = self.kernels.lanes;
+        let width = self.plan.panels_of_b.width;
         // SAFETY: the caller's; the room for packed parts is as large as the plan's passes need.
         unsafe {
-            let (b, panel) = self.columns(tile, pass, width, room);
+            let (b, panel) = self.columns(tile, pass, room);
             let mut row = 0;
             while row < tile.rows {
-                let stretch = match self.plan.rows_of_a {
-                    Rows::Direct => tile.rows,
-                    _ => self.plan.pack_rows.min(tile.rows - row),
-                };
+                let stretch = self.plan.stretch.min(tile.rows - row);
                 let a = self.rows(tile, pass, (tile.row + row, stretch), room);
                 let mut col = 0;
                 while col < tile.cols {
                     let cols = width.min(tile.cols - col);
-                    let vectors = cols.div_ceil(kernels.lanes);
-                    let mut block = Block {
+                    let vectors = cols.div_ceil(lanes);
+                    let block = Block {
                         depth: pass.len,
                         a: a.first,
                         a_row: a.row,
-                        a_step: a.col,
+                        a_six: a.six,
+                        a_step: a.step,
                         b: b.first.wrapping_offset((col / width) as isize * panel),
                         b_row: b.row,
                         c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
                         c_row: c.row,
-                        last: cols - (vectors - 1) * kernels.lanes,
+                        last: cols - (vectors - 1) * lanes,
                         add: pass.add,
                     };
-                    let mut left = stretch;
-                    while left > 0 {
-                        let height = kernels.height(left, vectors);
-                        kernels.block(height, vectors)(&block);
-                        block.a = block.a.wrapping_offset(height as isize * a.row);
-                        block.c = block.c.wrapping_offset(height as isize * c.row);
-                        left -= height;
-                    }
+                    self.column(block, &a, stretch, vectors);
                     col += width;
                 }
                 row += stretch;
@@ -234,67 +255,143 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// B's part of a pass, and the distance between panels of `width` columns.
-    unsafe fn columns(&self, tile: Tile, pass: Pass, width: usize, room: Room) -> (Matrix<T>, isize) {
-        let b = &self.plan.b;
-        let memory = self.first(b, tile.batch);
-        if self.plan.columns_of_b == Columns::Direct
+    /// Blocks below each other, `rows` rows in all.
+    unsafe fn column(&self, mut block: Block<T>, a: &Rows<T>, rows: usize, vectors: usize) {
+        let kernels = self.kernels;
+        // Narrow blocks are twice as high where the registers allow it, and read two blocks of A.
+        let times = if a.height == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
+        let mut left = rows;
+        while left > 0 {
+            let height = left.min(times * a.height);
+            // SAFETY: the caller's; rows of the block are among those of A and C.
+            unsafe { kernels.block(height, vectors)(&block) };
+            block.a = block.a.wrapping_offset(times as isize * a.block);
+            block.c = block.c.wrapping_offset(height as isize * block.c_row);
+            left -= height;
+        }
+    }
+
+    /// B's part of a pass, and the distance between panels.
+    unsafe fn columns(&self, tile: Tile, pass: Pass, room: Room) -> (Matrix<T>, isize) {
+        let (plan, b) = (self.plan, &self.plan.b);
+        let (panels, memory) = (&plan.panels_of_b, self.first(b, tile.batch));
+        if plan.columns_of_b == Columns::Direct
             && let Some(matrix) = self.matrix(b, memory, (pass.from, pass.len), (tile.col, tile.cols))
         {
-            return (matrix, width as isize);
+            return (matrix, panels.width as isize);
         }
-        let panel = width * pass.len;
-        let mut col = 0;
-        while col < tile.cols {
-            let copying = Copying {
-                table: self.plan.table,
-                copy: self.kernels.copy,
-                memory,
-                dtype: b.dtype,
-                rows: Part { line: &b.path.rows, start: pass.from, len: pass.len },
-                cols: Part { line: &b.path.cols, start: tile.col + col, len: width.min(tile.cols - col) },
-                dense: room.b.cast::<T>().wrapping_add(col / width * panel).cast(),
-                stride: (width * size_of::<T>()) as isize,
-            };
-            // SAFETY: the caller's; packed panels fit the room for B.
-            unsafe { copying.gather() };
-            col += width;
-        }
-        (Matrix { first: room.b.cast(), row: width as isize, col: 1 }, panel as isize)
+        let side = Side { memory, operand: b, sum: &b.path.rows, line: &b.path.cols, panels };
+        // SAFETY: the caller's; packed panels fit the room for B.
+        let first = unsafe { self.packed(&side, plan.shared[1], pass, (tile.col, tile.cols), room.b.cast()) };
+        (Matrix { first, row: panels.width as isize, col: 1 }, (panels.width * pass.len) as isize)
     }
 
     /// Some rows of A's part of a pass.
-    unsafe fn rows(&self, tile: Tile, pass: Pass, rows: (usize, usize), room: Room) -> Matrix<T> {
+    unsafe fn rows(&self, tile: Tile, pass: Pass, (row, rows): (usize, usize), room: Room) -> Rows<T> {
+        let (plan, a) = (self.plan, &self.plan.a);
+        let (panels, memory) = (&plan.panels_of_a, self.first(a, tile.batch));
+        let height = panels.width;
+        if plan.rows_of_a == plan::Rows::Direct
+            && let Some(Matrix { first, row, col }) = self.matrix(a, memory, (row, rows), (pass.from, pass.len))
+        {
+            return Rows { height, first, row, step: col, block: height as isize * row, six: 6 * row };
+        }
+        let side = Side { memory, operand: a, sum: &a.path.cols, line: &a.path.rows, panels };
+        // SAFETY: the caller's; packed panels fit the room for A.
+        let first = unsafe { self.packed(&side, plan.shared[0], pass, (row, rows), room.a.cast()) };
+        let block = (height * pass.len) as isize;
+        if panels.by_row {
+            return Rows { height, first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize };
+        }
+        Rows { height, first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 } }
+    }
+
+    /// The panels of `len` rows or columns from `start` on, where all share them or in a room of the tile's own.
+    unsafe fn packed(&self, side: &Side, place: Option<Place>, pass: Pass, (start, len): (usize, usize), own: *mut T) -> *mut T {
+        let panels = side.panels;
+        let Some(place) = place else {
+            // SAFETY: the caller's.
+            unsafe { self.pack(side, pass, (start, len), own) };
+            return own;
+        };
+        let all = self.packed.at(place).cast::<T>();
+        let part = (pass.from, pass.len);
+        let (first, pieces) = panels.pieces_of(pass.from, (start, len));
+        let pieces: SmallVec<[Range<usize>; 32]> = pieces.collect();
+        self.packed.prepare(place.flag + first, pieces.len(), |i| {
+            let (from, to) = (pieces[i].start * panels.width, (pieces[i].end * panels.width).min(panels.length));
+            // SAFETY: the caller's; the piece is packed by nobody else and read by nobody yet.
+            unsafe { self.pack(side, pass, (from, to - from), all.wrapping_add(panels.start(part, pieces[i].start))) };
+        });
+        all.wrapping_add(panels.start(part, start / panels.width))
+    }
+
+    /// Packs `len` rows or columns from `start` on, panel by panel.
+    unsafe fn pack(&self, side: &Side, pass: Pass, (start, len): (usize, usize), to: *mut T) {
+        let Panels { width, by_row, .. } = *side.panels;
+        let bytes = size_of::<T>();
+        let sum = Part { line: side.sum, start: pass.from, len: pass.len };
+        let side_by_side = side.line.last().is_some_and(|&(_, across)| across == bytes as isize);
+        if !by_row && side_by_side && self.holds_numbers(side.operand) {
+            rectangles(sum, Part { line: side.line, start, len }, |r| {
+                let (panel, at) = (r.col / width, r.col % width);
+                let to = to.wrapping_add(width * (panel * pass.len + r.row) + at).cast();
+                let head = (width - at).min(r.cols);
+                let dealing = Dealing {
+                    steps: r.rows,
+                    bytes: [r.cols * bytes, head * bytes, width * bytes],
+                    to,
+                    panel: width * pass.len * bytes,
+                    from: side.memory.wrapping_offset(r.offset),
+                    step: r.down,
+                };
+                // SAFETY: the caller's.
+                unsafe { (self.kernels.deal)(&dealing) };
+            });
+            return;
+        }
+        let mut done = 0;
+        while done < len {
+            let part = Part { line: side.line, start: start + done, len: width.min(len - done) };
+            let (rows, cols, stride) = if by_row { (part, sum, pass.len) } else { (sum, part, width) };
+            let copying = Copying {
+                table: self.plan.table,
+                copy: self.kernels.copy,
+                memory: side.memory,
+                dtype: side.operand.dtype,
+                rows,
+                cols,
+                dense: to.wrapping_add(done * pass.len).cast(),
+                stride: (stride * bytes) as isize,
+            };
+            // SAFETY: the caller's.
+            unsafe { copying.gather() };
+            done += width;
+        }
+    }
+
+    /// A's part of a pass with the numbers of each row side by side.
+    unsafe fn along_depth(&self, tile: Tile, pass: Pass, room: Room) -> Matrix<T> {
         let a = &self.plan.a;
         let memory = self.first(a, tile.batch);
-        let down = Part { line: &a.path.rows, start: rows.0, len: rows.1 };
-        let along = Part { line: &a.path.cols, start: pass.from, len: pass.len };
-        let first = room.a.cast::<T>();
-        let (by, matrix) = match self.plan.rows_of_a {
-            Rows::Direct => {
-                if let Some(matrix) = self.matrix(a, memory, rows, (pass.from, pass.len)) {
-                    return matrix;
-                }
-                // The plan reads in place only what is evenly spaced.
-                debug_assert!(false, "an operand that is not evenly spaced is packed");
-                return Matrix { first: memory.cast(), row: 0, col: 0 };
-            }
-            Rows::AlongDepth => ((down, along), Matrix { first, row: pass.len as isize, col: 1 }),
-            Rows::AcrossDepth => ((along, down), Matrix { first, row: 1, col: rows.1 as isize }),
-        };
+        if self.plan.rows_of_a == plan::Rows::Direct
+            && let Some(matrix) = self.matrix(a, memory, (tile.row, tile.rows), (pass.from, pass.len))
+        {
+            return matrix;
+        }
         let copying = Copying {
             table: self.plan.table,
             copy: self.kernels.copy,
             memory,
             dtype: a.dtype,
-            rows: by.0,
-            cols: by.1,
+            rows: Part { line: &a.path.rows, start: tile.row, len: tile.rows },
+            cols: Part { line: &a.path.cols, start: pass.from, len: pass.len },
             dense: room.a,
-            stride: (by.1.len * size_of::<T>()) as isize,
+            stride: (pass.len * size_of::<T>()) as isize,
         };
         // SAFETY: the caller's; packed rows fit the room for A.
         unsafe { copying.gather() };
-        matrix
+        Matrix { first: room.a.cast(), row: pass.len as isize, col: 1 }
     }
 
     /// A pass of which every result is the product of a row of A and a column of B.
@@ -303,7 +400,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         let memory = self.first(b, tile.batch);
         // SAFETY: the caller's; the plan sees to it that B's columns are evenly spaced.
         unsafe {
-            let a = self.rows(tile, pass, (tile.row, tile.rows), room);
+            let a = self.along_depth(tile, pass, room);
             let Some(b) = self.matrix(b, memory, (pass.from, pass.len), (tile.col, tile.cols)) else { return };
             for row in 0..tile.rows {
                 for col in 0..tile.cols {

@@ -83,9 +83,11 @@ unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(block: &Block<V:
             for j in 0..C - 1 {
                 row[j] = V::read(b.add(j * V::LANES));
             }
-            row[C - 1] = V::read_part(b.add((C - 1) * V::LANES), block.last);
+            let last = b.add((C - 1) * V::LANES);
+            row[C - 1] = if block.last == V::LANES { V::read(last) } else { V::read_part(last, block.last) };
             for r in 0..R {
-                let factor = V::repeat(a.offset(r as isize * block.a_row));
+                let down = (r / 6) as isize * block.a_six + (r % 6) as isize * block.a_row;
+                let factor = V::repeat(a.wrapping_offset(down));
                 for j in 0..C {
                     sums[r][j] = factor.times_plus(row[j], sums[r][j]);
                 }

@@ -34,6 +34,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
             views_once: Vec::new(),
             views: Vec::new(),
             far: Vec::new(),
+            later: Vec::new(),
             once: Vec::new(),
             steps: Vec::new(),
             accumulators: Vec::new(),

@@ -173,6 +173,15 @@ impl CompiledRegion {
         unsafe { run::Run::new(&self.plan, buffers, scratch, faults, None).unit(unit) }
     }
 
+    /// Asks for what [`CompiledRegion::run_tile`] will read besides the product, so that it comes while that is
+    /// computed.
+    pub fn ask_for(&self, rectangle: Rectangle, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+        if !self.plan.later.is_empty() {
+            scratch.reserve(&self.plan.needs);
+            run::Run::new(&self.plan, buffers, scratch, faults, None).ask_for_all(rectangle);
+        }
+    }
+
     /// Runs the code of an [`CompiledRegion::epilogue`] on a rectangle of rows and columns.
     ///
     /// Code that reduces along rows needs whole rows; code that accumulates over rows needs all

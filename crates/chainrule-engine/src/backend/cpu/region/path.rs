@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 pub type Line = SmallVec<[(usize, isize); 4]>;
 
 /// An access of a region in bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Path {
     /// Which buffer.
     pub buffer: usize,

@@ -196,6 +196,8 @@ pub struct Plan {
     pub views: Vec<View>,
     /// Those of the views whose memory is asked for a tile ahead.
     pub far: Vec<View>,
+    /// Those of the views that code after a product asks for before the product is computed.
+    pub later: Vec<View>,
     /// Steps run once per unit.
     pub once: Vec<Step>,
     /// Steps run for each tile.
@@ -211,16 +213,20 @@ pub struct Plan {
 /// Bytes from which an access is no longer in the near caches when its turn comes.
 const FAR: usize = 512 * 1024;
 
+/// Bytes from which a value is rarely in the near caches still, long after it was made.
+const NOT_NEAR: usize = 32 * 1024;
+
 impl Plan {
     /// Chooses the views of which tiles are short rows of a large matrix: the machine foresees long
     /// runs by itself, but not where a row will go on.
     pub fn look_ahead(&mut self) {
         let points = self.shape.rows * self.shape.cols;
-        let far = |view: &&View| {
-            let known = self.values[view.value as usize];
-            !view.product && known.class == Class { rows: true, cols: true } && points * known.lane.bytes() >= FAR
-        };
-        self.far = self.views.iter().filter(far).copied().collect();
+        let full = |view: &View| !view.product && self.values[view.value as usize].class == Class { rows: true, cols: true };
+        let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();
+        self.far = self.views.iter().filter(|view| full(view) && bytes(view) >= FAR).copied().collect();
+        if self.views.iter().any(|view| view.product) {
+            self.later = self.views.iter().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
+        }
     }
 
     /// The loop that copies values of a lane.

@@ -3,7 +3,7 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
-use super::super::level::prefetch;
+use super::super::level::{prefetch, prefetch_for_later};
 use super::super::loops::Call;
 use super::path::{Path, offset_at, pieces};
 use super::plan::{Class, Home, NO_VALUE, Plan, Step, View, Work};
@@ -211,12 +211,33 @@ impl<'a> Run<'a> {
 
     /// Brings the far memory of a tile closer.
     fn ask_for(&self, tile: Tile) {
-        for view in &self.plan.far {
+        self.lines_of(&self.plan.far, tile, prefetch);
+    }
+
+    /// Asks for all that the tiles of a rectangle will read.
+    pub fn ask_for_all(&self, all: Rectangle) {
+        let shape = &self.plan.shape;
+        let mut row = all.row0;
+        while row < all.row1 {
+            let row_end = shape.row_end(row, all.row1);
+            let mut col = all.col0;
+            while col < all.col1 {
+                let col_end = shape.col_end(col, all.col1);
+                self.lines_of(&self.plan.later, Tile { row, rows: row_end - row, col, cols: col_end - col }, prefetch_for_later);
+                col = col_end;
+            }
+            row = row_end;
+        }
+    }
+
+    /// Calls `each` for the cache lines of some views.
+    fn lines_of(&self, views: &[View], tile: Tile, each: impl Fn(*const u8)) {
+        for view in views {
             let Operand { first, stride } = self.place(view, tile);
             let bytes = tile.cols * self.plan.values[view.value as usize].lane.bytes();
             for row in 0..tile.rows as isize {
                 let row = first.wrapping_offset(row * stride);
-                (0..bytes).step_by(64).for_each(|at| prefetch(row.wrapping_add(at)));
+                (0..bytes).step_by(64).for_each(|at| each(row.wrapping_add(at)));
             }
         }
     }

@@ -1,0 +1,149 @@
+//! Times matrix products of the shapes that the workloads need, on one thread, in GFLOP/s.
+//!
+//! With the feature `gemm`, that crate computes the same products in turn.
+
+use chainrule::{DType, Rng, Runtime, Step, Tensor};
+use std::time::Instant;
+
+/// A product `[m, k] x [k, n]`, and whether an operand lies transposed in memory.
+struct Row {
+    place: &'static str,
+    m: usize,
+    n: usize,
+    k: usize,
+    a_turned: bool,
+    b_turned: bool,
+}
+
+const fn row(place: &'static str, [m, n, k]: [usize; 3], [a_turned, b_turned]: [bool; 2]) -> Row {
+    Row { place, m, n, k, a_turned, b_turned }
+}
+
+/// Forward, gradient of the input, gradient of the weights.
+const FORWARD: [bool; 2] = [false, false];
+const TO_INPUT: [bool; 2] = [false, true];
+const TO_WEIGHTS: [bool; 2] = [true, false];
+
+static ROWS: &[Row] = &[
+    row("square", [512, 512, 512], FORWARD),
+    row("square", [1024, 1024, 1024], FORWARD),
+    row("mlp_mnist", [128, 512, 784], FORWARD),
+    row("mlp_mnist", [784, 512, 128], TO_WEIGHTS),
+    row("mlp_mnist", [512, 256, 128], TO_WEIGHTS),
+    row("mlp_mnist", [128, 512, 256], TO_INPUT),
+    row("gpt_nano", [768, 512, 128], FORWARD),
+    row("gpt_nano", [768, 128, 512], FORWARD),
+    row("gpt_nano", [768, 512, 128], TO_INPUT),
+    row("gpt_nano", [768, 128, 384], TO_INPUT),
+    row("gpt_nano", [128, 512, 768], TO_WEIGHTS),
+    row("gpt_nano", [512, 128, 768], TO_WEIGHTS),
+    row("gpt_nano", [128, 128, 768], TO_WEIGHTS),
+    row("gpt_mid", [2048, 1536, 384], FORWARD),
+    row("gpt_mid", [2048, 384, 1536], FORWARD),
+    row("gpt_mid", [2048, 1536, 384], TO_INPUT),
+    row("gpt_mid", [384, 1536, 2048], TO_WEIGHTS),
+    row("lstm", [32, 1024, 256], FORWARD),
+    row("lstm", [32, 256, 1024], TO_INPUT),
+    row("lstm", [256, 1024, 32], TO_WEIGHTS),
+    row("lstm", [256, 1024, 2048], TO_WEIGHTS),
+    row("pinn", [2000, 50, 50], FORWARD),
+    row("pinn", [2000, 50, 50], TO_INPUT),
+    row("pinn", [50, 50, 2000], TO_WEIGHTS),
+];
+
+/// Prints GFLOP/s of every row, or of those of the workloads named: the least time of many.
+pub fn run(which: &[String]) -> Result<(), String> {
+    let mut rows = ROWS.iter().filter(|row| which.is_empty() || which.iter().any(|name| name == row.place)).peekable();
+    if rows.peek().is_none() {
+        return Err(format!("no products of {}", which.join(", ")));
+    }
+    rows.try_for_each(measure).map_err(|error| error.to_string())
+}
+
+fn measure(row: &Row) -> chainrule::Result<()> {
+    let runtime = Runtime::new(1)?;
+    let mut rng = Rng::new(1);
+    let mut operand = |rows: usize, cols: usize, turned: bool| {
+        let shape = if turned { [cols, rows] } else { [rows, cols] };
+        Tensor::rand(shape, &mut rng).to_leaf().map(|values| (Tensor::placeholder(shape.as_slice(), DType::F32), values))
+    };
+    let (a, b) = (operand(row.m, row.k, row.a_turned)?, operand(row.k, row.n, row.b_turned)?);
+    let as_used = |leaf: &Tensor, turned: bool| if turned { leaf.t() } else { leaf.clone() };
+    let product = as_used(&a.0, row.a_turned).matmul(&as_used(&b.0, row.b_turned));
+    let mut step = Step::capture_on(&runtime, &[&a.0, &b.0], &[&product], &[])?;
+    #[cfg(feature = "gemm")]
+    let mut peer = peer::Peer::new(row, &a.1, &b.1)?;
+    let flops = 2.0 * (row.m * row.n * row.k) as f64;
+    let runs = (4e9 / flops).clamp(5.0, 2000.0) as usize;
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..runs {
+        let start = Instant::now();
+        step.run(&[&a.1, &b.1])?;
+        least[0] = least[0].min(start.elapsed().as_secs_f64());
+        #[cfg(feature = "gemm")]
+        {
+            let start = Instant::now();
+            peer.run();
+            least[1] = least[1].min(start.elapsed().as_secs_f64());
+        }
+    }
+    let speed = least.map(|seconds| flops / seconds / 1e9);
+    let turned = |turned: bool| if turned { "^T" } else { "  " };
+    print!("{:10} {:4} x {:4} x {:4} A{} B{}  {:6.1}", row.place, row.m, row.n, row.k, turned(row.a_turned), turned(row.b_turned), speed[0]);
+    if cfg!(feature = "gemm") {
+        print!("   gemm {:6.1}   ratio {:.2}", speed[1], speed[0] / speed[1]);
+    }
+    println!();
+    Ok(())
+}
+
+#[cfg(feature = "gemm")]
+mod peer {
+    use super::Row;
+    use chainrule::Tensor;
+
+    /// The same product by the `gemm` crate.
+    pub struct Peer<'a> {
+        row: &'a Row,
+        a: Vec<f32>,
+        b: Vec<f32>,
+        out: Vec<f32>,
+    }
+
+    impl Peer<'_> {
+        pub fn new<'a>(row: &'a Row, a: &Tensor, b: &Tensor) -> chainrule::Result<Peer<'a>> {
+            Ok(Peer { row, a: a.to_vec()?, b: b.to_vec()?, out: vec![0.0; row.m * row.n] })
+        }
+
+        pub fn run(&mut self) {
+            let Row { m, n, k, .. } = *self.row;
+            // Strides over columns, then over rows.
+            let strides = |rows: usize, cols: usize, turned: bool| if turned { (rows as isize, 1) } else { (1, cols as isize) };
+            let (a, b) = (strides(m, k, self.row.a_turned), strides(k, n, self.row.b_turned));
+            // SAFETY: the vectors hold as many elements as the shapes say, and the strides are theirs.
+            unsafe {
+                gemm::gemm(
+                    m,
+                    n,
+                    k,
+                    self.out.as_mut_ptr(),
+                    1,
+                    n as isize,
+                    false,
+                    self.a.as_ptr(),
+                    a.0,
+                    a.1,
+                    self.b.as_ptr(),
+                    b.0,
+                    b.1,
+                    0.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            }
+        }
+    }
+}

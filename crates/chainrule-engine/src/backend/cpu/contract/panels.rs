@@ -1,0 +1,177 @@
+//! Operands packed in panels, once for everyone who reads them.
+//!
+//! A panel holds some rows of A or columns of B for a pass of the sum: what a step needs of it side by side,
+//! step after step; or row after row, if A's rows lie so in memory. All tiles of a
+//! product read the same panels, and so do all products of a program that read the same operand: the
+//! weights of a recurrent network, say. Who comes first packs a piece; who finds a piece being packed
+//! goes on with the next and comes back.
+//!
+//! Refuses to copy anything itself, and to know what an operand is.
+
+use crate::compile::schedule::first_fit;
+use crate::tensor::{DType, Data, Result};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How one side of a product is cut in panels and in pieces that are packed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panels {
+    /// Rows of A or columns of B.
+    pub length: usize,
+    /// Of them, in a panel.
+    pub width: usize,
+    /// Panels of a piece.
+    pub group: usize,
+    /// Length of the whole sum.
+    pub k: usize,
+    /// Length of a chunk of the sum.
+    pub chunk: usize,
+    /// Length of a pass through a chunk.
+    pub depth: usize,
+    /// Whether a panel is row after row instead of step after step.
+    pub by_row: bool,
+}
+
+impl Panels {
+    fn count(&self) -> usize {
+        self.length.div_ceil(self.width)
+    }
+
+    /// Elements of all panels, the last of which is as wide as the others.
+    pub fn elements(&self) -> usize {
+        self.count() * self.width * self.k
+    }
+
+    /// Where a panel of a pass of so many steps starts.
+    pub fn start(&self, (from, len): (usize, usize), panel: usize) -> usize {
+        self.width * (from * self.count() + panel * len)
+    }
+
+    fn pieces_of_pass(&self) -> usize {
+        self.count().div_ceil(self.group)
+    }
+
+    /// How many pieces there are in all.
+    pub fn pieces(&self) -> usize {
+        let passes = self.chunk.div_ceil(self.depth.max(1));
+        self.k.div_ceil(self.chunk.max(1)) * passes * self.pieces_of_pass()
+    }
+
+    /// The pieces that hold panels of rows or columns `start .. start + len`, in the pass from `from` on:
+    /// the number of the first, and for each the panels it consists of.
+    pub fn pieces_of(&self, from: usize, (start, len): (usize, usize)) -> (usize, impl Iterator<Item = std::ops::Range<usize>>) {
+        let span = self.width * self.group;
+        let (first, last) = (start / span, (start + len).div_ceil(span));
+        let pass = from / self.chunk * self.chunk.div_ceil(self.depth) + from % self.chunk / self.depth;
+        let (group, count) = (self.group, self.count());
+        (pass * self.pieces_of_pass() + first, (first..last).map(move |piece| piece * group..((piece + 1) * group).min(count)))
+    }
+}
+
+/// Where packed panels lie, and the first of their flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes from the start of the room.
+    pub offset: usize,
+    /// In the room's list.
+    pub flag: usize,
+}
+
+/// An operand that could be packed once: its bytes and pieces, and the waves of its first and last reader.
+pub struct Wanted {
+    /// Of all panels.
+    pub bytes: usize,
+    /// Of all passes.
+    pub pieces: usize,
+    /// Of the first and the last reader.
+    pub waves: (usize, usize),
+}
+
+/// Finds a place for every wanted operand, such that those that live at the same time do not overlap; and
+/// what a room for them must hold.
+pub fn places(wanted: &[Wanted]) -> (Vec<Place>, Sizes) {
+    let spans: Vec<_> = wanted.iter().map(|one| (one.bytes, one.waves)).collect();
+    let (offsets, bytes) = first_fit(&spans);
+    let mut flags = 0;
+    let place = |(one, offset): (&Wanted, usize)| {
+        flags += one.pieces;
+        Place { offset, flag: flags - one.pieces }
+    };
+    let places = wanted.iter().zip(offsets).map(place).collect();
+    (places, Sizes { bytes, flags })
+}
+
+/// What a room holds.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Sizes {
+    /// Bytes of panels.
+    pub bytes: usize,
+    /// Pieces that are packed.
+    pub flags: usize,
+}
+
+/// Memory for packed panels of one run at a time.
+pub struct Room {
+    panels: Data,
+    /// What was last done with each piece: twice the number of the run, and one more when it is packed.
+    flags: Vec<AtomicU64>,
+    run: AtomicU64,
+}
+
+impl Room {
+    /// A room.
+    ///
+    /// # Errors
+    /// If the system has not so much memory.
+    pub fn new(sizes: Sizes) -> Result<Room> {
+        let flags = (0..sizes.flags).map(|_| AtomicU64::new(0)).collect();
+        Ok(Room { panels: Data::try_zeros(DType::U8, sizes.bytes)?, flags, run: AtomicU64::new(0) })
+    }
+
+    /// Starts a run: nothing is packed. No other may be under way.
+    pub fn start(&self) {
+        self.run.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The first byte of a place. It may be written while a piece there is being packed, and read once all that is
+    /// read has been.
+    pub fn at(&self, place: Place) -> *mut u8 {
+        self.panels.bytes().as_ptr().cast_mut().wrapping_add(place.offset)
+    }
+
+    /// Sees to it that `count` pieces from flag `first` on are packed. `pack(i)` packs one; it is called once
+    /// in a run for each piece, whoever asks.
+    pub fn prepare(&self, first: usize, count: usize, mut pack: impl FnMut(usize)) {
+        let flags = &self.flags[first..first + count];
+        let busy = 2 * self.run.load(Ordering::Relaxed);
+        for (i, flag) in flags.iter().enumerate() {
+            let found = flag.load(Ordering::Acquire);
+            if found < busy && flag.compare_exchange(found, busy, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                let unfinished = Unfinished(flag);
+                pack(i);
+                std::mem::forget(unfinished);
+                flag.store(busy + 1, Ordering::Release);
+            }
+        }
+        for (i, flag) in flags.iter().enumerate() {
+            let mut spins = 0_u32;
+            while flag.load(Ordering::Acquire) <= busy {
+                // Whoever packed it has panicked: then it is ours, so that nobody waits for ever.
+                if flag.compare_exchange(0, busy, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    pack(i);
+                    flag.store(busy + 1, Ordering::Release);
+                }
+                spins += 1;
+                if spins.is_multiple_of(128) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            }
+        }
+    }
+}
+
+/// Frees a piece whose packing did not end.
+struct Unfinished<'a>(&'a AtomicU64);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
