@@ -5,6 +5,10 @@
 //! a dozen, all of them functions of the one sum that came out of a product: that sum is kept, and
 //! the rest is computed again where it is needed. The bits are the same, as each operation is.
 //!
+//! What there is one of for a whole row (the mean and the deviation of a layer norm, say) costs next to
+//! nothing to keep, and is kept where elements can then be made from it. And where several functions of a
+//! product would be written, the product is written instead.
+//!
 //! Refuses to repeat products and reductions, and whatever costs more than writing and reading it.
 
 use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, suffix_products};
@@ -22,6 +26,8 @@ const LEAST: usize = 4096;
 const WRITE: u32 = 40;
 /// What reading it once costs.
 const READ: u32 = 20;
+/// A value is one per row if there are at least so many elements for each.
+const ROW: usize = 8;
 /// The longest chain that is computed again: the code that does so calls itself for each link.
 const DEEPEST: u32 = 64;
 
@@ -38,6 +44,7 @@ pub fn recompute(graph: &Graph, views: &[View], fusion: &mut Fusion) {
         done: HashSet::new(),
         fusion,
     };
+    (0..pass.fusion.groups.len() as u32).for_each(|group| pass.keep_product(group));
     for id in 0..graph.nodes.len() as NodeId {
         pass.consider(id);
     }
@@ -111,22 +118,60 @@ impl Pass<'_> {
             for node in nodes {
                 self.again[node as usize] = true;
                 self.done.insert((group, node));
+                for base in self.bases(node).collect::<Vec<_>>() {
+                    self.kept[base as usize] |= self.is_one_per_row(node, base);
+                }
             }
         }
     }
 
-    /// Whether every input is in memory, or is itself made of what is, element by element.
+    /// Keeps the product of a group that would write several elementwise functions of it for others, if each of
+    /// them can make those anew: one value is written then, not several.
+    fn keep_product(&mut self, group: u32) {
+        let Group { kind: Kind::Contract, members, .. } = &self.fusion.groups[group as usize] else { return };
+        let product = members[0];
+        let written: Vec<NodeId> = members.iter().copied().filter(|&id| self.kept[id as usize]).collect();
+        if self.kept[product as usize] || written.len() < 2 || self.graph.node(product).ty.len() < LEAST {
+            return;
+        }
+        let mut cheap: HashSet<NodeId> = HashSet::from([product]);
+        for &id in &members[1..] {
+            let made = |base: &NodeId| cheap.contains(base) || self.kept[*base as usize] || self.is_one_per_row(id, *base);
+            let node = self.graph.node(id);
+            if is_elementwise(&node.op) && price(node) <= READ && self.bases(id).all(|base| made(&base)) {
+                cheap.insert(id);
+            }
+        }
+        let elsewhere = |id: &NodeId| {
+            cheap.contains(id) && !self.graph.roots.contains(id) && self.groups_that_could(*id, group).is_some_and(|groups| !groups.is_empty())
+        };
+        self.kept[product as usize] = written.iter().all(elsewhere);
+    }
+
+    /// Whether every input is in memory, or next to nothing to keep, or is itself made of such, element by element.
     fn is_made_of_kept(&self, id: NodeId) -> bool {
         self.graph.node(id).inputs.iter().all(|&input| {
             let base = self.views[input as usize].base;
-            self.kept[base as usize] || (0 < self.depth[base as usize] && self.depth[base as usize] < DEEPEST && self.at_own_point(input))
+            self.kept[base as usize]
+                || self.is_one_per_row(id, base)
+                || (0 < self.depth[base as usize] && self.depth[base as usize] < DEEPEST && self.at_own_point(input))
         })
+    }
+
+    /// The values that a node reads, by whatever view.
+    fn bases(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<'_> {
+        self.graph.node(id).inputs.iter().map(|&input| self.views[input as usize].base)
+    }
+
+    /// Whether a group computes a value for each of its rows, and a reader has many elements for each.
+    fn is_one_per_row(&self, reader: NodeId, base: NodeId) -> bool {
+        let many = self.graph.node(reader).ty.len() >= ROW * self.graph.node(base).ty.len();
+        many && matches!(self.fusion.place[base as usize], Some((_, Cover::Row)))
     }
 
     /// The inputs of a node that are not in memory.
     fn links(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        let bases = self.graph.node(id).inputs.iter().map(|&input| self.views[input as usize].base);
-        bases.filter(|&base| !self.kept[base as usize])
+        self.bases(id).filter(move |&base| !self.kept[base as usize] && !self.is_one_per_row(id, base))
     }
 
     /// Whether an input is all of a value, in its order.

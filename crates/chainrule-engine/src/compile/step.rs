@@ -5,7 +5,8 @@ use super::lower::Place;
 use super::program::Program;
 use crate::backend::Runtime;
 use crate::backend::cpu::executor::Workspace;
-use crate::tensor::{Data, Error, ErrorKind, Origin, Result, Tensor, Type};
+use crate::tensor::{DType, Data, Error, ErrorKind, Origin, Result, Tensor, Type};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A program with its own state: parameters, say, that each run replaces by new ones, in place
@@ -32,6 +33,8 @@ pub struct Step {
     /// Data of leaves that never change.
     constants: Vec<(u32, Arc<Data>)>,
     states: Vec<State>,
+    /// The values of all states. One block, because memory is then mapped in a few large pages.
+    memory: Data,
     outputs: Vec<(Type, Data)>,
     workspace: Option<Workspace>,
     /// The memory of every buffer, kept up to date.
@@ -46,10 +49,14 @@ struct State {
     ty: Type,
     leaf: Option<u32>,
     root: u32,
-    current: Data,
+    /// Where in the step's memory its value lies.
+    current: Range<usize>,
     /// Where the new value goes if it cannot be written over the old one.
-    next: Option<Data>,
+    next: Option<Range<usize>>,
 }
+
+/// Bytes between states, so that those of equal sizes do not start in the same set of a cache.
+const BETWEEN: usize = 5 * 64;
 
 // SAFETY: the pointers lead into data that the step owns or shares by `Arc`, and are used only
 // while it is borrowed mutably.
@@ -95,17 +102,28 @@ impl Step {
             return mistake(ErrorKind::Unbound, format!("a placeholder of shape {:?} is not among the inputs", unbound.shape()), unbound);
         }
         let replaced: Vec<Option<u32>> = updates.iter().map(|(old, _)| leaf_of(old)).chain(outputs.iter().map(|_| None)).collect();
-        let memory = outputs.iter().map(|output| Ok((output.ty().clone(), output.room()?))).collect::<Result<Vec<_>>>()?;
+        let results = outputs.iter().map(|output| Ok((output.ty().clone(), output.room()?))).collect::<Result<Vec<_>>>()?;
         let program = Program::of(graph, &replaced, runtime.options(), &origins)?;
-        let states = updates.iter().enumerate().map(|(root, (old, new))| {
-            let mut current = old.room()?;
-            if let Some(data) = old.value() {
-                current.bytes_mut().copy_from_slice(data.bytes());
+        let (mut states, mut end) = (Vec::with_capacity(updates.len()), 0);
+        for (root, (old, _)) in updates.iter().enumerate() {
+            let mut place = || {
+                let start = end;
+                let len = old.len() * old.dtype().bytes();
+                end = (end + len).next_multiple_of(64) + BETWEEN;
+                start..start + len
+            };
+            let current = place();
+            let next = program.schedule.in_place[root].is_none().then(place);
+            states.push(State { ty: old.ty().clone(), leaf: leaf_of(old), root: root as u32, current, next });
+        }
+        let largest = updates.iter().map(|(old, _)| old).max_by_key(|old| old.len() * old.dtype().bytes());
+        let refused = |error: Error| largest.map_or(error.clone(), |old| error.at(old.origin()));
+        let mut memory = Data::try_zeros(DType::U8, end).map_err(refused)?;
+        for (state, (old, _)) in states.iter().zip(updates) {
+            if let Some(data) = old.value().filter(|data| !data.is_untouched()) {
+                memory.bytes_mut()[state.current.clone()].copy_from_slice(data.bytes());
             }
-            let next = program.schedule.in_place[root].is_none().then(|| new.room()).transpose()?;
-            Ok(State { ty: old.ty().clone(), leaf: leaf_of(old), root: root as u32, current, next })
-        });
-        let states = states.collect::<Result<Vec<State>>>()?;
+        }
         let constants =
             leaves.iter().enumerate().filter(|(_, leaf)| !fed(leaf)).filter_map(|(at, leaf)| Some((at as u32, leaf.value()?.clone())));
         let buffer_of = |place: Place| program.kernels.buffers.iter().position(|buffer| buffer.place == place).map(|at| at as u32);
@@ -118,7 +136,8 @@ impl Step {
             inputs: inputs.iter().map(|input| (input.ty().clone(), leaf_of(input))).collect(),
             constants: constants.collect(),
             states,
-            outputs: memory,
+            memory,
+            outputs: results,
             workspace: Some(workspace),
             buffers: vec![std::ptr::null_mut(); program.kernels.buffers.len()],
             leaf_buffer,
@@ -143,13 +162,11 @@ impl Step {
         }
         let first_output = self.states.len();
         for (i, (_, data)) in self.outputs.iter_mut().enumerate() {
-            set(&mut self.buffers, self.root_buffer[first_output + i], data.bytes_mut().as_mut_ptr());
+            set(&mut self.buffers, self.root_buffer[first_output + i], data.first_mut());
         }
-        for state in &mut self.states {
-            let old = state.current.bytes_mut().as_mut_ptr();
-            let new = state.next.as_mut().map_or(old, |next| next.bytes_mut().as_mut_ptr());
-            set(&mut self.buffers, state.leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), old);
-            set(&mut self.buffers, self.root_buffer[state.root as usize], new);
+        let memory = self.memory.first_mut();
+        for state in &self.states {
+            state.point(memory, &self.leaf_buffer, &self.root_buffer, &mut self.buffers);
         }
     }
 
@@ -204,12 +221,12 @@ impl Step {
 
     /// Makes new states the current ones.
     fn advance(&mut self) {
+        let memory = self.memory.first_mut();
         for state in &mut self.states {
-            let Some(next) = &mut state.next else { continue };
-            std::mem::swap(&mut state.current, next);
-            let (old, new) = (state.current.bytes_mut().as_mut_ptr(), next.bytes_mut().as_mut_ptr());
-            set(&mut self.buffers, state.leaf.and_then(|leaf| self.leaf_buffer[leaf as usize]), old);
-            set(&mut self.buffers, self.root_buffer[state.root as usize], new);
+            if let Some(next) = &mut state.next {
+                std::mem::swap(&mut state.current, next);
+                state.point(memory, &self.leaf_buffer, &self.root_buffer, &mut self.buffers);
+            }
         }
     }
 
@@ -227,7 +244,6 @@ impl Step {
     /// # Panics
     /// If there is no output `i`.
     pub fn item(&self, i: usize) -> f64 {
-        use crate::tensor::DType;
         let bytes = self.outputs[i].1.bytes();
         match (self.outputs[i].0.dtype, bytes) {
             (DType::F32, [a, b, c, d, ..]) => f32::from_le_bytes([*a, *b, *c, *d]) as f64,
@@ -242,7 +258,8 @@ impl Step {
     /// If there is no state `i`.
     pub fn state(&self, i: usize) -> Tensor {
         let state = &self.states[i];
-        Tensor::leaf(state.ty.shape.clone(), Arc::new(state.current.clone()))
+        let value = Data::from_bytes(state.ty.dtype, &self.memory.bytes()[state.current.clone()]);
+        Tensor::leaf(state.ty.shape.clone(), Arc::new(value))
     }
 
     /// Replaces the value of a state.
@@ -251,11 +268,11 @@ impl Step {
     /// If the value is of another type, or cannot be computed.
     pub fn set_state(&mut self, i: usize, value: &Tensor) -> Result<()> {
         let data = value.to_data()?;
-        let state = self.states.get_mut(i).filter(|state| state.ty == *value.ty());
+        let state = self.states.get(i).filter(|state| state.ty == *value.ty());
         let state = state.ok_or_else(|| {
             Error::new(ErrorKind::Shape, "set_state", format!("{:?} {} is not the type of state {i}", value.shape(), value.dtype()))
         })?;
-        state.current.bytes_mut().copy_from_slice(data.bytes());
+        self.memory.bytes_mut()[state.current.clone()].copy_from_slice(data.bytes());
         Ok(())
     }
 
@@ -275,6 +292,16 @@ impl Drop for Step {
         if let Some(workspace) = self.workspace.take() {
             self.program.executor.put_back(workspace);
         }
+    }
+}
+
+impl State {
+    /// Points the buffers of the old and the new value at their places.
+    fn point(&self, memory: *mut u8, leaves: &[Option<u32>], roots: &[Option<u32>], buffers: &mut [*mut u8]) {
+        let old = memory.wrapping_add(self.current.start);
+        let new = self.next.as_ref().map_or(old, |next| memory.wrapping_add(next.start));
+        set(buffers, self.leaf.and_then(|leaf| leaves[leaf as usize]), old);
+        set(buffers, roots[self.root as usize], new);
     }
 }
 

@@ -75,6 +75,16 @@ impl Data {
         self.memory.bytes_mut()
     }
 
+    /// The first byte, to be written through for as long as the data lives and is not moved out of.
+    pub(crate) fn first_mut(&mut self) -> *mut u8 {
+        self.memory.first_mut()
+    }
+
+    /// Whether all bytes are known to be zero, without a look at them.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.memory.is_untouched()
+    }
+
     /// The values, if `T` is the element type.
     pub fn to_vec<T: Element>(&self) -> Option<Vec<T>> {
         (T::DTYPE == self.dtype).then(|| T::read(self.bytes()))

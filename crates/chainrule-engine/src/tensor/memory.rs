@@ -13,6 +13,8 @@ pub struct Memory {
     /// The first byte in use, at a multiple of [`ALIGNMENT`].
     start: NonNull<u8>,
     len: usize,
+    /// Whether nobody can have written to it yet, so that it is all zero.
+    untouched: bool,
 }
 
 /// The widest vector register, and a cache line.
@@ -42,7 +44,7 @@ impl Memory {
         let skip = base.as_ptr().align_offset(ALIGNMENT);
         // SAFETY: fewer than `ALIGNMENT` bytes are skipped, and as many more were allocated.
         let start = unsafe { base.add(skip) };
-        let memory = Memory { base, layout, start, len };
+        let memory = Memory { base, layout, start, len, untouched: true };
         memory.ask_for_large_pages();
         Some(memory)
     }
@@ -53,10 +55,23 @@ impl Memory {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
+    /// Whether it is known, without a look at it, that all bytes are zero.
+    pub fn is_untouched(&self) -> bool {
+        self.untouched
+    }
+
     /// The bytes, to be changed.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.untouched = false;
         // SAFETY: as above, mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    /// The first byte, to be written through for as long as the owner lives: no reference to the bytes is made, so
+    /// that earlier pointers stay good.
+    pub fn first_mut(&mut self) -> *mut u8 {
+        self.untouched = false;
+        self.start.as_ptr()
     }
 
     /// Memory fresh from the system is mapped when it is first touched, page by page; with large
@@ -78,6 +93,9 @@ impl Memory {
 impl Clone for Memory {
     fn clone(&self) -> Memory {
         let mut copy = Memory::zeroed(self.len);
+        if self.untouched {
+            return copy;
+        }
         copy.bytes_mut().copy_from_slice(self.bytes());
         copy
     }

@@ -111,11 +111,18 @@ pub struct Sizes {
 
 /// Memory for packed panels of one run at a time.
 pub struct Room {
-    panels: Data,
+    /// The first byte of the panels, which `_panels` owns.
+    first: *mut u8,
+    _panels: Data,
     /// What was last done with each piece: twice the number of the run, and one more when it is packed.
     flags: Vec<AtomicU64>,
     run: AtomicU64,
 }
+
+// SAFETY: the memory is owned, and whoever reads or writes it does so by the rules of `at`.
+unsafe impl Send for Room {}
+// SAFETY: as above.
+unsafe impl Sync for Room {}
 
 impl Room {
     /// A room.
@@ -123,8 +130,9 @@ impl Room {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(sizes: Sizes) -> Result<Room> {
+        let mut panels = Data::try_zeros(DType::U8, sizes.bytes)?;
         let flags = (0..sizes.flags).map(|_| AtomicU64::new(0)).collect();
-        Ok(Room { panels: Data::try_zeros(DType::U8, sizes.bytes)?, flags, run: AtomicU64::new(0) })
+        Ok(Room { first: panels.first_mut(), _panels: panels, flags, run: AtomicU64::new(0) })
     }
 
     /// Starts a run: nothing is packed. No other may be under way.
@@ -135,7 +143,7 @@ impl Room {
     /// The first byte of a place. It may be written while a piece there is being packed, and read once all that is
     /// read has been.
     pub fn at(&self, place: Place) -> *mut u8 {
-        self.panels.bytes().as_ptr().cast_mut().wrapping_add(place.offset)
+        self.first.wrapping_add(place.offset)
     }
 
     /// Sees to it that `count` pieces from flag `first` on are packed. `pack(i)` packs one; it is called once
