@@ -1,10 +1,11 @@
-//! Times recording, differentiating, and replaying a step of scalar operations.
+//! Times recording, differentiating, and replaying a step of scalar operations, and compiling a large step.
 
+use crate::steps;
 use chainrule::{Runtime, Step, Tensor};
 use std::time::Instant;
 
 /// Prints nanoseconds per node of recording plus differentiating, and microseconds of replaying a
-/// captured step of 1,000 scalar operations.
+/// captured step of 1,000 scalar operations, and milliseconds of recording, differentiating and compiling `gpt_nano`.
 pub fn run() -> Result<(), String> {
     measure().map_err(|error| error.to_string())
 }
@@ -36,6 +37,9 @@ fn measure() -> chainrule::Result<()> {
     }
     times.sort_by(f64::total_cmp);
     println!("replay of 1,000 scalar operations: {:.1} us (median of {})", times[times.len() / 2], times.len());
+    let (mut times, count) = (steps::time_captures(60)?, 60);
+    times.sort_by(f64::total_cmp);
+    println!("recording and compiling a step of gpt_nano: {:.1} ms (median of {count})", times[count / 2]);
     Ok(())
 }
 

@@ -52,6 +52,22 @@ pub fn run(which: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// Milliseconds from parameters to a captured step of `gpt_nano`, several times.
+pub fn time_captures(count: usize) -> chainrule::Result<Vec<f64>> {
+    let Some(row) = ROWS.iter().find(|row| row.name == "gpt_nano") else { return Ok(Vec::new()) };
+    let runtime = Runtime::new(1)?;
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let workload = (row.build)()?;
+        chainrule::compile::program::clear_cache()?;
+        let start = Instant::now();
+        let step = capture(row, &runtime, &workload)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+        drop(step);
+    }
+    Ok(times)
+}
+
 fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     // Parameters and data are there before the first step, as in the peers' scripts.
     drop((row.build)()?);
