@@ -1,6 +1,7 @@
 //! From a graph to a program, by small passes.
 //!
-//! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `view` turns
+//! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `sums` makes one product of
+//! several that are added up, `view` turns
 //! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `schedule` orders them
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
 //! (and reads graphs back), `verify` says what must hold of it.
@@ -18,6 +19,7 @@ pub mod rules;
 pub mod schedule;
 pub mod simplify;
 pub mod step;
+pub mod sums;
 pub mod text;
 pub mod verify;
 pub mod view;

@@ -6,6 +6,7 @@ use super::lower::{Kernels, lower, own_roots};
 use super::recompute::recompute;
 use super::schedule::{Schedule, schedule};
 use super::simplify::simplify;
+use super::sums::gather_sums;
 use super::verify;
 use super::view::{View, views};
 use std::time::{Duration, Instant};
@@ -14,8 +15,8 @@ use std::time::{Duration, Instant};
 /// rewrites that change the order of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Options {
-    /// Apply the table of rewrites, merge equal nodes, drop dead ones. Without, only the rewrites
-    /// that later passes rely on.
+    /// Apply the table of rewrites, merge equal nodes, drop dead ones, gather sums of products. Without, only the
+    /// rewrites that later passes rely on.
     pub simplify: bool,
     /// Run operations together in one kernel.
     pub fuse: bool,
@@ -60,6 +61,14 @@ pub struct Pass {
 /// All passes, in order.
 pub static PASSES: &[Pass] = &[
     Pass { name: "simplify", run: |c| c.graph = simplify(&c.graph, c.options.simplify) },
+    Pass {
+        name: "sums",
+        run: |c| {
+            if c.options.simplify {
+                c.graph = gather_sums(std::mem::take(&mut c.graph));
+            }
+        },
+    },
     Pass { name: "own roots", run: |c| c.graph = own_roots(std::mem::take(&mut c.graph)) },
     Pass { name: "view", run: |c| c.views = views(&c.graph) },
     Pass { name: "fuse", run: |c| c.fusion = if c.options.fuse { fuse(&c.graph, &c.views) } else { separate(&c.graph, &c.views) } },

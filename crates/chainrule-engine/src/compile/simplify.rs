@@ -22,11 +22,19 @@ pub fn rewrite(graph: &Graph, rule: &'static NamedRule) -> Graph {
     swept(graph, Builder { only: Some(rule), ..Builder::default() })
 }
 
-fn swept(graph: &Graph, mut builder: Builder) -> Graph {
+fn swept(graph: &Graph, builder: Builder) -> Graph {
+    swept_with(graph, builder, &mut |_, _, _| None)
+}
+
+fn swept_with(graph: &Graph, mut builder: Builder, other: &mut dyn FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId>) -> Graph {
     let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let inputs: SmallVec<[NodeId; 3]> = node.inputs.iter().map(|&id| new_of[id as usize]).collect();
+    for (id, node) in graph.nodes.iter().enumerate() {
         builder.site = node.site;
+        if let Some(other) = other(&mut builder, &new_of, id as NodeId) {
+            new_of.push(other);
+            continue;
+        }
+        let inputs: SmallVec<[NodeId; 3]> = node.inputs.iter().map(|&id| new_of[id as usize]).collect();
         new_of.push(match node.leaf {
             Some(_) => builder.push(node.clone()),
             None => builder.add(node.op.clone(), &inputs, node.ty.clone()),
@@ -49,6 +57,12 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// A graph again, simplified as ever, with another node in the place of each for which `other` makes one. It is
+    /// given what became of the nodes before.
+    pub fn rebuilt(graph: &Graph, mut other: impl FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId>) -> Graph {
+        swept_with(graph, Builder { all: true, ..Builder::default() }, &mut other)
+    }
+
     /// The node that computes `op`: what a rule makes of it, an equal one that is there, or a new one.
     pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId], ty: Type) -> NodeId {
         let op = op.into();

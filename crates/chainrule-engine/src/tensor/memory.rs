@@ -23,6 +23,9 @@ const ALIGNMENT: usize = 64;
 /// The size of a large page on the systems that have them.
 const LARGE_PAGE: usize = 2 << 20;
 
+/// Bytes from which a block is given large pages of its own.
+const LARGE: usize = 3 << 20;
+
 // SAFETY: the bytes are owned, and reached only through references to their owner.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
@@ -36,16 +39,23 @@ impl Memory {
 
     /// `len` bytes of zero, if the system has them.
     pub fn try_zeroed(len: usize) -> Option<Memory> {
+        // Large blocks start and end with a large page, so that all of them can be such pages.
+        let (alignment, room) = match len {
+            0..LARGE => (ALIGNMENT, len),
+            _ => (LARGE_PAGE, len.checked_next_multiple_of(LARGE_PAGE)?),
+        };
         // Asked for at the allocator's own alignment, large blocks come straight from the system,
         // which hands out zeros without writing them; a stricter alignment would write them here.
-        let layout = Layout::from_size_align(len.checked_add(ALIGNMENT)?, 16).ok()?;
+        let layout = Layout::from_size_align(room.checked_add(alignment)?, 16).ok()?;
         // SAFETY: the layout is not empty.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        let skip = base.as_ptr().align_offset(ALIGNMENT);
-        // SAFETY: fewer than `ALIGNMENT` bytes are skipped, and as many more were allocated.
+        let skip = base.as_ptr().align_offset(alignment);
+        // SAFETY: at most `alignment` bytes are skipped, and as many more were allocated.
         let start = unsafe { base.add(skip) };
         let memory = Memory { base, layout, start, len, untouched: true };
-        memory.ask_for_large_pages();
+        if len >= LARGE {
+            memory.ask_for_large_pages(room);
+        }
         Some(memory)
     }
 
@@ -76,17 +86,13 @@ impl Memory {
 
     /// Memory fresh from the system is mapped when it is first touched, page by page; with large
     /// pages that is hundreds of times less often. Only a hint: nothing depends on the answer.
-    fn ask_for_large_pages(&self) {
-        let start = (self.start.as_ptr() as usize).next_multiple_of(LARGE_PAGE);
-        let end = (self.start.as_ptr() as usize + self.len) / LARGE_PAGE * LARGE_PAGE;
-        if start >= end {
-            return;
-        }
+    fn ask_for_large_pages(&self, bytes: usize) {
         #[cfg(all(target_os = "linux", not(miri)))]
         // SAFETY: the range lies inside the allocation, and the advice changes no content.
         unsafe {
-            libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE);
+            libc::madvise(self.start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE);
         }
+        let _ = bytes;
     }
 }
 
