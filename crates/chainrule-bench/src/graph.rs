@@ -5,7 +5,7 @@ use chainrule::{Runtime, Step, Tensor};
 use std::time::Instant;
 
 /// Prints nanoseconds per node of recording plus differentiating, and microseconds of replaying a
-/// captured step of 1,000 scalar operations, and milliseconds of recording, differentiating and compiling `gpt_nano`.
+/// captured step of 1,000 scalar operations, and milliseconds of recording, differentiating and compiling steps.
 pub fn run() -> Result<(), String> {
     measure().map_err(|error| error.to_string())
 }
@@ -37,9 +37,11 @@ fn measure() -> chainrule::Result<()> {
     }
     times.sort_by(f64::total_cmp);
     println!("replay of 1,000 scalar operations: {:.1} us (median of {})", times[times.len() / 2], times.len());
-    let (mut times, count) = (steps::time_captures(60)?, 60);
-    times.sort_by(f64::total_cmp);
-    println!("recording and compiling a step of gpt_nano: {:.1} ms (median of {count})", times[count / 2]);
+    for name in ["gpt_nano", "lstm"] {
+        let mut times = steps::time_captures(name, 40)?;
+        times.sort_by(f64::total_cmp);
+        println!("recording and compiling a step of {name}: {:.1} ms (median of {})", times[times.len() / 2], times.len());
+    }
     Ok(())
 }
 

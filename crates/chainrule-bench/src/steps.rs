@@ -52,9 +52,9 @@ pub fn run(which: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Milliseconds from parameters to a captured step of `gpt_nano`, several times.
-pub fn time_captures(count: usize) -> chainrule::Result<Vec<f64>> {
-    let Some(row) = ROWS.iter().find(|row| row.name == "gpt_nano") else { return Ok(Vec::new()) };
+/// Milliseconds from the forward pass of a workload to its captured step, several times.
+pub fn time_captures(name: &str, count: usize) -> chainrule::Result<Vec<f64>> {
+    let Some(row) = ROWS.iter().find(|row| row.name == name) else { return Ok(Vec::new()) };
     let runtime = Runtime::new(1)?;
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {

@@ -8,8 +8,8 @@ use super::view::{View, copied, refined};
 use crate::ops::{Op, Scalar};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Shape};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 /// A region under construction.
 pub struct Emitter<'l, 'a> {
@@ -21,12 +21,12 @@ pub struct Emitter<'l, 'a> {
     loads: Vec<Access>,
     stores: Vec<Access>,
     /// The values of members.
-    values: HashMap<NodeId, Value>,
+    values: FxHashMap<NodeId, Value>,
     /// The values of nodes of other groups that are computed again here.
-    again: HashMap<NodeId, Value>,
+    again: FxHashMap<NodeId, Value>,
     /// Values by what they read, so that nothing is read twice.
     read: Vec<(Access, Extent, Value)>,
-    expanded: HashMap<Value, Value>,
+    expanded: FxHashMap<Value, Value>,
     /// What each accumulated column sum must be combined from.
     columns: Vec<(NodeId, Reduction)>,
 }
@@ -51,10 +51,10 @@ impl<'l, 'a> Emitter<'l, 'a> {
             code: Vec::new(),
             loads: Vec::new(),
             stores: Vec::new(),
-            values: HashMap::new(),
-            again: HashMap::new(),
+            values: FxHashMap::default(),
+            again: FxHashMap::default(),
             read: Vec::new(),
-            expanded: HashMap::new(),
+            expanded: FxHashMap::default(),
             columns: Vec::new(),
         }
     }

@@ -58,6 +58,8 @@ pub struct Fusion {
     pub again: Vec<bool>,
     /// `before[g]`: a set of the groups that `g` needs, directly or not.
     before: Vec<Vec<u64>>,
+    /// Whether another group needs this one, as far as is known.
+    needed: Vec<bool>,
     /// Members a group may have.
     most: usize,
 }
@@ -194,6 +196,7 @@ impl Fusion {
             if let Some(word) = words.get_mut(from as usize / 64).filter(|word| **word >> (from % 64) & 1 == 1) {
                 *word &= !(1 << (from % 64));
                 if at as u32 != to {
+                    self.needed[to as usize] = true;
                     words.resize(words.len().max(to as usize / 64 + 1), 0);
                     words[to as usize / 64] |= 1 << (to % 64);
                 }
@@ -351,7 +354,9 @@ impl Fusion {
     /// Records that a group needs others, for itself and for all that need it.
     fn require(&mut self, group: u32, needed: &[u32]) {
         let mut new = vec![0u64; self.groups.len() / 64 + 1];
+        self.needed.resize(self.groups.len(), false);
         for &other in needed.iter().filter(|&&other| other != group) {
+            self.needed[other as usize] = true;
             new[other as usize / 64] |= 1 << (other % 64);
             self.before[other as usize].iter().zip(&mut new).for_each(|(&word, all)| *all |= word);
         }
@@ -359,7 +364,8 @@ impl Fusion {
         if new.iter().enumerate().all(|(i, &word)| word & !known.get(i).copied().unwrap_or(0) == 0) {
             return;
         }
-        for at in 0..self.groups.len() as u32 {
+        let all = if self.needed[group as usize] { 0..self.groups.len() as u32 } else { group..group + 1 };
+        for at in all {
             if at == group || self.needs(at, group) {
                 let known = &mut self.before[at as usize];
                 known.resize(known.len().max(new.len()), 0);

@@ -71,7 +71,7 @@ impl Graph {
 
     /// A number that equal graphs share: structure, operations and types, not data.
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = std::collections::hash_map::DefaultHasher::new();
+        let mut hasher = rustc_hash::FxHasher::default();
         for node in &self.nodes {
             (&node.op, &node.inputs, &node.ty, node.leaf).hash(&mut hasher);
         }

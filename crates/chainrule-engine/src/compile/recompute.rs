@@ -17,7 +17,7 @@ use super::kernel::{Binary, Unary};
 use super::view::{View, is_dense};
 use crate::ops::Op;
 use crate::tensor::DType;
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
 /// Elements below which a value stays in the cache between its groups.
 const LEAST: usize = 4096;
@@ -41,7 +41,7 @@ pub fn recompute(graph: &Graph, views: &[View], fusion: &mut Fusion) {
         again: vec![false; graph.nodes.len()],
         kept: kept(graph, views, fusion),
         depth: vec![0; graph.nodes.len()],
-        done: HashSet::new(),
+        done: FxHashSet::default(),
         fusion,
     };
     (0..pass.fusion.groups.len() as u32).for_each(|group| pass.keep_product(group));
@@ -86,7 +86,7 @@ struct Pass<'a> {
     /// Links of the longest chain that makes a node from what is kept.
     depth: Vec<u32>,
     /// Which group computes which node again.
-    done: HashSet<(u32, NodeId)>,
+    done: FxHashSet<(u32, NodeId)>,
 }
 
 impl Pass<'_> {
@@ -134,7 +134,7 @@ impl Pass<'_> {
         if self.kept[product as usize] || written.len() < 2 || self.graph.node(product).ty.len() < LEAST {
             return;
         }
-        let mut cheap: HashSet<NodeId> = HashSet::from([product]);
+        let mut cheap: FxHashSet<NodeId> = FxHashSet::from_iter([product]);
         for &id in &members[1..] {
             let made = |base: &NodeId| cheap.contains(base) || self.kept[*base as usize] || self.is_one_per_row(id, *base);
             let node = self.graph.node(id);

@@ -7,9 +7,9 @@ use super::graph::{Graph, GraphNode, NodeId};
 use super::rules::{self, NamedRule};
 use crate::ops::{Op, Reshape};
 use crate::tensor::Type;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::BuildHasher;
 
 /// One sweep: every node is rewritten by the rules, merged with an equal one, or kept.
 /// Without `all`, only the rewrites that later passes rely on are applied.
@@ -53,7 +53,7 @@ pub struct Builder {
     all: bool,
     only: Option<&'static NamedRule>,
     site: u32,
-    known: HashMap<u64, SmallVec<[NodeId; 1]>, BuildHasherDefault<crate::transform::walk::IdHasher>>,
+    known: FxHashMap<u64, SmallVec<[NodeId; 1]>>,
 }
 
 impl Builder {
@@ -73,7 +73,7 @@ impl Builder {
         if let Some(replacement) = replacement {
             return replacement;
         }
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&op, inputs, &ty));
+        let hash = FxBuildHasher.hash_one((&op, inputs, &ty));
         let same = |&id: &NodeId| {
             self.all && {
                 let node = self.graph.node(id);

@@ -1,6 +1,7 @@
 //! vmap: a function of one example applied to a batch of them, as one graph.
 
-use super::walk::{IdMap, Walk};
+use super::walk::Walk;
+use rustc_hash::FxHashMap;
 use crate::ops::{Broadcast, Lift, Op, Operation};
 use crate::tensor::node::Inputs;
 use crate::tensor::origin::recorded_as;
@@ -65,7 +66,7 @@ pub(crate) fn lift(outputs: &[Tensor], batches: &[(Tensor, Tensor)], size: usize
     let walk = Walk::new(outputs, |node| node.id() >= oldest);
     let sources: Vec<&Tensor> = batches.iter().map(|(example, _)| example).collect();
     let depends = walk.depending_on(&sources);
-    let mut lifted: IdMap<Tensor> = batches.iter().map(|(example, batch)| (example.id(), batch.clone())).collect();
+    let mut lifted: FxHashMap<u64, Tensor> = batches.iter().map(|(example, batch)| (example.id(), batch.clone())).collect();
     for (at, node) in walk.nodes.iter().enumerate() {
         if depends[at] && !lifted.contains_key(&node.id()) {
             let wide = recorded_as(node.origin().clone(), || lift_node(node, &lifted, size));
@@ -79,7 +80,7 @@ pub(crate) fn lift(outputs: &[Tensor], batches: &[(Tensor, Tensor)], size: usize
     outputs.iter().map(result).map(|t| t.check().map(|()| t)).collect()
 }
 
-fn lift_node(node: &Tensor, lifted: &IdMap<Tensor>, size: usize) -> Tensor {
+fn lift_node(node: &Tensor, lifted: &FxHashMap<u64, Tensor>, size: usize) -> Tensor {
     let batched: Vec<bool> = node.inputs().iter().map(|input| lifted.contains_key(&input.id())).collect();
     let wide = |input: &Tensor| lifted.get(&input.id()).cloned();
     let (op, inputs): (Op, Inputs) = match node.op().lift(&batched, size) {

@@ -2,12 +2,12 @@
 
 use super::custom::custom_from;
 use super::reverse::cotangents;
-use super::walk::{IdMap, Walk};
+use super::walk::Walk;
 use crate::ops::{Barrier, CustomRule, Op};
 use crate::tensor::node::Inputs;
 use crate::tensor::origin::recorded_as;
 use crate::tensor::{Result, Tensor};
-use std::collections::HashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// `function(arguments)`, whose intermediate values are not kept for the backward pass but
@@ -33,7 +33,7 @@ pub fn checkpoint(function: impl FnOnce(&[&Tensor]) -> Tensor, arguments: &[&Ten
     let inside = |node: &Tensor| node.id() >= start && !node.inputs().is_empty() && !matches!(node.op(), Op::Random(_));
     let walk = Walk::new([&y], |node| inside(node));
     let mut inputs: Vec<Tensor> = Vec::new();
-    let mut known: HashSet<u64> = HashSet::new();
+    let mut known: FxHashSet<u64> = FxHashSet::default();
     for node in &walk.nodes {
         for input in node.inputs() {
             // An index or a mask has no derivative, but vmap must be able to give each example its own.
@@ -67,7 +67,7 @@ impl CustomRule for Recompute {
             false => input.clone(),
         };
         let again: Vec<Tensor> = inputs.iter().map(wait).collect();
-        let mut copies: IdMap<Tensor> = self.inputs.iter().map(Tensor::id).zip(again.iter().cloned()).collect();
+        let mut copies: FxHashMap<u64, Tensor> = self.inputs.iter().map(Tensor::id).zip(again.iter().cloned()).collect();
         for node in &self.nodes {
             let inputs: Inputs = node.inputs().iter().map(|input| copies.get(&input.id()).unwrap_or(input).clone()).collect();
             let copy = recorded_as(node.origin().clone(), || Tensor::record(node.op().clone(), inputs));

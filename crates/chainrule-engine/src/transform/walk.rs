@@ -1,34 +1,14 @@
 //! The nodes of a graph in the order they were recorded, without recursion.
 
 use crate::tensor::Tensor;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
-/// Hashes node numbers, which are distinct already.
-#[derive(Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte as u64));
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
-/// A map from node numbers.
-pub type IdMap<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
+use rustc_hash::FxHashMap;
 
 /// Nodes in the order of recording: inputs before what uses them.
 pub struct Walk {
     /// The nodes.
     pub nodes: Vec<Tensor>,
     /// Position in `nodes` by node number.
-    pub position: IdMap<u32>,
+    pub position: FxHashMap<u64, u32>,
 }
 
 impl Walk {
@@ -44,7 +24,7 @@ impl Walk {
 
     fn collect<'a>(roots: impl IntoIterator<Item = &'a Tensor>, enter: impl Fn(&Tensor) -> bool, stop: impl Fn(&Tensor) -> bool) -> Walk {
         let mut nodes: Vec<Tensor> = Vec::new();
-        let mut position: IdMap<u32> = IdMap::default();
+        let mut position: FxHashMap<u64, u32> = FxHashMap::default();
         for root in roots {
             if position.insert(root.id(), 0).is_none() {
                 nodes.push(root.clone());

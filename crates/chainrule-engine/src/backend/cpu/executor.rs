@@ -15,6 +15,7 @@ use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The compiled kernels of a program.
@@ -56,6 +57,9 @@ pub struct Workspace {
 
 /// Below this many nanoseconds of work, meeting at a barrier costs more than sharing saves.
 const WORTH_SHARING: f64 = 4000.0;
+
+/// Bytes of an arena that are worth a thread to fetch them.
+const WORTH_FETCHING: usize = 4 << 20;
 
 impl Compiled {
     fn new(kernel: &Kernel, written: &mut Written) -> Compiled {
@@ -113,8 +117,8 @@ impl Executor {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
-        let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
-        let mut compiled: Vec<Compiled> = placed(|written| kernels.kernels.iter().map(|kernel| Compiled::new(kernel, written)).collect());
+        let mut arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
+        let mut compiled = compile_all(&kernels.kernels, &mut arena);
         let packed = shared_panels(&mut compiled, kernels, schedule);
         let first = Workspace::new(arena, packed)?;
         let wave = |range: &std::ops::Range<usize>| {
@@ -236,6 +240,42 @@ impl Workspace {
     pub fn arena(&mut self) -> *mut u8 {
         self.arena.bytes_mut().as_mut_ptr()
     }
+}
+
+/// Kernels that one thread compiles at a time.
+const AT_A_TIME: usize = 48;
+
+/// Compiles kernels on as many threads as there is work for; meanwhile the arena's memory is fetched, of which
+/// the system otherwise thinks at the first run.
+fn compile_all(kernels: &[Kernel], arena: &mut Data) -> Vec<Compiled> {
+    let parts: Vec<&[Kernel]> = kernels.chunks(AT_A_TIME).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((at, part)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, *parts.get(at)?))) {
+            let part: Vec<Compiled> = placed(|written| part.iter().map(|kernel| Compiled::new(kernel, written)).collect());
+            done.push((at, part));
+        }
+        done
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len());
+    let mut done = std::thread::scope(|scope| {
+        let large = arena.bytes().len() >= WORTH_FETCHING && threads > 1;
+        // Where no thread is to be had, this one does it all.
+        let fetcher = large.then(|| std::thread::Builder::new().spawn_scoped(scope, || arena.fetch()));
+        let helpers: Vec<_> = (1..threads).filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+        let mut done = work();
+        for helper in helpers {
+            match helper.join() {
+                Ok(parts) => done.extend(parts),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        drop(fetcher);
+        done
+    });
+    done.sort_unstable_by_key(|&(at, _)| at);
+    done.into_iter().flat_map(|(_, part)| part).collect()
 }
 
 /// Lets products share packed operands.

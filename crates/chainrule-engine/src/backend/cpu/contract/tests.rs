@@ -2,9 +2,10 @@
 
 use super::super::fault::FaultCell;
 use super::super::level::Level;
-use super::super::machine::placed;
+use super::super::machine::{Written, placed};
 use super::super::region::Scratch;
-use super::CompiledContract;
+use super::panels::Room;
+use super::{CompiledContract, share};
 use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instruction, Lane, Region};
 use crate::tensor::DType;
 
@@ -115,12 +116,26 @@ fn naive(c: &Contract, memories: &[Memory]) -> Vec<(isize, f64, f64)> {
     results
 }
 
-fn run(c: &CompiledContract, memories: &mut [Memory], order: impl Iterator<Item = usize>) {
+/// A contraction made ready, and a room for what its tiles share.
+struct Made {
+    compiled: CompiledContract,
+    room: Room,
+}
+
+/// As a program makes it: with shared operands.
+fn made(compile: impl FnOnce(&mut Written) -> CompiledContract) -> Made {
+    let mut compiled = placed(compile);
+    let sizes = share(&mut [(0, &mut compiled)], |_, _, _| false);
+    Made { compiled, room: Room::new(sizes).unwrap() }
+}
+
+fn run(made: &Made, memories: &mut [Memory], order: impl Iterator<Item = usize>) {
     let buffers: Vec<*mut u8> = memories.iter_mut().map(|memory| memory.bytes.as_mut_ptr()).collect();
     let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
+    made.room.start();
     for unit in order {
         // SAFETY: the accesses of the tests stay inside their memories.
-        unsafe { c.run(unit, &buffers, &mut scratch, &faults) };
+        unsafe { made.compiled.run(unit, &buffers, &made.room, &mut scratch, &faults) };
     }
 }
 
@@ -227,12 +242,12 @@ fn results_are_those_of_the_definition_at_every_level_in_any_order() {
         tried += 1;
         let results = naive(&c, &memories);
         for level in Level::available() {
-            let compiled = placed(|written| CompiledContract::at(&c, level, written));
+            let compiled = made(|written| CompiledContract::at(&c, level, written));
             let mut forwards = memories.clone();
-            run(&compiled, &mut forwards, 0..compiled.units());
+            run(&compiled, &mut forwards, 0..compiled.compiled.units());
             check_with(&c, &memories, &results, &forwards[2]);
             let mut backwards = memories.clone();
-            run(&compiled, &mut backwards, (0..compiled.units()).rev());
+            run(&compiled, &mut backwards, (0..compiled.compiled.units()).rev());
             assert!(forwards == backwards, "{c:?}: the order of units changes bits");
         }
     }
@@ -281,9 +296,9 @@ fn every_size_of_block_and_tile_is_right() {
                 let memories = filled(&c, [m * k, k * n, m * n], &mut draw);
                 let results = naive(&c, &memories);
                 for level in Level::available() {
-                    let compiled = placed(|written| CompiledContract::at(&c, level, written));
+                    let compiled = made(|written| CompiledContract::at(&c, level, written));
                     let mut got = memories.clone();
-                    run(&compiled, &mut got, 0..compiled.units());
+                    run(&compiled, &mut got, 0..compiled.compiled.units());
                     check_with(&c, &memories, &results, &got[2]);
                 }
             }
@@ -298,9 +313,9 @@ fn large_products_of_every_layout_are_right() {
         for layout in 0..4 {
             let c = matrices(DType::F32, m, n, k, layout);
             let memories = filled(&c, [m * k, k * n, m * n], &mut draw);
-            let compiled = placed(|written| CompiledContract::new(&c, written));
+            let compiled = made(|written| CompiledContract::new(&c, written));
             let mut got = memories.clone();
-            run(&compiled, &mut got, (0..compiled.units()).rev());
+            run(&compiled, &mut got, (0..compiled.compiled.units()).rev());
             check(&c, &memories, &got[2]);
         }
     }
@@ -346,9 +361,9 @@ fn overlapping_windows_are_products() {
                 c.k_chunks = k_chunks;
             }
             let memories = filled(&c, lengths, &mut Draw(4));
-            let compiled = placed(|written| CompiledContract::new(&c, written));
+            let compiled = made(|written| CompiledContract::new(&c, written));
             let mut got = memories.clone();
-            run(&compiled, &mut got, 0..compiled.units());
+            run(&compiled, &mut got, 0..compiled.compiled.units());
             check(&c, &memories, &got[2]);
         }
     }
@@ -406,9 +421,9 @@ fn code_runs_on_finished_tiles() {
                 memories.push(Memory::new(dtype, (0..rows).map(|_| 0.0)));
                 let plain = naive(&c, &memories);
                 with_bias(&mut c, rows, n, sums);
-                let compiled = placed(|written| CompiledContract::new(&c, written));
+                let compiled = made(|written| CompiledContract::new(&c, written));
                 let mut got = memories.clone();
-                run(&compiled, &mut got, (0..compiled.units()).rev());
+                run(&compiled, &mut got, (0..compiled.compiled.units()).rev());
                 let unit = match dtype {
                     DType::F64 => 1e-13,
                     DType::F32 => 1e-5,
@@ -440,8 +455,8 @@ fn infinity_and_nan_follow_the_formula() {
             memories[0] = Memory::new(DType::F32, (0..m * k).map(|_| 0.0));
             let at = if layout & 2 != 0 { (n - 1) * k + k - 1 } else { k * n - 1 };
             memories[1].bytes[at * 4..][..4].copy_from_slice(&f32::INFINITY.to_ne_bytes());
-            let compiled = placed(|written| CompiledContract::new(&c, written));
-            run(&compiled, &mut memories, 0..compiled.units());
+            let compiled = made(|written| CompiledContract::new(&c, written));
+            run(&compiled, &mut memories, 0..compiled.compiled.units());
             for row in 0..m {
                 for col in 0..n {
                     let result = memories[2].get((row * n + col) as isize);
@@ -455,16 +470,66 @@ fn infinity_and_nan_follow_the_formula() {
 #[test]
 fn empty_results_have_no_units_and_empty_sums_are_zero() {
     for (m, n, k) in [(0, 3, 2), (3, 0, 2), (0, 0, 0)] {
-        assert_eq!(placed(|written| CompiledContract::new(&matrices(DType::F32, m, n, k, 0), written)).units(), 0);
+        assert_eq!(made(|written| CompiledContract::new(&matrices(DType::F32, m, n, k, 0), written)).compiled.units(), 0);
     }
     for accumulate in [false, true] {
         let mut c = matrices(DType::F32, 4, 5, 0, 0);
         c.accumulate = accumulate;
         let mut memories = filled(&c, [0, 0, 20], &mut Draw(7));
         let before = memories[2].clone();
-        let compiled = placed(|written| CompiledContract::new(&c, written));
-        run(&compiled, &mut memories, 0..compiled.units());
+        let compiled = made(|written| CompiledContract::new(&c, written));
+        run(&compiled, &mut memories, 0..compiled.compiled.units());
         let zeros = Memory::new(DType::F32, (0..20).map(|_| 0.0));
         assert!(memories[2] == if accumulate { before } else { zeros });
     }
+}
+
+/// Several threads ask for the same pieces at once: each is packed by one of them, and nobody goes on before all are.
+#[test]
+fn a_piece_is_packed_once_in_a_run_and_before_anybody_reads_it() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const PIECES: usize = 24;
+    let room = Room::new(super::panels::Sizes { bytes: 0, flags: PIECES + 3 }).unwrap();
+    let packed: Vec<AtomicUsize> = (0..PIECES).map(|_| AtomicUsize::new(0)).collect();
+    for run in 1..=200 {
+        room.start();
+        std::thread::scope(|scope| {
+            for first in [0, 5, 11] {
+                let (room, packed) = (&room, &packed);
+                scope.spawn(move || {
+                    room.prepare(3 + first, PIECES - first, |piece| {
+                        packed[first + piece].fetch_add(1, Ordering::Relaxed);
+                    });
+                    assert!(packed[first..].iter().all(|times| times.load(Ordering::Relaxed) == run));
+                });
+            }
+        });
+    }
+}
+
+/// Two products of one operand share it; one that is written in between is not shared.
+#[test]
+fn products_share_what_does_not_change_between_them() {
+    let c = matrices(DType::F32, 40, 300, 300, 0);
+    for (written, places) in [(false, 1), (true, 0)] {
+        let mut two = [0, 1].map(|_| placed(|code| CompiledContract::new(&c, code)));
+        let [one, other] = &mut two;
+        share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (1, 0, 2));
+        let found = two.each_ref().map(|product| product.plan.shared[1]);
+        assert_eq!(found[0], found[1]);
+        assert_eq!(found.iter().flatten().count(), 2 * places, "written: {written}");
+    }
+}
+
+/// A panic while a piece is being packed leaves it to the next who asks.
+#[test]
+fn a_piece_whose_packing_failed_is_packed_by_another() {
+    let room = Room::new(super::panels::Sizes { bytes: 0, flags: 1 }).unwrap();
+    room.start();
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| room.prepare(0, 1, |_| panic!("on purpose"))));
+    assert!(failed.is_err());
+    let mut packed = 0;
+    room.prepare(0, 1, |_| packed += 1);
+    room.prepare(0, 1, |_| packed += 1);
+    assert_eq!(packed, 1);
 }

@@ -2,7 +2,7 @@
 //!
 //! Equal instructions are written once. Refuses to know registers.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The position of the instruction that makes a value.
 pub type Id = u32;
@@ -102,7 +102,7 @@ impl Instruction {
 pub struct Code {
     /// The instructions.
     pub list: Vec<Instruction>,
-    known: HashMap<Instruction, Id>,
+    known: FxHashMap<Instruction, Id>,
 }
 
 impl Code {

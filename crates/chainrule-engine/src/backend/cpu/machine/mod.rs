@@ -18,7 +18,7 @@ pub mod trace;
 
 use code::{Code, Instruction};
 use pages::Pages;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -30,7 +30,7 @@ type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, us
 pub struct Written {
     /// `None` where this machine runs no such functions, or nobody wants them.
     bytes: Option<Vec<u8>>,
-    known: HashMap<(Vec<Instruction>, usize), Entry>,
+    known: FxHashMap<(Vec<Instruction>, usize), Entry>,
     shelf: Arc<OnceLock<Pages>>,
 }
 
@@ -69,7 +69,7 @@ impl Written {
 
     /// A list that takes no functions.
     pub fn none() -> Written {
-        Written { bytes: None, known: HashMap::new(), shelf: Arc::default() }
+        Written { bytes: None, known: FxHashMap::default(), shelf: Arc::default() }
     }
 
     /// Whether functions may be added.

@@ -13,8 +13,8 @@ use super::super::math::real::Real;
 use super::plan::{Class, Home, Meaning, NO_VALUE, Plan, Step, Work};
 use super::run::Operand;
 use crate::compile::kernel::{Binary, Lane, Unary};
+use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// The most operands of a function.
@@ -130,8 +130,8 @@ struct Writer {
     /// Whether the function may report elements.
     reports: Cell<bool>,
     /// What is known of values: floats and truths are kept apart.
-    floats: HashMap<u32, Id>,
-    truths: HashMap<u32, Id>,
+    floats: FxHashMap<u32, Id>,
+    truths: FxHashMap<u32, Id>,
 }
 
 impl Writer {
