@@ -26,6 +26,8 @@ mod recomputed;
 mod rules;
 #[path = "support/mod.rs"]
 mod shared;
+#[path = "passes/sums.rs"]
+mod sums;
 #[path = "passes/support.rs"]
 mod support;
 #[path = "passes/text.rs"]

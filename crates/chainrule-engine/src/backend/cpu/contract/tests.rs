@@ -123,7 +123,7 @@ struct Made {
 }
 
 /// As a program makes it: with shared operands.
-fn made(compile: impl FnOnce(&mut Written) -> CompiledContract) -> Made {
+fn made(compile: impl Fn(&mut Written) -> CompiledContract) -> Made {
     let mut compiled = placed(compile);
     let sizes = share(&mut [(0, &mut compiled)], |_, _, _| false);
     Made { compiled, room: Room::new(sizes).unwrap() }
