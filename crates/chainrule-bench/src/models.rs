@@ -1,6 +1,7 @@
-//! The shared workloads, each written out in plain tensor operations: the same shapes and the same
-//! arithmetic as the peers' scripts.
+//! The shared workloads, written out in tensor operations: the same shapes and the same arithmetic as the
+//! peers' scripts. Attention is the library's, as it is in the script for PyTorch.
 
+use chainrule::functions::{AttentionOptions, attention};
 use chainrule::ops::{Pad, Window};
 use chainrule::{DType, Rng, Tensor};
 
@@ -87,11 +88,6 @@ fn layer_norm(x: &Tensor, (gain, bias): &(Tensor, Tensor)) -> Tensor {
 fn gelu(x: &Tensor) -> Tensor {
     let inner = (x + x.square() * x * 0.044715) * (2.0 / std::f64::consts::PI).sqrt();
     x * 0.5 * (inner.tanh() + 1.0)
-}
-
-fn softmax(x: &Tensor) -> Tensor {
-    let raised = (x - x.max_over(&[-1]).unsqueeze(-1).detach()).exp();
-    &raised / raised.sum_over(&[-1]).unsqueeze(-1)
 }
 
 /// The mean over rows of `log(sum(exp(row))) - row[target]`.
@@ -191,7 +187,7 @@ struct Block {
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, sizes: &Gpt, mask: &Tensor) -> Tensor {
+    fn forward(&self, x: &Tensor, sizes: &Gpt) -> Tensor {
         let (b, t, h, d) = (sizes.batch, sizes.length, sizes.heads, sizes.width / sizes.heads);
         let qkv = self.qkv.forward(&layer_norm(x, &self.norms[0])).reshape([b, t, 3, h, d]);
         let part = |i: usize| {
@@ -202,10 +198,9 @@ impl Block {
             };
             Tensor::record(slice, [qkv.clone()]).reshape([b, t, h, d])
         };
-        let scores = part(0).einsum("bthd,bshd->bhts", &part(1)) / (d as f64).sqrt();
-        let hidden = Tensor::full((), f64::NEG_INFINITY, DType::F32);
-        let weights = softmax(&mask.select(&scores, &hidden));
-        let mixed = weights.einsum("bhts,bshd->bthd", &part(2)).reshape([b, t, h * d]);
+        let heads = |i: usize| part(i).permute([0, 2, 1, 3]);
+        let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
+        let mixed = attention(&heads(0), &heads(1), &heads(2), &options).permute([0, 2, 1, 3]).reshape([b, t, h * d]);
         let x = x + self.projection.forward(&mixed);
         let up = gelu(&self.up.forward(&layer_norm(&x, &self.norms[1])));
         &x + self.down.forward(&up)
@@ -230,12 +225,9 @@ pub fn gpt(sizes: &Gpt) -> Workload {
     let head = Linear { w: p.uniform(&[d, sizes.vocabulary], 1.0 / (d as f64).sqrt()), b: None };
     let shape = [sizes.batch, sizes.length];
     let (x, y) = (random_classes(&shape, sizes.vocabulary, &mut rng), random_classes(&shape, sizes.vocabulary, &mut rng));
-    let t = sizes.length;
-    let place = |axis| Tensor::record(chainrule::ops::Iota { axis, ty: chainrule::tensor::Type::new([t, t].as_slice(), DType::I32) }, []);
-    let mask = place(1).less_equal(&place(0));
     let mut h = tokens.gather(&x.0) + positions;
     for block in &blocks {
-        h = block.forward(&h, sizes, &mask);
+        h = block.forward(&h, sizes);
     }
     let logits = head.forward(&layer_norm(&h, &norm));
     classifier(p, x, y, &logits)

@@ -371,12 +371,14 @@ fn last_axis(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Op
     Some(builder.add(Permute(inverse_order(&order)), &[summed], ty.clone()))
 }
 
-/// A tensor made of pieces along one axis: of each its length and, unless it is zeros, its node.
-type Pieces = Vec<(usize, Option<NodeId>)>;
+/// A tensor made of pieces along one axis: of each its length and, unless it is zeros, the nodes that are added
+/// up there, with the position along the axis from which on.
+type Pieces = Vec<(usize, SmallVec<[(NodeId, usize); 2]>)>;
 
 /// The pieces of a padded tensor (zeros on both sides along one axis) or of a concatenation.
 fn pieces(builder: &Builder, id: NodeId) -> Option<(usize, Pieces)> {
     let node = builder.node(id);
+    let one = |input: NodeId| SmallVec::from_slice(&[(input, 0)]);
     match &node.op {
         Op::Pad(pad) => {
             let mut axes = (0..node.ty.shape.len()).filter(|&axis| pad.low[axis] + pad.high[axis] > 0);
@@ -385,12 +387,13 @@ fn pieces(builder: &Builder, id: NodeId) -> Option<(usize, Pieces)> {
                 return None;
             }
             let own = builder.node(node.inputs[0]).ty.shape[axis];
-            Some((axis, vec![(pad.low[axis], None), (own, Some(node.inputs[0])), (pad.high[axis], None)]))
+            let zeros = |length: usize| (length, SmallVec::new());
+            Some((axis, vec![zeros(pad.low[axis]), (own, one(node.inputs[0])), zeros(pad.high[axis])]))
         }
         Op::Concat(concat) => {
             let piece = |&input: &NodeId| {
                 let zeros = constant_of(builder, input).is_some_and(|c| c.is(0.0));
-                (builder.node(input).ty.shape[concat.axis], (!zeros).then_some(input))
+                (builder.node(input).ty.shape[concat.axis], if zeros { SmallVec::new() } else { one(input) })
             };
             Some((concat.axis, node.inputs.iter().map(piece).collect()))
         }
@@ -399,50 +402,66 @@ fn pieces(builder: &Builder, id: NodeId) -> Option<(usize, Pieces)> {
 }
 
 /// Parts that were sliced from one tensor each give back a gradient with zeros around it: their sum
-/// is the gradients side by side.
+/// is the gradients side by side. Where parts overlapped, only what they have in common is added up.
 fn side_by_side(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let Op::Binary(Binary::Add) = op else { return None };
-    let ((axis, a), (other, b)) = (pieces(builder, inputs[0])?, pieces(builder, inputs[1])?);
-    if axis != other {
-        return None;
+    let sides = [pieces(builder, inputs[0]), pieces(builder, inputs[1])];
+    // Beside a padded tensor, one that is no such is a single piece.
+    let axis = sides.iter().flatten().find(|(_, pieces)| pieces.iter().any(|(length, parts)| *length > 0 && parts.is_empty()))?.0;
+    let whole = |id: NodeId| vec![(ty.shape[axis], SmallVec::from_slice(&[(id, 0)]))];
+    let [a, b] = sides;
+    let [a, b] = [(a, inputs[0]), (b, inputs[1])].map(|(side, id)| match side {
+        Some((own, pieces)) if own == axis => pieces,
+        _ => whole(id),
+    });
+    let parts: Vec<NodeId> = merge(a, b).into_iter().map(|(length, added)| piece(builder, axis, ty, length, &added)).collect();
+    match parts[..] {
+        [one] => Some(one),
+        _ => Some(builder.add(Concat { axis }, &parts, ty.clone())),
     }
-    let merged = merge(a, b)?;
-    let parts: Vec<NodeId> = merged
-        .into_iter()
-        .map(|(length, part)| {
-            part.unwrap_or_else(|| {
-                let mut zeros = ty.clone();
-                zeros.shape[axis] = length;
-                builder.add(Constant { value: Scalar::new(0.0, ty.dtype), ty: zeros.clone() }, &[], zeros)
-            })
-        })
-        .collect();
-    Some(builder.add(Concat { axis }, &parts, ty.clone()))
 }
 
-/// The pieces of a sum, if nowhere both operands have something.
-fn merge(a: Pieces, b: Pieces) -> Option<Pieces> {
-    let mut merged: Pieces = Vec::new();
-    let (mut a, mut b) = (a.into_iter(), b.into_iter());
-    let (mut x, mut y) = (a.next(), b.next());
-    while let (Some((m, p)), Some((n, q))) = (x, y) {
-        if m == 0 || n == 0 {
-            (x, y) = (if m == 0 { a.next() } else { x }, if n == 0 { b.next() } else { y });
-            continue;
+/// The sum of parts of some nodes along an axis of a tensor of type `ty`.
+fn piece(builder: &mut Builder, axis: usize, ty: &Type, length: usize, added: &[(NodeId, usize)]) -> NodeId {
+    let mut own = ty.clone();
+    own.shape[axis] = length;
+    let part = |builder: &mut Builder, (id, from): (NodeId, usize)| {
+        let shape = &builder.node(id).ty.shape;
+        if shape[axis] == length {
+            return id;
         }
-        let (length, part) = match (p, q) {
-            (None, None) => (m.min(n), None),
-            (Some(_), None) if m <= n => (m, p),
-            (None, Some(_)) if n <= m => (n, q),
-            _ => return None,
+        let mut slice = Slice {
+            start: Axes::from_elem(0, shape.len()),
+            stop: shape.iter().copied().collect(),
+            step: Axes::from_elem(1, shape.len()),
         };
-        match merged.last_mut() {
-            Some((before, None)) if part.is_none() => *before += length,
-            _ => merged.push((length, part)),
-        }
-        (x, y) = (Some((m - length, p)), Some((n - length, q)));
+        (slice.start[axis], slice.stop[axis]) = (from, from + length);
+        builder.add(slice, &[id], own.clone())
+    };
+    let parts: SmallVec<[NodeId; 2]> = added.iter().map(|&one| part(builder, one)).collect();
+    match parts.split_first() {
+        None => builder.add(Constant { value: Scalar::new(0.0, ty.dtype), ty: own.clone() }, &[], own),
+        Some((&first, rest)) => rest.iter().fold(first, |sum, &part| builder.add(Binary::Add, &[sum, part], own.clone())),
     }
-    Some(merged)
+}
+
+/// The pieces of a sum: cut wherever a piece of either operand ends.
+fn merge(a: Pieces, b: Pieces) -> Pieces {
+    let mut merged: Pieces = Vec::new();
+    let ((mut i, mut x), (mut j, mut y)) = ((0, 0), (0, 0));
+    while let (Some((m, p)), Some((n, q))) = (a.get(i), b.get(j)) {
+        let length = (m - x).min(n - y);
+        let added: SmallVec<_> = p.iter().map(|&(id, from)| (id, from + x)).chain(q.iter().map(|&(id, from)| (id, from + y))).collect();
+        match merged.last_mut() {
+            _ if length == 0 => (),
+            Some((before, parts)) if parts.is_empty() && added.is_empty() => *before += length,
+            _ => merged.push((length, added)),
+        }
+        (x, y) = (x + length, y + length);
+        (i, x) = if x == *m { (i + 1, 0) } else { (i, x) };
+        (j, y) = if y == *n { (j + 1, 0) } else { (j, y) };
+    }
+    merged
 }
 
 /// Windows that neither overlap nor leave gaps: `[n] -> [count, size]`, also for their adjoint.

@@ -88,7 +88,7 @@ fn groups(graph: &Graph, uses: &[u32], terms: &[NodeId]) -> Vec<SmallVec<[NodeId
 fn pays(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     let Op::Einsum(einsum) = &node.op else { return false };
-    if einsum.a.len() > 25 || einsum.b.len() > 25 || !Product::of(graph, id, einsum).batch.is_empty() {
+    if einsum.a.len() + einsum.b.len() > u8::MAX as usize || !Product::of(graph, id, einsum).batch.is_empty() {
         return false;
     }
     let operands: usize = node.inputs.iter().map(|&input| graph.node(input).ty.len()).sum();
@@ -99,7 +99,7 @@ fn pays(graph: &Graph, id: NodeId) -> bool {
 fn joined(builder: &mut Builder, graph: &Graph, new_of: &[NodeId], group: &[NodeId]) -> NodeId {
     let node = graph.node(group[0]);
     let Op::Einsum(einsum) = &node.op else { return new_of[group[0] as usize] };
-    let label = (b'a'..=b'z').chain(b'A'..=b'Z').find(|label| !einsum.a.contains(label) && !einsum.b.contains(label)).unwrap_or(0);
+    let label = (0..=u8::MAX).find(|label| !einsum.a.contains(label) && !einsum.b.contains(label)).unwrap_or(0);
     let with = |labels: &[u8]| std::iter::once(label).chain(labels.iter().copied()).collect();
     let mut side = |k: usize| {
         let ty = &graph.node(node.inputs[k]).ty;

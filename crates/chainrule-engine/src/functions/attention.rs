@@ -1,9 +1,14 @@
 //! Scaled dot-product attention. Splitting into heads and dropout are a layer's business.
+//!
+//! The scores of all queries and keys are never in memory at once where they are many: blocks of queries are
+//! attended to one after the other, and of a causal attention each block meets the keys up to its last query
+//! only, which saves nearly half of the work.
 
 use super::{first_mistake, misfit, recorded, refuse_mixed};
-use crate::ops::{Iota, dtype_error};
+use crate::ops::{Concat, Iota, Slice, dtype_error};
 use crate::tensor::shape::broadcast_shapes;
 use crate::tensor::{DType, Shape, Tensor, Type};
+use crate::transform::checkpoint;
 
 /// How [`attention`] weighs keys.
 #[derive(Clone, Default)]
@@ -23,6 +28,9 @@ pub struct AttentionOptions {
 ///
 /// A query that may see no key at all gives zeros and passes no gradient.
 ///
+/// Memory grows with the number of queries and of keys, not with their product: beyond some tens of megabytes of
+/// scores, these are computed again for the gradient, block by block.
+///
 /// ```
 /// use chainrule_engine::{Tensor, functions::{AttentionOptions, attention}};
 /// let q = Tensor::from_slice(&[1.0f32, 0.0, 0.0, 1.0], [2, 2]);
@@ -40,30 +48,104 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions)
     if values.len() < 2 || keys.len() < 2 || values[values.len() - 2] != keys[keys.len() - 2] {
         return misfit("attention", format!("keys {keys:?} and values {values:?} are not [.., s, d] and [.., s, e]"));
     }
-    let weights = match weights("attention", q, k, options) {
-        Ok(weights) => weights,
+    let shape = match score_shape("attention", q, k, options.mask.as_ref()) {
+        Ok(shape) => shape,
         Err(mistake) => return mistake,
     };
-    if broadcast_shapes(&weights.shape()[..weights.rank() - 2], &values[..values.len() - 2]).is_err() {
+    if broadcast_shapes(&shape[..shape.len() - 2], &values[..values.len() - 2]).is_err() {
         return misfit("attention", format!("leading axes of values {values:?} do not broadcast with those of {:?}, {keys:?}", q.shape()));
     }
-    weights.matmul(v)
+    let (queries, keys) = (shape[shape.len() - 2], shape[shape.len() - 1]);
+    let scores = shape.iter().product::<usize>();
+    let block = block_of(queries, scores, options.causal);
+    if block >= queries {
+        return weights(q, k, options, &shape).matmul(v);
+    }
+    recorded(|| {
+        let mut blocks = Vec::with_capacity(queries.div_ceil(block));
+        for start in (0..queries).step_by(block) {
+            let rows = (start, (start + block).min(queries));
+            // The last query is at the place of the last key.
+            let seen = if options.causal { (keys + rows.1).saturating_sub(queries).min(keys) } else { keys };
+            blocks.push(match seen {
+                0 => nothing_seen(&shape, values, rows.1 - rows.0, q.dtype()),
+                _ => attend_block(q, k, v, options, &shape, (rows, seen), scores > MOST_KEPT),
+            });
+        }
+        let axis = blocks[0].rank() - 2;
+        Tensor::record(Concat { axis }, blocks)
+    })
+}
+
+/// The least and the most queries of a block.
+const BLOCK: std::ops::RangeInclusive<usize> = 64..=256;
+/// Scores up to which nothing is cut that need not be: a small product would not be the faster for it.
+const FEW: usize = 1 << 20;
+/// Scores up to which they are kept for the gradient.
+const MOST_KEPT: usize = 1 << 24;
+
+/// Queries of a block; all, if cutting saves nothing.
+fn block_of(queries: usize, scores: usize, causal: bool) -> usize {
+    if scores > if causal { FEW } else { MOST_KEPT } { (queries / 8).clamp(*BLOCK.start(), *BLOCK.end()) } else { queries }
+}
+
+/// What queries that see no key give.
+fn nothing_seen(scores: &[usize], values: &[usize], rows: usize, dtype: DType) -> Tensor {
+    let mut shape = broadcast_shapes(&scores[..scores.len() - 2], &values[..values.len() - 2]).unwrap_or_default();
+    shape.extend([rows, values[values.len() - 1]]);
+    Tensor::full(shape, 0.0, dtype)
+}
+
+/// Attention of the queries `rows.0 .. rows.1` to the first `seen` keys; with `again`, the scores are not kept.
+fn attend_block(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    options: &AttentionOptions,
+    shape: &[usize],
+    (rows, seen): ((usize, usize), usize),
+    again: bool,
+) -> Tensor {
+    let part = |t: &Tensor, from_end: usize, range: (usize, usize)| {
+        let axis = t.rank() - from_end;
+        if t.shape()[axis] == range.1 - range.0 {
+            return t.clone();
+        }
+        let mut slice = Slice { start: vec![0; t.rank()].into(), stop: t.shape().into(), step: vec![1; t.rank()].into() };
+        (slice.start[axis], slice.stop[axis]) = range;
+        Tensor::record(slice, [t.clone()])
+    };
+    // An axis of one element stands for all, and stays.
+    let masked = |mask: &Tensor, from_end: usize, range: (usize, usize)| {
+        if mask.rank() < from_end || mask.shape()[mask.rank() - from_end] == 1 { mask.clone() } else { part(mask, from_end, range) }
+    };
+    let mask = options.mask.as_ref().map(|mask| masked(&masked(mask, 2, rows), 1, (0, seen)));
+    let mut shape: Shape = shape.into();
+    let rank = shape.len();
+    (shape[rank - 2], shape[rank - 1]) = (rows.1 - rows.0, seen);
+    let options = AttentionOptions { mask, ..options.clone() };
+    let (q, k, v) = (part(q, 2, rows), part(k, 2, (0, seen)), part(v, 2, (0, seen)));
+    let attend = |t: &[&Tensor]| weights(t[0], t[1], &options, &shape).matmul(t[2]);
+    if again { checkpoint(attend, &[&q, &k, &v]) } else { attend(&[&q, &k, &v]) }
 }
 
 /// The weights `softmax(q k^T scale)` of [`attention`], `[.., t, s]`, for layers that drop some.
 #[track_caller]
 pub fn attention_weights(q: &Tensor, k: &Tensor, options: &AttentionOptions) -> Tensor {
-    match refuse_mixed("attention_weights", &[q, k]) {
-        Some(mistake) => mistake,
-        None => weights("attention_weights", q, k, options).unwrap_or_else(|mistake| mistake),
+    if let Some(mistake) = refuse_mixed("attention_weights", &[q, k]) {
+        return mistake;
+    }
+    match score_shape("attention_weights", q, k, options.mask.as_ref()) {
+        Ok(shape) => weights(q, k, options, &shape),
+        Err(mistake) => mistake,
     }
 }
 
+/// The weights, whose shape is known to be `shape`.
 #[track_caller]
-fn weights(name: &str, q: &Tensor, k: &Tensor, options: &AttentionOptions) -> Result<Tensor, Tensor> {
-    let shape = score_shape(name, q, k, options.mask.as_ref())?;
+fn weights(q: &Tensor, k: &Tensor, options: &AttentionOptions, shape: &[usize]) -> Tensor {
     let width = q.shape()[q.rank() - 1].max(1);
-    Ok(recorded(|| {
+    recorded(|| {
         // The smaller side is scaled, and before the product, which in f16 might overflow.
         let scaled = q * options.scale.unwrap_or(1.0 / (width as f64).sqrt());
         let mut scores = scaled.matmul(&k.t());
@@ -75,10 +157,10 @@ fn weights(name: &str, q: &Tensor, k: &Tensor, options: &AttentionOptions) -> Re
             };
         }
         if options.causal {
-            scores = later_keys(&shape).select(&hidden, &scores);
+            scores = later_keys(shape).select(&hidden, &scores);
         }
         scores.softmax(-1)
-    }))
+    })
 }
 
 /// Which keys come after their query, `[t, s]`.

@@ -35,11 +35,11 @@ fn terms_with_short_sums_become_one_product() {
         %4 = leaf 4 : f32 [16, 16]
         %5 = reshape %0 : f32 [1, 2, 16]
         %6 = reshape %2 : f32 [1, 2, 16]
-        %7 = concat 0 %5, %6 : f32 [2, 2, 16]
+        %7 = concat axis 0 %5, %6 : f32 [2, 2, 16]
         %8 = reshape %1 : f32 [1, 2, 16]
         %9 = reshape %3 : f32 [1, 2, 16]
-        %10 = concat 0 %8, %9 : f32 [2, 2, 16]
-        %11 = einsum a [97, 1, 2] b [97, 1, 3] out [2, 3] %7, %10 : f32 [16, 16]
+        %10 = concat axis 0 %8, %9 : f32 [2, 2, 16]
+        %11 = einsum a [0, 1, 2] b [0, 1, 3] out [2, 3] %7, %10 : f32 [16, 16]
         %12 = add %11, %4 : f32 [16, 16]
         return %12";
     same_text("gathered", &gathered(text), expected);
