@@ -54,8 +54,20 @@ fn lane(op: Op, args: [u32; 3]) -> u32 {
         Op::Compare(Comparison::Less) => truth(x < y),
         Op::Compare(Comparison::NotEqual) => truth(x != y),
         Op::Greater => truth(a as i32 > b as i32),
-        Op::Smaller => if x < y { a } else { b },
-        Op::Larger => if x > y { a } else { b },
+        Op::Smaller => {
+            if x < y {
+                a
+            } else {
+                b
+            }
+        }
+        Op::Larger => {
+            if x > y {
+                a
+            } else {
+                b
+            }
+        }
         Op::Choose => {
             if a >> 31 == 1 {
                 b

@@ -207,7 +207,11 @@ macro_rules! special_values {
                 ),
                 ("log1p", both!($module::log1p), with(&[(-1.0, -INF), (-1.5, NAN), (INF, INF), (-INF, NAN)])),
                 ("tanh", both!($module::tanh), with(&[(INF, 1.0), (-INF, -1.0), (1e30, 1.0), (-1e30, -1.0)])),
-                ("sech", both!($module::sech), vec![(0.0, 1.0), (-0.0, 1.0), (INF, 0.0), (-INF, 0.0), (NAN, NAN), (1e30, 0.0), (-1e30, 0.0)]),
+                (
+                    "sech",
+                    both!($module::sech),
+                    vec![(0.0, 1.0), (-0.0, 1.0), (INF, 0.0), (-INF, 0.0), (NAN, NAN), (1e30, 0.0), (-1e30, 0.0)],
+                ),
                 ("sigmoid", both!($module::sigmoid), vec![(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN)]),
                 ("softplus", both!($module::softplus), vec![(INF, INF), (-INF, 0.0), (NAN, NAN), (1e30, 1e30), (-1e30, 0.0)]),
                 ("erf", both!($module::erf), vec![(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN)]),
