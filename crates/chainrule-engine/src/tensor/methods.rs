@@ -46,8 +46,8 @@ unary_methods! {
     ///
     /// ```
     /// use chainrule_engine::Tensor;
-    /// let x = Tensor::from([0.0, 2.0, -90.0]);
-    /// assert_eq!(x.sech().to_vec::<f32>()?, [1.0, 0.265_802_23, 1.638_802_6e-39]);
+    /// let x = Tensor::from([0.0, -1.0e3]);
+    /// assert_eq!(x.sech().to_vec::<f32>()?, [1.0, 0.0]);
     /// # Ok::<(), chainrule_engine::Error>(())
     /// ```
     sech => Sech,

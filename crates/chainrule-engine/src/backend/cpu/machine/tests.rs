@@ -299,7 +299,9 @@ fn functions_that_level_off_share_their_exponential() {
     let count = |formulas: &dyn Fn(Traced<'_>) -> Vec<Id>| {
         let code = RefCell::new(Code::default());
         let x = Traced::new(&code, code.borrow_mut().push(Op::Load(0), &[]));
-        formulas(x).into_iter().for_each(|id| drop(code.borrow_mut().push(Op::Store(1), &[id])));
+        for id in formulas(x) {
+            code.borrow_mut().push(Op::Store(1), &[id]);
+        }
         let list = code.borrow().without_dead();
         (list.iter().filter(|i| matches!(i.op, Op::Up(_))).count(), list.iter().filter(|i| i.op == Op::Divide).count())
     };

@@ -108,8 +108,8 @@ pub fn exp<R: Real>(x: R) -> R {
 /// e^-|x|. Error up to 1.1 ULP. Underflows gradually.
 ///
 /// The functions that level off far from zero are all made of it, so that what computes several of
-/// them of one argument, or of `x` and `-x`, computes it once. The rest of the split would make it
-/// better by a tenth of an ULP, and none of those functions by more than a twentieth.
+/// them of one argument, or of `x` and `-x`, computes it once. The rest of the split would take a
+/// tenth of an ULP from its error, and next to nothing from theirs.
 #[inline(always)]
 fn decay<R: Real>(x: R) -> R {
     let x = at_least(-x.abs(), -104.0);
