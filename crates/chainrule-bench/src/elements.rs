@@ -12,15 +12,31 @@ static EXPRESSIONS: &[Expression] = &[
     ("exp", Tensor::exp),
     ("log", Tensor::log),
     ("tanh", Tensor::tanh),
+    ("sech", Tensor::sech),
     ("sigmoid", Tensor::sigmoid),
     ("softplus", Tensor::softplus),
     ("sin", Tensor::sin),
     ("erf", Tensor::erf),
     ("relu", Tensor::relu),
-    ("gelu_tanh", |x| x * 0.5 * (((x + x.square() * x * 0.044_715) * 0.797_884_560_8).tanh() + 1.0)),
+    ("gelu_tanh", gelu_tanh),
+    ("gelu_tanh'", |x| slope(gelu_tanh, x)),
+    ("Tensor::gelu_tanh'", |x| slope(Tensor::gelu_tanh, x)),
+    ("tanh'", |x| slope(Tensor::tanh, x)),
+    ("silu'", |x| slope(Tensor::silu, x)),
+    ("mish'", |x| slope(Tensor::mish, x)),
     ("eight adds and products", |x| ((((x * 1.1 + 0.1) * x + 0.2) * x + 0.3) * x + 0.4) * x),
     ("softmax of rows of 256", |x| x.reshape([64, 256]).softmax(-1)),
 ];
+
+/// As the steps' transformer writes it.
+fn gelu_tanh(x: &Tensor) -> Tensor {
+    x * 0.5 * (((x + x.square() * x * 0.044_715) * 0.797_884_560_8).tanh() + 1.0)
+}
+
+/// The derivative at each element; NaN if there is none, which no row should show.
+fn slope(function: fn(&Tensor) -> Tensor, x: &Tensor) -> Tensor {
+    function(x).sum().grad(&[x]).map_or_else(|_| x * f64::NAN, |slopes| slopes[0].clone())
+}
 
 /// Prints picoseconds per element of each expression, f32 and f64, for 16,384 elements.
 pub fn run() -> Result<(), String> {

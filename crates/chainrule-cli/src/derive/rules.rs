@@ -40,6 +40,7 @@ pub static RULES: &[Rule] = &[
     rule("cos", "cos(u)", "-sin(u)", ""),
     rule("tan", "tan(u)", "1/cos(u)^2", ""),
     rule("tanh", "tanh(u)", "1 - tanh(u)^2", ""),
+    rule("sech", "sech(u)", "-sech(u)*tanh(u)", ""),
     rule("sigmoid", "sigmoid(u)", "sigmoid(u)*sigmoid(-u)", ""),
     rule("softplus", "softplus(u)", "sigmoid(u)", ""),
     rule("relu", "relu(u)", "[1 if u > 0, else 0]", ""),
@@ -92,6 +93,7 @@ pub fn record(name: &str, operands: &[Tensor]) -> Option<Tensor> {
         "cos" => u.cos(),
         "tan" => u.sin() / u.cos(),
         "tanh" => u.tanh(),
+        "sech" => u.sech(),
         "sigmoid" => u.sigmoid(),
         "softplus" => u.softplus(),
         "relu" => {
@@ -183,7 +185,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 3 * 24);
+        assert_eq!(compared, 3 * 25);
     }
 
     #[test]

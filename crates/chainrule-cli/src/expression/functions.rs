@@ -44,6 +44,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("cos", 1, "cosine of x in radians", &["cosine"]),
     function("tan", 1, "tangent of x in radians", &["tg", "tangent"]),
     function("tanh", 1, "hyperbolic tangent", &["th"]),
+    function("sech", 1, "hyperbolic secant, 1 / cosh(x)", &[]),
     function("sigmoid", 1, "1 / (1 + exp(-x))", &["logistic", "expit"]),
     function("softplus", 1, "log(1 + exp(x))", &[]),
     function("relu", 1, "x where positive, else 0", &["rectifier", "relu6"]),

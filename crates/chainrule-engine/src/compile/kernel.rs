@@ -198,6 +198,7 @@ pub enum Unary {
     Sin,
     Cos,
     Tanh,
+    Sech,
     Sigmoid,
     Softplus,
     Erf,

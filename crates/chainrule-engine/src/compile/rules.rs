@@ -192,8 +192,8 @@ fn twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Option<
     (inner.op == Op::Unary(*unary)).then(|| inner.inputs[0])
 }
 
-/// The derivatives of a sigmoid of `2 x` and of `-2 x` ask for each other's value: with the sign in
-/// the constant, equal ones look equal.
+/// One operation less, and multiples that were negated in different places look equal: the derivatives
+/// of a sigmoid of `2 x` and of `-2 x` ask for each other's value.
 fn negative_multiple(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let inner = builder.node(*inputs.first()?);
     let (x, constant) = match (op, &inner.op) {

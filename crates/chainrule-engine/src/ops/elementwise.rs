@@ -130,13 +130,21 @@ pub static UNARY: &[UnaryRow] = &[
         derivative: |x, _| scale(-x.sin()),
     },
     UnaryRow {
-        // 1 - y^2 loses every digit once y rounds to 1; 4 s(2x) s(-2x) = sech^2(x) keeps them all.
+        // 1 - y^2 loses every digit once y rounds to 1; sech^2(x) keeps them all, in every order.
         op: Unary::Tanh,
         name: "tanh",
         doc: "hyperbolic tangent",
         takes: Takes::Floats,
         evaluate: f64::tanh,
-        derivative: |x, _| scale((x * 2.0).sigmoid() * (x * -2.0).sigmoid() * 4.0),
+        derivative: |x, _| scale(x.sech().square()),
+    },
+    UnaryRow {
+        op: Unary::Sech,
+        name: "sech",
+        doc: "hyperbolic secant, 2 / (e^x + e^-x)",
+        takes: Takes::Floats,
+        evaluate: |x| 1.0 / x.cosh(),
+        derivative: |x, y| scale(-(y * x.tanh())),
     },
     UnaryRow {
         op: Unary::Sigmoid,

@@ -186,7 +186,7 @@ fn unary_domain(op: Unary) -> Domain {
         Unary::Log1p => Domain::Between(-0.6, 2.0),
         Unary::Floor => Domain::Cells(1.0),
         Unary::Sin | Unary::Cos | Unary::Softplus | Unary::Sigmoid => Domain::Between(-3.0, 3.0),
-        Unary::Negate | Unary::Exp | Unary::Expm1 | Unary::Tanh | Unary::Erf | Unary::Not => PLAIN,
+        Unary::Negate | Unary::Exp | Unary::Expm1 | Unary::Tanh | Unary::Sech | Unary::Erf | Unary::Not => PLAIN,
         // Steps of the compiler, not operations of a graph.
         Unary::RoundBf16 | Unary::RoundF16 => PLAIN,
     }

@@ -41,6 +41,16 @@ unary_methods! {
     cos => Cos,
     /// Hyperbolic tangent.
     tanh => Tanh,
+    /// Hyperbolic secant `1 / cosh(x) = 2 / (e^x + e^-x)`, without overflow; the derivative of
+    /// `tanh` is its square.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let x = Tensor::from([0.0, -1.0e3]);
+    /// assert_eq!(x.sech().to_vec::<f32>()?, [1.0, 0.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    sech => Sech,
     /// `1 / (1 + e^-x)`.
     sigmoid => Sigmoid,
     /// `log(1 + e^x)`, without overflow.

@@ -129,14 +129,14 @@ def atanh_rest(z):
     return series(lambda t: (atanh(sqrt(t)) / sqrt(t) - 1 - t / 3) / t**2, z, 0)
 
 
-def family(rounding, exps, logs, tanhs, erfs, tails, sines, cosines, tail_end):
+def family(rounding, exps, logs, tanhs, erfs, tails, sines, cosines, tail_end, tanh_end):
     """Every polynomial of one precision, of the degrees given."""
     show("EXP: (e^r - 1 - r) / r^2", exp_rest,
          lambda r: r**2 / expm1(r) if r else mpf(0), -REACH, REACH, exps, rounding)
     show("LOG: (log(1+f) - f + f^2/2) / f^3", log_rest,
          lambda f: f**3 / log1p(f) if f else mpf(0), LOW, HIGH, logs, rounding)
     show("TANH: (tanh(x)/x - 1) / z, z = x^2", tanh_rest,
-         lambda z: z * sqrt(z) / tanh(sqrt(z)), "1e-30", "0.3030", tanhs, rounding)
+         lambda z: z * sqrt(z) / tanh(sqrt(z)), "1e-30", tanh_end, tanhs, rounding)
     show("ERF: erf(x)/x - 1, z = x^2", erf_rest,
          lambda z: sqrt(z) / erf(sqrt(z)), "1e-30", "0.8465", erfs, rounding)
     show("ERF_TAIL: log(erfc(x))", lambda x: log(erfc(x)), erfc, "0.919", tail_end,
@@ -149,12 +149,14 @@ def family(rounding, exps, logs, tanhs, erfs, tails, sines, cosines, tail_end):
 
 if __name__ == "__main__":
     print("== single ==")
-    family(single, 4, 7, 4, 6, 7, 2, 2, "3.93")
+    family(single, 4, 7, 4, 6, 7, 2, 2, "3.93", "0.44")
+    show("SOFTPLUS: (log(1+f) - f + f^2/2) / f^3", log_rest,
+         lambda f: f**3 / log1p(f) if f else mpf(0), "-0.2501", "0.5001", 7, single)
     show("POW_LOG: log2(1+f) / f", lambda f: series(lambda t: log1p(t) / t / LN2, f, 0),
          lambda f: f / log1p(f) if f else mpf(1), LOW, HIGH, 12, float)
     show("POW_EXP: 2^t", lambda t: mpf(2) ** t, lambda t: mpf(2) ** -t,
          "-0.501", "0.501", 6, float)
     print("== double ==")
-    family(float, 10, 18, 9, 11, 18, 5, 5, "5.95")
+    family(float, 10, 18, 9, 11, 18, 5, 5, "5.95", "0.3030")
     show("ATANH: (atanh(s)/s - 1 - z/3) / z^2, z = s^2", atanh_rest, lambda z: z**2,
          "1e-30", "0.02945", 7, float)

@@ -9,7 +9,7 @@ needs. Run it in this folder; needs mpmath.
 import random
 import struct
 
-from mpmath import cos, erf, exp, expm1, log, log1p, mp, mpf, pi, sin, tanh
+from mpmath import cos, erf, exp, expm1, log, log1p, mp, mpf, pi, sech, sin, tanh
 
 mp.dps = 400
 HERE = random.Random(20)
@@ -72,12 +72,19 @@ POINTS = {
 }
 
 
+def of_one(name, function, points):
+    """The lines of a function of one argument."""
+    lines = []
+    for x in points:
+        high, low = pair(function(mpf(x)))
+        lines.append(f"{name},{bits(x)},{bits(0.0)},{bits(high)},{bits(low)}")
+    return lines
+
+
 def main():
     lines = []
     for name, (function, points) in POINTS.items():
-        for x in points:
-            high, low = pair(function(mpf(x)))
-            lines.append(f"{name},{bits(x)},{bits(0.0)},{bits(high)},{bits(low)}")
+        lines += of_one(name, function, points)
     bases = spread(-1074, 1023, 120) + uniform(0.5, 2, 160) + beside([1.0, 0.7071067811865476])
     for x in bases:
         # Powers that reach anything from the smallest to the largest result.
@@ -87,6 +94,9 @@ def main():
             continue
         high, low = pair(mpf(x) ** mpf(y))
         lines.append(f"pow,{bits(x)},{bits(y)},{bits(high)},{bits(low)}")
+    # Functions that came later draw later, so that no earlier point moves.
+    lines += of_one("sech", sech, uniform(-746, 746, 80) + uniform(-6, 6, 160) + spread(-60, 0, 40, True)
+                    + uniform(708, 745, 40) + beside([0.34657359, -1.0397207, 18.7, -372.0, 744.4]))
     with open("math_reference.csv", "w", encoding="ascii") as file:
         file.write("\n".join(lines) + "\n")
 

@@ -51,6 +51,7 @@ fn in_graphs(op: Unary) -> bool {
         | Unary::Sin
         | Unary::Cos
         | Unary::Tanh
+        | Unary::Sech
         | Unary::Sigmoid
         | Unary::Softplus
         | Unary::Erf

@@ -289,7 +289,7 @@ macro_rules! float_op1 {
         }
     )*};
 }
-float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sigmoid sigmoid Softplus softplus Erf erf);
+float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sech sech Sigmoid sigmoid Softplus softplus Erf erf);
 
 /// A function with a vector formula near zero, and another for the few elements far from it.
 pub trait Near: Op1 {

@@ -254,6 +254,7 @@ macro_rules! level {
                     Unary::Sin => lanes!(lane, floats T => unary_near::<Sin<T>>),
                     Unary::Cos => lanes!(lane, floats T => unary_near::<Cos<T>>),
                     Unary::Tanh => lanes!(lane, floats T => unary::<Tanh<T>>),
+                    Unary::Sech => lanes!(lane, floats T => unary::<Sech<T>>),
                     Unary::Sigmoid => lanes!(lane, floats T => unary::<Sigmoid<T>>),
                     Unary::Softplus => lanes!(lane, floats T => unary::<Softplus<T>>),
                     Unary::Erf => lanes!(lane, floats T => unary::<Erf<T>>),

@@ -4,7 +4,7 @@
 use super::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::*;
 
-const UNARY: [Unary; 15] = [
+const UNARY: [Unary; 16] = [
     Unary::Negate,
     Unary::Exp,
     Unary::Log,
@@ -14,6 +14,7 @@ const UNARY: [Unary; 15] = [
     Unary::Sin,
     Unary::Cos,
     Unary::Tanh,
+    Unary::Sech,
     Unary::Sigmoid,
     Unary::Softplus,
     Unary::Erf,

@@ -60,7 +60,11 @@ pub enum Op {
     Compare(Comparison),
     /// First integer greater than second, as a truth.
     Greater,
-    /// Second where the first is true, else third.
+    /// First where it is less than second, else second, so also if either is NaN.
+    Smaller,
+    /// First where second is less than it, else second, so also if either is NaN.
+    Larger,
+    /// Second where the first is true, else third. It asks for the highest bit alone.
     Choose,
 }
 
@@ -85,6 +89,12 @@ pub struct Instruction {
 }
 
 impl Instruction {
+    fn new(op: Op, given: &[Id]) -> Instruction {
+        let mut args = [0; 3];
+        args[..given.len()].copy_from_slice(given);
+        Instruction { op, args }
+    }
+
     /// The arguments that count.
     pub fn args(&self) -> &[Id] {
         let count = match self.op {
@@ -106,14 +116,31 @@ pub struct Code {
 }
 
 impl Code {
-    /// The value of an instruction, written now or before.
+    /// The value of an instruction, written now or before. What one instruction can choose is not
+    /// compared first.
     pub fn push(&mut self, op: Op, args: &[Id]) -> Id {
-        let mut instruction = Instruction { op, args: [0; 3] };
-        instruction.args[..args.len()].copy_from_slice(args);
+        let instruction = match (op, args) {
+            (Op::Choose, &[test, yes, no]) => self.chosen(test, yes, no),
+            _ => Instruction::new(op, args),
+        };
         *self.known.entry(instruction).or_insert_with(|| {
             self.list.push(instruction);
             self.list.len() as Id - 1
         })
+    }
+
+    /// The value of an instruction that was written before.
+    pub fn known(&self, op: Op, args: &[Id]) -> Option<Id> {
+        self.known.get(&Instruction::new(op, args)).copied()
+    }
+
+    fn chosen(&self, test: Id, yes: Id, no: Id) -> Instruction {
+        let Instruction { op, args: [a, b, _] } = self.list[test as usize];
+        match op {
+            Op::Compare(Comparison::Less) if (yes, no) == (a, b) => Instruction::new(Op::Smaller, &[yes, no]),
+            Op::Compare(Comparison::Less) if (yes, no) == (b, a) => Instruction::new(Op::Larger, &[yes, no]),
+            _ => Instruction::new(Op::Choose, &[test, yes, no]),
+        }
     }
 
     /// Without what no store needs.

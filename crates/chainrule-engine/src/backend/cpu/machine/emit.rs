@@ -217,6 +217,8 @@ impl<'a> Emitter<'a> {
             Op::Multiply => self.binary(assembler, at, x86::MULPS, true),
             Op::Subtract => self.binary(assembler, at, x86::SUBPS, false),
             Op::Divide => self.binary(assembler, at, x86::DIVPS, false),
+            Op::Smaller => self.binary(assembler, at, x86::MINPS, false),
+            Op::Larger => self.binary(assembler, at, x86::MAXPS, false),
             Op::And => self.binary(assembler, at, x86::ANDPS, true),
             Op::Or => self.binary(assembler, at, x86::ORPS, true),
             Op::Xor => self.binary(assembler, at, x86::XORPS, true),

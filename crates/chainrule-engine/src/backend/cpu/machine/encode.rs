@@ -65,6 +65,8 @@ opcodes! {
     MULPS None M0F 0x59
     SUBPS None M0F 0x5c
     DIVPS None M0F 0x5e
+    MINPS None M0F 0x5d
+    MAXPS None M0F 0x5f
     SQRTPS None M0F 0x51
     ANDPS None M0F 0x54
     ORPS None M0F 0x56

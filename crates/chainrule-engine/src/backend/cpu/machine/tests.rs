@@ -1,8 +1,12 @@
 //! Functions against the definition of their code, lane by lane: random code with few and many
 //! values alive, every length, nothing written beside the operands.
 
+use super::super::math::formula;
+use super::super::math::real::Real;
 use super::code::{Code, Comparison, Id, Op};
+use super::trace::Traced;
 use super::{Function, Written, available};
+use std::cell::RefCell;
 
 /// Small numbers from a seed, the same on every machine.
 struct Dice(u64);
@@ -50,8 +54,22 @@ fn lane(op: Op, args: [u32; 3]) -> u32 {
         Op::Compare(Comparison::Less) => truth(x < y),
         Op::Compare(Comparison::NotEqual) => truth(x != y),
         Op::Greater => truth(a as i32 > b as i32),
+        Op::Smaller => {
+            if x < y {
+                a
+            } else {
+                b
+            }
+        }
+        Op::Larger => {
+            if x > y {
+                a
+            } else {
+                b
+            }
+        }
         Op::Choose => {
-            if a == u32::MAX {
+            if a >> 31 == 1 {
                 b
             } else {
                 c
@@ -85,7 +103,7 @@ fn code(dice: &mut Dice, count: usize, reach: usize) -> Code {
         let mut pick = |from: &[Id]| from[from.len() - 1 - dice.below(from.len().min(reach))];
         let (x, y, z, t) = (pick(&floats), pick(&floats), pick(&floats), pick(&truths));
         let (i, j) = (pick(&bits), pick(&bits));
-        let float = match dice.below(20) {
+        let float = match dice.below(24) {
             0 => code.push(Op::Constant(dice.number()), &[]),
             1 => code.push(Op::Subtract, &[x, y]),
             2 => code.push(Op::Divide, &[x, y]),
@@ -102,6 +120,11 @@ fn code(dice: &mut Dice, count: usize, reach: usize) -> Code {
             15 => code.push(Op::Down(5), &[i]),
             16 => code.push(Op::Nearest, &[i]),
             17 => code.push(Op::Multiply, &[x, y]),
+            18..=19 => {
+                let less = code.push(Op::Compare(Comparison::Less), &[x, y]);
+                truths.push(less);
+                if dice.below(2) == 0 { code.push(Op::Choose, &[less, x, y]) } else { code.push(Op::Choose, &[less, y, x]) }
+            }
             _ => code.push(Op::Add, &[x, y]),
         };
         floats.push(float);
@@ -246,6 +269,44 @@ fn equal_instructions_are_written_once_and_dead_ones_not_at_all() {
     code.push(Op::Store(1), &[a]);
     let list = code.without_dead();
     assert_eq!(list.iter().map(|i| i.op).collect::<Vec<_>>(), [Op::Load(0), Op::Add, Op::Store(1)]);
+}
+
+#[test]
+fn a_choice_of_the_compared_is_one_instruction() {
+    let mut code = Code::default();
+    let (x, y) = (code.push(Op::Load(0), &[]), code.push(Op::Load(1), &[]));
+    let less = code.push(Op::Compare(Comparison::Less), &[x, y]);
+    let (smaller, larger) = (code.push(Op::Choose, &[less, x, y]), code.push(Op::Choose, &[less, y, x]));
+    let made = [smaller, larger].map(|id| (code.list[id as usize].op, code.list[id as usize].args));
+    assert_eq!(made, [(Op::Smaller, [x, y, 0]), (Op::Larger, [y, x, 0])]);
+}
+
+#[test]
+fn opposite_arguments_are_of_one_size() {
+    let code = RefCell::new(Code::default());
+    let x = Traced::new(&code, code.borrow_mut().push(Op::Load(0), &[]));
+    assert_eq!((-x).abs().id, x.abs().id);
+    assert_eq!((-(-x).abs()).id, (-x.abs()).id);
+    // Products that differ in the sign of a constant, on whichever side of either it stands.
+    for (first, second) in [(x * x.of(1.5), x * x.of(-1.5)), (x.of(-2.5) * x, x * x.of(2.5))] {
+        assert_eq!(second.abs().id, first.abs().id);
+    }
+    assert_ne!((x * x.of(3.0)).abs().id, (x * x.of(3.5)).abs().id);
+}
+
+#[test]
+fn functions_that_level_off_share_their_exponential() {
+    let count = |formulas: &dyn Fn(Traced<'_>) -> Vec<Id>| {
+        let code = RefCell::new(Code::default());
+        let x = Traced::new(&code, code.borrow_mut().push(Op::Load(0), &[]));
+        for id in formulas(x) {
+            code.borrow_mut().push(Op::Store(1), &[id]);
+        }
+        let list = code.borrow().without_dead();
+        (list.iter().filter(|i| matches!(i.op, Op::Up(_))).count(), list.iter().filter(|i| i.op == Op::Divide).count())
+    };
+    assert_eq!(count(&|x| vec![formula::tanh(x).id, formula::sech(x).id, formula::sech(-x).id]), (1, 1));
+    assert_eq!(count(&|x| vec![formula::sigmoid(x).id, formula::sigmoid(-x).id, formula::softplus(-x).id]), (1, 1));
 }
 
 #[test]

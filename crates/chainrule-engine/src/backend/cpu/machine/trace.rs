@@ -20,7 +20,7 @@ pub struct Traced<'a> {
 #[derive(Clone, Copy)]
 pub struct TracedBits<'a>(Traced<'a>);
 
-/// Whether something holds, by lane: a value.
+/// Whether something holds, by lane: a value, of which the highest bit says so.
 #[derive(Clone, Copy)]
 pub struct TracedTruth(pub Id);
 
@@ -44,6 +44,36 @@ impl<'a> Traced<'a> {
         let made = code.list[self.id as usize];
         (made.op == Op::Xor && code.list[made.args[1] as usize].op == Op::Constant(SIGN)).then_some(made.args[0])
     }
+
+    /// What this is the size of, if it was written so.
+    fn sized(self) -> Option<Id> {
+        let code = self.code.borrow();
+        let made = code.list[self.id as usize];
+        (made.op == Op::And && code.list[made.args[1] as usize].op == Op::Constant(!SIGN)).then_some(made.args[0])
+    }
+
+    /// What has its size, but for the sign: the operand of a negation; or a product with the opposite
+    /// constant, if its size is known already.
+    fn of_same_size(self) -> Id {
+        if let Some(opposite) = self.negated() {
+            return opposite;
+        }
+        let code = self.code.borrow();
+        let known = || {
+            let made = code.list[self.id as usize];
+            let [a, b, _] = made.args;
+            let constant = |id: Id| match code.list[id as usize].op {
+                Op::Constant(bits) => code.known(Op::Constant(bits ^ SIGN), &[]),
+                _ => None,
+            };
+            let (other, opposite) = constant(b).map(|c| (a, c)).or_else(|| constant(a).map(|c| (b, c)))?;
+            let mask = code.known(Op::Constant(!SIGN), &[])?;
+            let products = [[other, opposite], [opposite, other]].map(|args| code.known(Op::Multiply, &args));
+            let product = || products.into_iter().flatten().find(|&product| code.known(Op::And, &[product, mask]).is_some());
+            (made.op == Op::Multiply).then(product)?
+        };
+        known().unwrap_or(self.id)
+    }
 }
 
 macro_rules! operator {
@@ -61,7 +91,11 @@ operator!(Add add Add Sub sub Subtract Mul mul Multiply Div div Divide);
 impl Neg for Traced<'_> {
     type Output = Self;
     fn neg(self) -> Self {
-        self.push(Op::Xor, &[self.id, self.constant(SIGN).id])
+        // The negative of a size is one instruction, not two.
+        match self.sized() {
+            Some(id) => self.push(Op::Or, &[id, self.constant(SIGN).id]),
+            None => self.push(Op::Xor, &[self.id, self.constant(SIGN).id]),
+        }
     }
 }
 
@@ -79,7 +113,8 @@ impl<'a> Real for Traced<'a> {
         }
     }
     fn abs(self) -> Self {
-        self.push(Op::And, &[self.id, self.constant(!SIGN).id])
+        let same = Traced { id: self.of_same_size(), ..self };
+        same.push(Op::And, &[same.id, self.constant(!SIGN).id])
     }
     fn copysign(self, other: Self) -> Self {
         let sign = self.push(Op::And, &[other.id, self.constant(SIGN).id]);
@@ -90,6 +125,10 @@ impl<'a> Real for Traced<'a> {
     }
     fn equal(self, other: Self) -> TracedTruth {
         TracedTruth(self.push(Op::Compare(Comparison::Equal), &[self.id, other.id]).id)
+    }
+    fn is_negative(self) -> TracedTruth {
+        // A choice asks for the sign and nothing else.
+        TracedTruth(self.id)
     }
     fn choose(test: TracedTruth, yes: Self, no: Self) -> Self {
         yes.push(Op::Choose, &[test.0, yes.id, no.id])

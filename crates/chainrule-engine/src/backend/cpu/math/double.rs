@@ -222,6 +222,18 @@ pub fn tanh<const FMA: bool>(x: f64) -> f64 {
     value.copysign(x)
 }
 
+/// Hyperbolic secant 2 / (e^x + e^-x), down to subnormal results. Error up to
+/// 1.5 ULP.
+#[inline(always)]
+pub fn sech<const FMA: bool>(x: f64) -> f64 {
+    let t = exp::<FMA>(-x.abs());
+    // 2 t / (1 + t^2) in a way that makes its roundings count only where t^2
+    // does.
+    let half = t / fma::<FMA>(t, t, 1.0);
+    let twice = t + t;
+    fma::<FMA>(-twice, t * half, twice)
+}
+
 /// Logistic function 1 / (1 + e^-x), down to subnormal results. Error up to
 /// 1.8 ULP.
 #[inline(always)]

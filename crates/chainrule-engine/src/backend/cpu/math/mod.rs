@@ -1,6 +1,6 @@
 //! Element functions of the CPU backend: exp, log, log1p, expm1, tanh,
-//! sigmoid, softplus, erf, sin, cos and pow, for f32 ([`single`], [`formula`])
-//! and f64 ([`double`]).
+//! sech, sigmoid, softplus, erf, sin, cos and pow, for f32 ([`single`],
+//! [`formula`]) and f64 ([`double`]).
 //!
 //! Every function is straight-line code: no branches, no tables, no calls, and
 //! no float-to-integer conversion (integers are read from the low bits of a

@@ -25,6 +25,8 @@ pub trait Real: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Se
     fn less(self, other: Self) -> Self::Truth;
     /// Whether they are equal; not if either is NaN.
     fn equal(self, other: Self) -> Self::Truth;
+    /// Whether its sign is set: not by size, as -0 has it too, and either if it is NaN.
+    fn is_negative(self) -> Self::Truth;
     /// `yes` where the test holds, else `no`.
     fn choose(test: Self::Truth, yes: Self, no: Self) -> Self;
     /// Its bits.
@@ -112,6 +114,10 @@ impl<const FMA: bool> Real for Scalar<FMA> {
     #[inline(always)]
     fn equal(self, other: Self) -> bool {
         self.0 == other.0
+    }
+    #[inline(always)]
+    fn is_negative(self) -> bool {
+        self.0.is_sign_negative()
     }
     #[inline(always)]
     fn choose(test: bool, yes: Self, no: Self) -> Self {

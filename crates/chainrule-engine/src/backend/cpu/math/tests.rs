@@ -47,6 +47,8 @@ fn sample() -> Vec<f32> {
         0.346_573_6,
         0.414_213_57,
         0.55,
+        0.663_324_95,
+        std::f32::consts::LN_2,
         std::f32::consts::FRAC_1_SQRT_2,
         0.92,
         1.0,
@@ -105,12 +107,13 @@ fn softplus_wide(x: f64) -> f64 {
 #[test]
 fn single_stays_within_two_ulp_of_f64() {
     type Row = (&'static str, [fn(f32) -> f32; 2], fn(f64) -> f64);
-    let rows: [Row; 10] = [
+    let rows: [Row; 11] = [
         ("exp", both!(single::exp), f64::exp),
         ("expm1", both!(single::expm1), f64::exp_m1),
         ("log", both!(single::log), f64::ln),
         ("log1p", both!(single::log1p), f64::ln_1p),
         ("tanh", both!(single::tanh), f64::tanh),
+        ("sech", both!(single::sech), |x| 1.0 / x.cosh()),
         ("sigmoid", both!(single::sigmoid), |x| 1.0 / (1.0 + (-x).exp())),
         ("softplus", both!(single::softplus), softplus_wide),
         ("erf", both!(single::erf), erf_series),
@@ -163,6 +166,7 @@ fn double_stays_near_figures_of_many_digits() {
             "log" => both!(double::log).map(|f| f(x)),
             "log1p" => both!(double::log1p).map(|f| f(x)),
             "tanh" => both!(double::tanh).map(|f| f(x)),
+            "sech" => both!(double::sech).map(|f| f(x)),
             "sigmoid" => both!(double::sigmoid).map(|f| f(x)),
             "softplus" => both!(double::softplus).map(|f| f(x)),
             "erf" => both!(double::erf).map(|f| f(x)),
@@ -203,6 +207,11 @@ macro_rules! special_values {
                 ),
                 ("log1p", both!($module::log1p), with(&[(-1.0, -INF), (-1.5, NAN), (INF, INF), (-INF, NAN)])),
                 ("tanh", both!($module::tanh), with(&[(INF, 1.0), (-INF, -1.0), (1e30, 1.0), (-1e30, -1.0)])),
+                (
+                    "sech",
+                    both!($module::sech),
+                    vec![(0.0, 1.0), (-0.0, 1.0), (INF, 0.0), (-INF, 0.0), (NAN, NAN), (1e30, 0.0), (-1e30, 0.0)],
+                ),
                 ("sigmoid", both!($module::sigmoid), vec![(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN)]),
                 ("softplus", both!($module::softplus), vec![(INF, INF), (-INF, 0.0), (NAN, NAN), (1e30, 1e30), (-1e30, 0.0)]),
                 ("erf", both!($module::erf), vec![(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN)]),
@@ -258,6 +267,10 @@ fn far_ends_keep_their_digits() {
     }
     for function in both!(single::sigmoid) {
         assert!(ulps_single(function(-90.0), 8.194_012_623_990_515e-40) <= 1.0);
+    }
+    for function in both!(single::sech) {
+        assert!(ulps_single(function(-90.0), 2.0 * 8.194_012_623_990_515e-40) <= 1.0);
+        assert!(ulps_single(function(20.0), 4.122_307_244_877_115e-9) <= 1.0);
     }
     // The derivative of softplus is the logistic function.
     for step in -400..400 {

@@ -248,6 +248,7 @@ impl Writer {
             Unary::Log1p => formula::log1p(x),
             Unary::Expm1 => formula::expm1(x),
             Unary::Tanh => formula::tanh(x),
+            Unary::Sech => formula::sech(x),
             Unary::Sigmoid => formula::sigmoid(x),
             Unary::Softplus => formula::softplus(x),
             Unary::Erf => formula::erf(x),

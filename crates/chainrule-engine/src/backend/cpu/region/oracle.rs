@@ -193,7 +193,7 @@ fn unary(op: Unary, lane: Lane, a: Cell, level: Level) -> Cell {
     if matches!(op, Unary::Sin | Unary::Cos) {
         return angle(op, lane, a.float, level.fuses());
     }
-    function!(Exp Log Log1p Expm1 Tanh Sigmoid Softplus Erf)
+    function!(Exp Log Log1p Expm1 Tanh Sech Sigmoid Softplus Erf)
 }
 
 /// Sine and cosine, whose loops have a second formula far from zero.

@@ -99,7 +99,7 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
         0..=1 => {
             let a = value(draft, dice, lane, extent);
             use Unary::*;
-            let functions = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sigmoid, Softplus, Erf, Floor, Negate];
+            let functions = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sech, Sigmoid, Softplus, Erf, Floor, Negate];
             let op = if float { dice.pick(&functions) } else { Negate };
             draft.push(Code::Unary(op, a), lane, extent);
         }
