@@ -21,7 +21,10 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "graph" => graph::run(),
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "products" => products::run(which),
-        _ => Err(format!("usage: chainrule-bench steps [{}] | graph | elements | products [workload ...]     (threads: THREADS=n)", steps::names().join("|"))),
+        _ => Err(format!(
+            "usage: chainrule-bench steps [{}] | graph | elements | products [workload ...]     (threads: THREADS=n)",
+            steps::names().join("|")
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
