@@ -143,7 +143,9 @@ impl Pass<'_> {
             }
         }
         let elsewhere = |id: &NodeId| {
-            cheap.contains(id) && !self.graph.roots.contains(id) && self.groups_that_could(*id, group).is_some_and(|groups| !groups.is_empty())
+            cheap.contains(id)
+                && !self.graph.roots.contains(id)
+                && self.groups_that_could(*id, group).is_some_and(|groups| !groups.is_empty())
         };
         self.kept[product as usize] = written.iter().all(elsewhere);
     }

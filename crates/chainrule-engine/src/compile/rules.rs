@@ -430,11 +430,8 @@ fn piece(builder: &mut Builder, axis: usize, ty: &Type, length: usize, added: &[
         if shape[axis] == length {
             return id;
         }
-        let mut slice = Slice {
-            start: Axes::from_elem(0, shape.len()),
-            stop: shape.iter().copied().collect(),
-            step: Axes::from_elem(1, shape.len()),
-        };
+        let mut slice =
+            Slice { start: Axes::from_elem(0, shape.len()), stop: shape.iter().copied().collect(), step: Axes::from_elem(1, shape.len()) };
         (slice.start[axis], slice.stop[axis]) = (from, from + length);
         builder.add(slice, &[id], own.clone())
     };
