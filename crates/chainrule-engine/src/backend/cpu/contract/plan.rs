@@ -12,9 +12,10 @@ use super::panels::{Panels, Place};
 use crate::compile::kernel::{Access, Axes, Code, Contract, Extent, Lane, Region};
 use crate::tensor::DType;
 
-/// The most of the sum that is computed at once: a panel of B four vectors wide then takes some
-/// 32 kibibytes, which the nearest cache holds next to some rows of A.
-const DEPTH: usize = 256;
+/// The least and the most of a long sum that is computed at once.
+const DEPTH: std::ops::RangeInclusive<usize> = 144..=256;
+/// Bytes of a panel of B for a pass: the nearest cache holds it next to some rows of A.
+const PANEL: usize = 36 * 1024;
 /// Elements of A that are worked on at once.
 const PACKED_A: usize = 48 * 1024;
 /// Elements of a piece of packed panels.
@@ -171,7 +172,7 @@ impl Plan {
             k,
             chunks,
             chunk,
-            depth: even(chunk, DEPTH, 8),
+            depth: chunk,
             tile_rows: m,
             tile_cols: n,
             stretch: m,
@@ -195,6 +196,8 @@ impl Plan {
 
     /// Chooses packing, tiles and units.
     fn cut<T>(&mut self, contract: &Contract, kernels: &Kernels<T>) {
+        let most = PANEL / (kernels.most * kernels.lanes * self.lane.bytes());
+        self.depth = even(self.chunk, most.clamp(*DEPTH.start(), *DEPTH.end()), 8);
         self.choose_packing(kernels);
         self.choose_tiles(contract.epilogue.as_ref(), kernels);
         self.choose_panels(kernels);
