@@ -1,14 +1,18 @@
 //! One harness for all speed figures: `chainrule-bench steps [workload ...]` times full training
 //! steps (forward, backward, AdamW) on the shared workloads and prints a line for each:
-//! workload, name, median milliseconds of a step, milliseconds of the first step, loss.
+//! workload, name, median milliseconds of a step, milliseconds of the first step, loss, GFLOP of the
+//! step's products. `chainrule-bench compare` times them in turn with the peers, several rounds, and
+//! prints tables of times, ratios and shares of the machine's peak.
 //!
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench elements`
 //! elementwise functions in cache; `chainrule-bench products` matrix products of the shapes met in the
 //! workloads, with the feature `gemm` beside those of that crate.
 
+mod compare;
 mod elements;
 mod graph;
 mod models;
+mod peak;
 mod products;
 mod steps;
 
@@ -18,10 +22,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((command, which)) if command == "steps" => steps::run(which),
+        Some((command, arguments)) if command == "compare" => compare::run(arguments),
         Some((command, [])) if command == "graph" => graph::run(),
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "products" => products::run(which),
-        _ => Err(format!("usage: chainrule-bench steps [{}] | graph | elements | products [workload ...]     (threads: THREADS=n)", steps::names().join("|"))),
+        _ => Err(usage()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -30,4 +35,16 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn usage() -> String {
+    let workloads = steps::names().join(", ");
+    format!(
+        "usage: chainrule-bench steps [workload ...]
+       chainrule-bench compare [--peers DIR] [--rounds N] [--threads N] [workload ...]
+       chainrule-bench products [workload ...]
+       chainrule-bench graph
+       chainrule-bench elements
+workloads: {workloads}; threads of steps: THREADS=n"
+    )
 }

@@ -96,11 +96,12 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     }
     times.sort_by(f64::total_cmp);
     println!(
-        "{:12} chainrule      {:9.3} ms  first {:9.1} ms  loss {:.4}",
+        "{:12} chainrule      {:9.4} ms  first {:9.1} ms  loss {:.4}  products {:.6} GFLOP",
         row.name,
         times[times.len() / 2],
         first.as_secs_f64() * 1e3,
-        step.item(0)
+        step.item(0),
+        step.program().kernels.kernels.iter().map(operations).sum::<f64>() / 1e9
     );
     if std::env::var_os("VERBOSE").is_some() {
         let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
@@ -139,10 +140,7 @@ fn profile(step: &mut Step, inputs: &[&Tensor]) -> chainrule::Result<()> {
             Kernel::Contract(c) => format!("{:?} {:?} {:?} {:?}", c.batch, c.m, c.n, c.k),
             _ => String::new(),
         };
-        let flops = match kernel {
-            Kernel::Contract(c) => 2.0 * [&c.batch, &c.m, &c.n, &c.k].into_iter().flatten().map(|&size| size as f64).product::<f64>(),
-            _ => 0.0,
-        };
+        let flops = operations(kernel);
         let name = format!("{kind:9} {:38} {}{}", size, origin.place(), if origin.is_backward() { " backward" } else { "" });
         total += nanoseconds;
         match lines.iter_mut().find(|(known, ..)| *known == name) {
@@ -160,6 +158,14 @@ fn profile(step: &mut Step, inputs: &[&Tensor]) -> chainrule::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Multiplications and additions of a product; what other kernels do is not counted.
+fn operations(kernel: &Kernel) -> f64 {
+    match kernel {
+        Kernel::Contract(c) => 2.0 * [&c.batch, &c.m, &c.n, &c.k].into_iter().flatten().map(|&size| size as f64).product::<f64>(),
+        _ => 0.0,
+    }
 }
 
 fn number(value: f64) -> Tensor {
