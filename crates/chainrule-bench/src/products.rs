@@ -89,7 +89,16 @@ fn measure(row: &Row) -> chainrule::Result<()> {
     }
     let speed = least.map(|seconds| flops / seconds / 1e9);
     let turned = |turned: bool| if turned { "^T" } else { "  " };
-    print!("{:10} {:4} x {:4} x {:4} A{} B{}  {:6.1}", row.place, row.m, row.n, row.k, turned(row.a_turned), turned(row.b_turned), speed[0]);
+    print!(
+        "{:10} {:4} x {:4} x {:4} A{} B{}  {:6.1}",
+        row.place,
+        row.m,
+        row.n,
+        row.k,
+        turned(row.a_turned),
+        turned(row.b_turned),
+        speed[0]
+    );
     if cfg!(feature = "gemm") {
         print!("   gemm {:6.1}   ratio {:.2}", speed[1], speed[0] / speed[1]);
     }
