@@ -5,6 +5,7 @@
 //! takes the elementwise operations on its result along. Refuses to compute anything twice.
 
 use super::graph::{Graph, NodeId};
+use super::kernel::Binary;
 use super::product::Product;
 use super::view::{View, copied, is_dense, refined};
 use crate::ops::{Max, Op, Sum};
@@ -66,6 +67,9 @@ pub struct Fusion {
 
 /// Beyond this many members a group is left alone: scratch grows with what is alive at once.
 const MOST_MEMBERS: usize = 4096;
+
+/// Values of other groups that a sum may read before it is cut.
+const MOST_READ: usize = 6;
 
 /// Groups the nodes of a simplified graph.
 pub fn fuse(graph: &Graph, views: &[View]) -> Fusion {
@@ -262,6 +266,9 @@ impl Fusion {
             return None;
         }
         let node = graph.node(id);
+        if matches!(node.op, Op::Binary(Binary::Add)) && needed.len() > 1 && self.reads_many(graph, views, group) {
+            return None;
+        }
         let len = node.ty.len();
         let (cover, columns) = match &node.op {
             Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) | Op::Gather(_) | Op::Reshape(_) => match found.columns {
@@ -299,6 +306,23 @@ impl Fusion {
         let reads_well =
             node.inputs.iter().enumerate().all(|(k, &input)| self.reads_well(graph, views, id, k, input, group, cover, &candidate));
         reads_well.then_some((cover, candidate.columns, candidate.cuts))
+    }
+
+    /// Whether a group of scalar code reads so many values of other groups that a sum should not wait for one more:
+    /// they are all kept until it runs.
+    fn reads_many(&self, graph: &Graph, views: &[View], group: u32) -> bool {
+        let found = &self.groups[group as usize];
+        let mut read: Vec<NodeId> = Vec::new();
+        for &input in found.members.iter().flat_map(|&id| &graph.node(id).inputs) {
+            let base = views[input as usize].base;
+            if self.place[base as usize].is_some_and(|(other, _)| other != group) && !read.contains(&base) {
+                read.push(base);
+            }
+            if read.len() > MOST_READ {
+                return found.kind == Kind::Region;
+            }
+        }
+        false
     }
 
     /// Whether a member-to-be can read input `k` while the group runs: from outside always, from
@@ -392,10 +416,13 @@ impl Fusion {
             }
         }
         let mut ready: std::collections::BinaryHeap<Reverse<(NodeId, u32)>> =
-            (0..n).filter(|&g| waiting[g] == 0 && !self.groups[g].members.is_empty()).map(|g| Reverse((last(g), g as u32))).collect();
+            (0..n).filter(|&g| waiting[g] == 0).map(|g| Reverse((last(g), g as u32))).collect();
         let mut order = Vec::with_capacity(n);
         while let Some(Reverse((_, g))) = ready.pop() {
-            order.push(g);
+            // A group may have lost all its members, to another one or to those who compute them again.
+            if !self.groups[g as usize].members.is_empty() {
+                order.push(g);
+            }
             for &next in &after[g as usize] {
                 waiting[next as usize] -= 1;
                 if waiting[next as usize] == 0 {

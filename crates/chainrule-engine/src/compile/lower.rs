@@ -5,6 +5,7 @@ use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter};
 use super::product::{Product, by_label};
+use super::schedule::written;
 use super::view::{View, is_dense};
 use crate::ops::{Op, Reshape, Scalar};
 use crate::tensor::shape::dense_strides;
@@ -50,7 +51,33 @@ pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion) -> Kernels {
     for group in fusion.order() {
         lowering.group(group);
     }
-    lowering.kernels
+    let Lowering { kernels, early, .. } = lowering;
+    moved_up(kernels, &early)
+}
+
+/// Some kernels moved up to where the buffer they read has just been written, so that it need not be kept longer.
+fn moved_up(mut kernels: Kernels, early: &[(usize, BufferId)]) -> Kernels {
+    if early.is_empty() {
+        return kernels;
+    }
+    let mut written_by = vec![0; kernels.buffers.len()];
+    for (k, kernel) in kernels.kernels.iter().enumerate() {
+        written(kernel).for_each(|buffer| written_by[buffer as usize] = k);
+    }
+    // What stays comes before what is moved up behind it.
+    let mut order: Vec<(usize, bool, usize)> = (0..kernels.kernels.len()).map(|k| (k, false, k)).collect();
+    for &(k, buffer) in early {
+        let after = written_by[buffer as usize];
+        if after < k {
+            order[k] = (after, true, k);
+        }
+    }
+    order.sort_unstable();
+    let mut own: Vec<Option<Kernel>> = std::mem::take(&mut kernels.kernels).into_iter().map(Some).collect();
+    let sites = std::mem::take(&mut kernels.sites);
+    kernels.kernels = order.iter().filter_map(|&(.., k)| own[k].take()).collect();
+    kernels.sites = order.iter().map(|&(.., k)| sites[k]).collect();
+    kernels
 }
 
 /// The same graph with a node of its own for every root: a copy where a root is a leaf, a
@@ -81,6 +108,8 @@ pub struct Lowering<'a> {
     pub kernels: Kernels,
     buffer_of: Vec<Option<BufferId>>,
     outside: Vec<bool>,
+    /// Kernels that should run as soon as a buffer has been written.
+    early: Vec<(usize, BufferId)>,
 }
 
 impl<'a> Lowering<'a> {
@@ -96,8 +125,8 @@ impl<'a> Lowering<'a> {
                 outside[base] |= !fusion.again[base] && fusion.place[base].is_some_and(elsewhere);
             }
         }
-        let mut lowering =
-            Lowering { graph, views, fusion, kernels: Kernels::default(), buffer_of: vec![None; graph.nodes.len()], outside };
+        let (kernels, buffer_of) = (Kernels::default(), vec![None; graph.nodes.len()]);
+        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new() };
         for (id, node) in graph.nodes.iter().enumerate() {
             if let Some(leaf) = node.leaf {
                 lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
@@ -248,6 +277,7 @@ impl<'a> Lowering<'a> {
                 for &input in &node.inputs {
                     self.place_input(first, input, at as isize * out[concat.axis], &out);
                     at += self.graph.node(input).ty.shape[concat.axis];
+                    self.hurry(input);
                 }
             }
             (Kind::Single, _) => (),
@@ -259,6 +289,17 @@ impl<'a> Lowering<'a> {
         let buffer = self.own_buffer(id);
         let shape = self.graph.node(input).ty.shape.clone();
         self.copy(id, &self.views[input as usize], &shape, buffer, offset, strides);
+    }
+
+    /// If the last kernel copies a small part of a value, it should not wait: the value would be kept for it.
+    fn hurry(&mut self, input: NodeId) {
+        let (part, base) = (self.graph.node(input).ty.len(), self.views[input as usize].base);
+        if let (Some(last), Some(buffer)) = (self.kernels.kernels.len().checked_sub(1), self.buffer_of[base as usize])
+            && 2 * part <= self.graph.node(base).ty.len()
+            && self.kernels.buffers[buffer as usize].place == Place::Temporary
+        {
+            self.early.push((last, buffer));
+        }
     }
 
     fn fill_zero(&mut self, id: NodeId) {

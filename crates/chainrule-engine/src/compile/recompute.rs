@@ -11,7 +11,7 @@
 //!
 //! Refuses to repeat products and reductions, and whatever costs more than writing and reading it.
 
-use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, suffix_products};
+use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, is_inline, suffix_products};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Binary, Unary};
 use super::view::{View, is_dense};
@@ -42,6 +42,7 @@ pub fn recompute(graph: &Graph, views: &[View], fusion: &mut Fusion) {
         kept: kept(graph, views, fusion),
         depth: vec![0; graph.nodes.len()],
         done: FxHashSet::default(),
+        read: read(graph, views, fusion),
         fusion,
     };
     (0..pass.fusion.groups.len() as u32).for_each(|group| pass.keep_product(group));
@@ -76,6 +77,19 @@ fn kept(graph: &Graph, views: &[View], fusion: &Fusion) -> Vec<bool> {
     kept
 }
 
+/// The values that each group reads and does not compute.
+fn read(graph: &Graph, views: &[View], fusion: &Fusion) -> FxHashSet<(u32, NodeId)> {
+    let mut read = FxHashSet::default();
+    for (group, found) in fusion.groups.iter().enumerate() {
+        let inputs = found.members.iter().flat_map(|&id| &graph.node(id).inputs);
+        let bases = inputs.map(|&input| views[input as usize].base);
+        read.extend(
+            bases.filter(|&base| fusion.place[base as usize].is_none_or(|(home, _)| home != group as u32)).map(|base| (group as u32, base)),
+        );
+    }
+    read
+}
+
 struct Pass<'a> {
     graph: &'a Graph,
     views: &'a [View],
@@ -87,6 +101,8 @@ struct Pass<'a> {
     depth: Vec<u32>,
     /// Which group computes which node again.
     done: FxHashSet<(u32, NodeId)>,
+    /// Which group reads which value from memory.
+    read: FxHashSet<(u32, NodeId)>,
 }
 
 impl Pass<'_> {
@@ -120,6 +136,7 @@ impl Pass<'_> {
                 self.done.insert((group, node));
                 for base in self.bases(node).collect::<Vec<_>>() {
                     self.kept[base as usize] |= self.is_one_per_row(node, base);
+                    self.read.insert((group, base));
                 }
             }
         }
@@ -143,7 +160,9 @@ impl Pass<'_> {
             }
         }
         let elsewhere = |id: &NodeId| {
-            cheap.contains(id) && !self.graph.roots.contains(id) && self.groups_that_could(*id, group).is_some_and(|groups| !groups.is_empty())
+            cheap.contains(id)
+                && !self.graph.roots.contains(id)
+                && self.groups_that_could(*id, group).is_some_and(|groups| !groups.is_empty())
         };
         self.kept[product as usize] = written.iter().all(elsewhere);
     }
@@ -167,6 +186,12 @@ impl Pass<'_> {
     fn is_one_per_row(&self, reader: NodeId, base: NodeId) -> bool {
         let many = self.graph.node(reader).ty.len() >= ROW * self.graph.node(base).ty.len();
         many && matches!(self.fusion.place[base as usize], Some((_, Cover::Row)))
+    }
+
+    /// Whether a value that is in memory has about as many elements as a node.
+    fn is_large(&self, id: NodeId, base: NodeId) -> bool {
+        let node = self.graph.node(base);
+        !is_inline(&node.op) && node.ty.len() * ROW > self.graph.node(id).ty.len()
     }
 
     /// The inputs of a node that are not in memory.
@@ -206,15 +231,21 @@ impl Pass<'_> {
         Some(groups)
     }
 
-    /// What it takes to make a node in a group: the cost of what is new there, the cuts of the
+    /// What it takes to make a node in a group: the cost of what is new there and of what must be read for it, the cuts of the
     /// group's space with those of the values that are then read, and the nodes.
     fn plan(&self, id: NodeId, group: u32) -> Option<(u32, Vec<usize>, Vec<NodeId>)> {
         let (mut cost, mut cuts) = (0, self.fusion.groups[group as usize].cuts.clone());
-        let mut nodes = vec![id];
+        let (mut nodes, mut newly) = (vec![id], Vec::new());
         let mut at = 0;
         while let Some(&node) = nodes.get(at) {
             at += 1;
             cost += price(self.graph.node(node));
+            for base in self.bases(node).filter(|&base| self.kept[base as usize] && self.is_large(id, base)) {
+                if !newly.contains(&base) && !self.read.contains(&(group, base)) {
+                    newly.push(base);
+                    cost += READ * self.graph.node(base).ty.dtype.bytes() as u32 / 4;
+                }
+            }
             cuts.extend(suffix_products(&self.graph.node(node).ty.shape, 1));
             for link in self.links(node) {
                 if !nodes.contains(&link) && !self.done.contains(&(group, link)) {

@@ -55,6 +55,7 @@ pub static RULES: &[NamedRule] = &[
     NamedRule { name: "a long sum is a sum of sums", needed: true, rule: long_sum },
     NamedRule { name: "a running sum is over the last axis", needed: true, rule: last_axis },
     NamedRule { name: "a sum of parts laid side by side is one concat", needed: false, rule: side_by_side },
+    NamedRule { name: "neighbouring parts of a tensor are one part of it", needed: false, rule: neighbours },
     NamedRule { name: "windows that tile an axis are a reshape", needed: false, rule: tiling_window },
 ];
 
@@ -220,19 +221,20 @@ fn decided(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Optio
 fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let Op::Einsum(Einsum { a, b, out }) = op else { return None };
     let summed: Vec<u8> = a.iter().copied().filter(|label| !out.contains(label)).collect();
-    let only_batch = out.iter().all(|label| a.contains(label) && b.contains(label));
-    if !summed.is_empty() && !only_batch && ty.dtype.is_float() {
-        return None;
-    }
-    if !summed.is_empty() && Lane::of_parts(ty.dtype) != ty.dtype {
-        // The products, too, are parts of the sum.
-        return Some(in_parts_type(builder, op, inputs, ty));
-    }
-    let order: Vec<u8> = out.iter().copied().chain(summed.iter().copied()).collect();
     let sizes: Vec<(u8, usize)> = [(a, inputs[0]), (b, inputs[1])]
         .into_iter()
         .flat_map(|(labels, id)| labels.iter().copied().zip(builder.node(id).ty.shape.iter().copied()).collect::<Vec<_>>())
         .collect();
+    let only_batch = out.iter().all(|label| a.contains(label) && b.contains(label));
+    let sums = summed.iter().any(|label| sizes.iter().any(|(known, size)| known == label && *size != 1));
+    if sums && !only_batch && ty.dtype.is_float() {
+        return None;
+    }
+    if sums && Lane::of_parts(ty.dtype) != ty.dtype {
+        // The products, too, are parts of the sum.
+        return Some(in_parts_type(builder, op, inputs, ty));
+    }
+    let order: Vec<u8> = out.iter().copied().chain(summed.iter().copied()).collect();
     let shape: Shape = order.iter().filter_map(|label| sizes.iter().find(|(l, _)| l == label).map(|&(_, size)| size)).collect();
     let (x, y) = (align(builder, inputs[0], a, &order, &shape), align(builder, inputs[1], b, &order, &shape));
     let product = builder.add(Binary::Multiply, &[x, y], Type::new(shape, ty.dtype));
@@ -421,6 +423,27 @@ fn side_by_side(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) ->
     }
 }
 
+/// Slices of one tensor that are put together in its order.
+fn neighbours(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::Concat(Concat { axis }) = op else { return None };
+    let slice = |id: NodeId| match &builder.node(id).op {
+        Op::Slice(slice) if slice.step[*axis] == 1 => Some((slice, builder.node(id).inputs[0])),
+        _ => None,
+    };
+    let (first, whole) = slice(*inputs.first()?)?;
+    let mut joined = first.clone();
+    for &input in &inputs[1..] {
+        let (next, of) = slice(input)?;
+        let mut moved = next.clone();
+        (moved.start[*axis], moved.stop[*axis]) = (joined.start[*axis], joined.stop[*axis]);
+        if of != whole || moved != joined || next.start[*axis] != joined.stop[*axis] {
+            return None;
+        }
+        joined.stop[*axis] = next.stop[*axis];
+    }
+    Some(builder.add(joined, &[whole], ty.clone()))
+}
+
 /// The sum of parts of some nodes along an axis of a tensor of type `ty`.
 fn piece(builder: &mut Builder, axis: usize, ty: &Type, length: usize, added: &[(NodeId, usize)]) -> NodeId {
     let mut own = ty.clone();
@@ -430,11 +453,8 @@ fn piece(builder: &mut Builder, axis: usize, ty: &Type, length: usize, added: &[
         if shape[axis] == length {
             return id;
         }
-        let mut slice = Slice {
-            start: Axes::from_elem(0, shape.len()),
-            stop: shape.iter().copied().collect(),
-            step: Axes::from_elem(1, shape.len()),
-        };
+        let mut slice =
+            Slice { start: Axes::from_elem(0, shape.len()), stop: shape.iter().copied().collect(), step: Axes::from_elem(1, shape.len()) };
         (slice.start[axis], slice.stop[axis]) = (from, from + length);
         builder.add(slice, &[id], own.clone())
     };

@@ -104,8 +104,7 @@ fn joined(builder: &mut Builder, graph: &Graph, new_of: &[NodeId], group: &[Node
     let mut side = |k: usize| {
         let ty = &graph.node(node.inputs[k]).ty;
         let stacked = |count: usize| -> Shape { std::iter::once(count).chain(ty.shape.iter().copied()).collect() };
-        let pieces: Vec<NodeId> =
-            group.iter().map(|&id| builder.reshape(new_of[graph.node(id).inputs[k] as usize], &stacked(1))).collect();
+        let pieces: Vec<NodeId> = group.iter().map(|&id| builder.reshape(new_of[graph.node(id).inputs[k] as usize], &stacked(1))).collect();
         builder.add(Concat { axis: 0 }, &pieces, Type::new(stacked(group.len()), ty.dtype))
     };
     let inputs = [side(0), side(1)];

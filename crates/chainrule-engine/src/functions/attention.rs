@@ -62,18 +62,28 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions)
         return weights(q, k, options, &shape).matmul(v);
     }
     recorded(|| {
-        let mut blocks = Vec::with_capacity(queries.div_ceil(block));
-        for start in (0..queries).step_by(block) {
-            let rows = (start, (start + block).min(queries));
-            // The last query is at the place of the last key.
-            let seen = if options.causal { (keys + rows.1).saturating_sub(queries).min(keys) } else { keys };
-            blocks.push(match seen {
-                0 => nothing_seen(&shape, values, rows.1 - rows.0, q.dtype()),
-                _ => attend_block(q, k, v, options, &shape, (rows, seen), scores > MOST_KEPT),
-            });
+        let rows: Vec<(usize, usize)> = (0..queries).step_by(block).map(|start| (start, (start + block).min(queries))).collect();
+        // The last query is at the place of the last key.
+        let seen = |end: usize| if options.causal { (keys + end).saturating_sub(queries).min(keys) } else { keys };
+        let (mut k_parts, mut v_parts, mut before) = (Vec::new(), Vec::new(), 0);
+        let mut blocks = Vec::with_capacity(rows.len());
+        for rows in rows {
+            let seen = seen(rows.1);
+            if seen == 0 {
+                blocks.push(nothing_seen(&shape, values, rows.1 - rows.0, q.dtype()));
+                continue;
+            }
+            // Keys that come into sight with this block. Each block's gradients then go to the parts they are for, and
+            // not to a tensor of all keys, which there would be one of for each block.
+            if seen > before {
+                k_parts.push(part(k, 2, (before, seen)));
+                v_parts.push(part(v, 2, (before, seen)));
+                before = seen;
+            }
+            let visible = [together(&k_parts), together(&v_parts)];
+            blocks.push(attend_block(q, &visible, options, &shape, rows, scores > MOST_KEPT));
         }
-        let axis = blocks[0].rank() - 2;
-        Tensor::record(Concat { axis }, blocks)
+        together(&blocks)
     })
 }
 
@@ -96,25 +106,16 @@ fn nothing_seen(scores: &[usize], values: &[usize], rows: usize, dtype: DType) -
     Tensor::full(shape, 0.0, dtype)
 }
 
-/// Attention of the queries `rows.0 .. rows.1` to the first `seen` keys; with `again`, the scores are not kept.
+/// Attention of the queries `rows.0 .. rows.1` to some first keys; with `again`, the scores are not kept.
 fn attend_block(
     q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
+    [k, v]: &[Tensor; 2],
     options: &AttentionOptions,
     shape: &[usize],
-    (rows, seen): ((usize, usize), usize),
+    rows: (usize, usize),
     again: bool,
 ) -> Tensor {
-    let part = |t: &Tensor, from_end: usize, range: (usize, usize)| {
-        let axis = t.rank() - from_end;
-        if t.shape()[axis] == range.1 - range.0 {
-            return t.clone();
-        }
-        let mut slice = Slice { start: vec![0; t.rank()].into(), stop: t.shape().into(), step: vec![1; t.rank()].into() };
-        (slice.start[axis], slice.stop[axis]) = range;
-        Tensor::record(slice, [t.clone()])
-    };
+    let seen = k.shape()[k.rank() - 2];
     // An axis of one element stands for all, and stays.
     let masked = |mask: &Tensor, from_end: usize, range: (usize, usize)| {
         if mask.rank() < from_end || mask.shape()[mask.rank() - from_end] == 1 { mask.clone() } else { part(mask, from_end, range) }
@@ -124,9 +125,28 @@ fn attend_block(
     let rank = shape.len();
     (shape[rank - 2], shape[rank - 1]) = (rows.1 - rows.0, seen);
     let options = AttentionOptions { mask, ..options.clone() };
-    let (q, k, v) = (part(q, 2, rows), part(k, 2, (0, seen)), part(v, 2, (0, seen)));
     let attend = |t: &[&Tensor]| weights(t[0], t[1], &options, &shape).matmul(t[2]);
-    if again { checkpoint(attend, &[&q, &k, &v]) } else { attend(&[&q, &k, &v]) }
+    let q = part(q, 2, rows);
+    if again { checkpoint(attend, &[&q, k, v]) } else { attend(&[&q, k, v]) }
+}
+
+/// Elements `range` along an axis, counted from the last one.
+fn part(t: &Tensor, from_end: usize, range: (usize, usize)) -> Tensor {
+    let axis = t.rank() - from_end;
+    if t.shape()[axis] == range.1 - range.0 {
+        return t.clone();
+    }
+    let mut slice = Slice { start: vec![0; t.rank()].into(), stop: t.shape().into(), step: vec![1; t.rank()].into() };
+    (slice.start[axis], slice.stop[axis]) = range;
+    Tensor::record(slice, [t.clone()])
+}
+
+/// Tensors side by side along the last axis but one.
+fn together(parts: &[Tensor]) -> Tensor {
+    match parts {
+        [one] => one.clone(),
+        _ => Tensor::record(Concat { axis: parts[0].rank() - 2 }, parts.iter().cloned()),
+    }
 }
 
 /// The weights `softmax(q k^T scale)` of [`attention`], `[.., t, s]`, for layers that drop some.
@@ -163,13 +183,16 @@ fn weights(q: &Tensor, k: &Tensor, options: &AttentionOptions, shape: &[usize]) 
     })
 }
 
-/// Which keys come after their query, `[t, s]`.
+/// Which keys come after their query, for all scores: a comparison per score costs less than reading its answer
+/// from memory, and is not kept.
 fn later_keys(scores: &[usize]) -> Tensor {
-    let square = &scores[scores.len() - 2..];
-    let place = |axis| Tensor::record(Iota { axis, ty: Type::new(square, DType::I64) }, []);
-    let (queries, keys) = (square[0], square[1]);
-    let query = if queries == keys { place(0) } else { place(0) + Tensor::full(square, keys as f64 - queries as f64, DType::I64) };
-    query.less(&place(1))
+    let (queries, keys) = (scores[scores.len() - 2], scores[scores.len() - 1]);
+    // Places are whole numbers, which f32 holds up to 2^24, and compares faster.
+    let dtype = if queries.max(keys) < 1 << 24 { DType::F32 } else { DType::I64 };
+    let place = |axis| Tensor::record(Iota { axis, ty: Type::new(scores, dtype) }, []);
+    let (query, key) = (place(scores.len() - 2), place(scores.len() - 1));
+    let query = if queries == keys { query } else { query + Tensor::full(scores, keys as f64 - queries as f64, dtype) };
+    query.less(&key)
 }
 
 /// The shape `[.., t, s]` of the scores.

@@ -1,11 +1,11 @@
 //! vmap: a function of one example applied to a batch of them, as one graph.
 
 use super::walk::Walk;
-use rustc_hash::FxHashMap;
 use crate::ops::{Broadcast, Lift, Op, Operation};
 use crate::tensor::node::Inputs;
 use crate::tensor::origin::recorded_as;
 use crate::tensor::{Error, ErrorKind, Origin, Result, Tensor};
+use rustc_hash::FxHashMap;
 use std::panic::Location;
 
 /// Applies `function`, written for one example, along an axis of its arguments: `axes[i]` is the

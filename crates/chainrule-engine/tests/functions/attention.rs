@@ -99,3 +99,69 @@ fn embedding_with_repeated_indices() {
     assert_eq!(slope(&rows, &table), [2.0, 2.0, 0.0, 0.0, 3.0, 3.0, 1.0, 1.0]);
     check_gradients("embedding", |t| embedding(&t[0], &index).square(), &[table]);
 }
+
+/// Outputs and gradients by all inputs, by [`attention`] or with the weights as one matrix.
+fn outcome(inputs: &[Tensor], options: &AttentionOptions, blocks: bool) -> Vec<Vec<f64>> {
+    let [q, k, v] = inputs else { return Vec::new() };
+    let y = if blocks { attention(q, k, v, options) } else { attention_weights(q, k, options).matmul(v) };
+    let weighted = (&y * random(y.shape(), 9).cast(y.dtype())).sum();
+    let mut all = weighted.grad(&[q, k, v]).unwrap();
+    all.push(y);
+    all.iter().map(values).collect()
+}
+
+#[test]
+fn blocks_of_queries_give_what_all_at_once_give() {
+    let few_keys = Tensor::from_slice(&(0..1000).map(|i| i % 7 != 3).collect::<Vec<_>>(), [1, 1000]);
+    let per_query = random(&[1100, 1], 4);
+    let plain = |mask: Option<&Tensor>| AttentionOptions { causal: true, mask: mask.cloned(), ..Default::default() };
+    let cases = [
+        (1000, 1100, plain(None)),
+        // The first hundred queries see no key at all.
+        (1100, 1000, plain(None)),
+        (1100, 1000, plain(Some(&few_keys))),
+        (1100, 1000, plain(Some(&per_query))),
+    ];
+    for (queries, keys, options) in cases {
+        let inputs = [random(&[1, queries, 2], 1), random(&[1, keys, 2], 2), random(&[1, keys, 3], 3)];
+        let [blocks, whole] = [true, false].map(|blocks| outcome(&inputs, &options, blocks));
+        for (got, want) in blocks.iter().zip(&whole) {
+            close("in blocks", got, want, 1e-12);
+        }
+    }
+    let hidden = [random(&[1, 1100, 2], 1), random(&[1, 1000, 2], 2), random(&[1, 1000, 3], 3)];
+    assert!(values(&attention(&hidden[0], &hidden[1], &hidden[2], &plain(None)))[..300].iter().all(|&x| x == 0.0));
+}
+
+/// Beyond some number of scores these are not kept but computed again.
+#[test]
+fn scores_that_are_computed_again_give_the_same_gradients() {
+    for causal in [true, false] {
+        let options = AttentionOptions { causal, ..Default::default() };
+        let inputs = [1, 2, 3].map(|seed| random(&[1, 4100, 2], seed).cast(chainrule_engine::DType::F32).to_leaf().unwrap());
+        let [blocks, whole] = [true, false].map(|blocks| outcome(&inputs, &options, blocks));
+        for (got, want) in blocks.iter().zip(&whole) {
+            close("computed again", got, want, 2e-5);
+        }
+    }
+}
+
+/// Bytes of a training step's intermediate values for a sequence of so many.
+fn planned(length: usize, causal: bool) -> usize {
+    let inputs = [1, 2, 3].map(|_| Tensor::placeholder([2, length, 16].as_slice(), chainrule_engine::DType::F32));
+    let [q, k, v] = &inputs;
+    let loss = attention(q, k, v, &AttentionOptions { causal, ..Default::default() }).square().sum();
+    let gradients = loss.grad(&[q, k, v]).unwrap();
+    let step = chainrule_engine::Step::capture(&[q, k, v], &gradients.iter().collect::<Vec<_>>(), &[]).unwrap();
+    step.arena_bytes()
+}
+
+#[test]
+fn memory_of_attention_grows_with_the_length_not_with_its_square() {
+    for causal in [true, false] {
+        let [short, long] = [4096, 8192].map(|length| planned(length, causal));
+        assert!(long <= 2 * short + short / 4, "causal {causal}: {short} bytes for 4,096, {long} for 8,192");
+        // All scores of two sequences would be 128 MiB each time they are written.
+        assert!(short < 64 << 20, "causal {causal}: {short} bytes");
+    }
+}

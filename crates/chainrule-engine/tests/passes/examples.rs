@@ -291,6 +291,24 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         return %7",
     ),
     (
+        "a product that sums nothing is a multiplication",
+        "
+        %0 = leaf 0 : f32 [4, 1]
+        %1 = leaf 1 : f32 [1, 5]
+        %2 = einsum ik,kj->ij %0, %1
+        return %2",
+        "
+        %0 = leaf 0 : f32 [4, 1]
+        %1 = leaf 1 : f32 [1, 5]
+        %2 = permute [0, 1] %0 : f32 [4, 1]
+        %3 = broadcast axes [1] sizes [5] %2 : f32 [4, 5, 1]
+        %4 = permute [1, 0] %1 : f32 [5, 1]
+        %5 = broadcast axes [0] sizes [4] %4 : f32 [4, 5, 1]
+        %6 = mul %3, %5 : f32 [4, 5, 1]
+        %7 = sum [2] %6 : f32 [4, 5]
+        return %7",
+    ),
+    (
         "a reduction over middle axes is one over last or first axes",
         "
         %0 = leaf 0 : f32 [2, 3, 4]
@@ -394,6 +412,63 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         %3 = constant 0.0 : f32 [2, 1]
         %4 = concat axis 1 %0, %2, %1, %3 : f32 [2, 7]
         return %4",
+    ),
+    (
+        "a sum of parts laid side by side is one concat",
+        "
+        %0 = leaf 0 : f32 [2, 4]
+        %1 = leaf 1 : f32 [2, 6]
+        %2 = pad low [0, 0] high [0, 2] interior [0, 0] %0
+        %3 = add %1, %2
+        return %3",
+        "
+        %0 = leaf 0 : f32 [2, 4]
+        %1 = leaf 1 : f32 [2, 6]
+        %2 = slice start [0, 0] stop [2, 4] step [1, 1] %1 : f32 [2, 4]
+        %3 = add %2, %0 : f32 [2, 4]
+        %4 = slice start [0, 4] stop [2, 6] step [1, 1] %1 : f32 [2, 2]
+        %5 = concat axis 1 %3, %4 : f32 [2, 6]
+        return %5",
+    ),
+    (
+        "a sum of parts laid side by side is one concat",
+        "
+        %0 = leaf 0 : f32 [3]
+        %1 = leaf 1 : f32 [3]
+        %2 = pad low [0] high [1] interior [0] %0
+        %3 = pad low [1] high [0] interior [0] %1
+        %4 = add %2, %3
+        return %4",
+        "
+        %0 = leaf 0 : f32 [3]
+        %1 = leaf 1 : f32 [3]
+        %2 = slice start [0] stop [1] step [1] %0 : f32 [1]
+        %3 = slice start [1] stop [3] step [1] %0 : f32 [2]
+        %4 = slice start [0] stop [2] step [1] %1 : f32 [2]
+        %5 = add %3, %4 : f32 [2]
+        %6 = slice start [2] stop [3] step [1] %1 : f32 [1]
+        %7 = concat axis 0 %2, %5, %6 : f32 [4]
+        return %7",
+    ),
+    (
+        "neighbouring parts of a tensor are one part of it",
+        "
+        %0 = leaf 0 : f32 [2, 9]
+        %1 = slice start [0, 1] stop [2, 3] step [1, 1] %0
+        %2 = slice start [0, 3] stop [2, 4] step [1, 1] %0
+        %3 = slice start [0, 4] stop [2, 8] step [1, 1] %0
+        %4 = concat axis 1 %1, %2, %3
+        %5 = concat axis 1 %1, %3
+        %6 = concat axis 0 %1, %1
+        return %4, %5, %6",
+        "
+        %0 = leaf 0 : f32 [2, 9]
+        %1 = slice start [0, 1] stop [2, 3] step [1, 1] %0 : f32 [2, 2]
+        %2 = slice start [0, 4] stop [2, 8] step [1, 1] %0 : f32 [2, 4]
+        %3 = slice start [0, 1] stop [2, 8] step [1, 1] %0 : f32 [2, 7]
+        %4 = concat axis 1 %1, %2 : f32 [2, 6]
+        %5 = concat axis 0 %1, %1 : f32 [4, 2]
+        return %3, %4, %5",
     ),
     (
         "windows that tile an axis are a reshape",

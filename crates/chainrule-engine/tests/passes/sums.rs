@@ -89,7 +89,11 @@ fn gradients(steps: usize) -> (Tensor, Vec<Tensor>) {
     for step in 0..steps {
         let x = whole(&[2, 16], step + 4);
         // Clamped, so that numbers stay small and exact.
-        h = (h.matmul(&w) + x.matmul(&u)).minimum(&Tensor::full([2, 24], 3.0, DType::F32)).maximum(&Tensor::full([2, 24], -3.0, DType::F32));
+        h = (h.matmul(&w) + x.matmul(&u)).minimum(&Tensor::full([2, 24], 3.0, DType::F32)).maximum(&Tensor::full(
+            [2, 24],
+            -3.0,
+            DType::F32,
+        ));
         loss = loss + &h * &whole(&[2, 24], step);
     }
     (loss.sum(), vec![w, u])

@@ -58,8 +58,8 @@ pub struct Workspace {
 /// Below this many nanoseconds of work, meeting at a barrier costs more than sharing saves.
 const WORTH_SHARING: f64 = 4000.0;
 
-/// Bytes of an arena that are worth a thread to fetch them.
-const WORTH_FETCHING: usize = 4 << 20;
+/// Bytes of an arena that are worth a thread to fetch them; who plans for more may only want to know how much.
+const WORTH_FETCHING: std::ops::RangeInclusive<usize> = 4 << 20..=1 << 30;
 
 impl Compiled {
     fn new(kernel: &Kernel, written: &mut Written) -> Compiled {
@@ -260,7 +260,7 @@ fn compile_all(kernels: &[Kernel], arena: &mut Data) -> Vec<Compiled> {
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len());
     let mut done = std::thread::scope(|scope| {
-        let large = arena.bytes().len() >= WORTH_FETCHING && threads > 1;
+        let large = WORTH_FETCHING.contains(&arena.bytes().len()) && threads > 1;
         // Where no thread is to be had, this one does it all.
         let fetcher = large.then(|| std::thread::Builder::new().spawn_scoped(scope, || arena.fetch()));
         let helpers: Vec<_> = (1..threads).filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();

@@ -120,11 +120,5 @@ macro_rules! kernels {
         }
     };
 }
-kernels!(
-    one32, two32, __m256, f32, 8,
-    ["vmovups", "vbroadcastss", "vfmadd231ps"], ["vmovups {last},", "vmaskmovps {last}, {mask},"]
-);
-kernels!(
-    one64, two64, __m256d, f64, 4,
-    ["vmovupd", "vbroadcastsd", "vfmadd231pd"], ["vmovupd {last},", "vmaskmovpd {last}, {mask},"]
-);
+kernels!(one32, two32, __m256, f32, 8, ["vmovups", "vbroadcastss", "vfmadd231ps"], ["vmovups {last},", "vmaskmovps {last}, {mask},"]);
+kernels!(one64, two64, __m256d, f64, 4, ["vmovupd", "vbroadcastsd", "vfmadd231pd"], ["vmovupd {last},", "vmaskmovpd {last}, {mask},"]);
