@@ -62,12 +62,12 @@ pub fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const OURS: &str = "mlp_digits   chainrule         0.0125 ms  first       1.7 ms  loss 2.3026  products 0.0005 GFLOP";
+    const OURS: &str = "mlp_digits   chainrule         0.0125 ms  first       1.7 ms  loss 2.5000  products 0.0005 GFLOP";
     const TORCH: &str = "mlp_digits   torch-eager       0.9490 ms  first      20.1 ms  loss 0.1234";
 
     #[test]
     fn a_line_of_ours_and_of_a_peer() {
-        let ours = Figures { median: 0.0125, first: 1.7, loss: 2.3026, products: Some(0.0005) };
+        let ours = Figures { median: 0.0125, first: 1.7, loss: 2.5, products: Some(0.0005) };
         assert_eq!(find(OURS, "mlp_digits", "chainrule"), Ok(Some(ours)));
         let torch = Figures { median: 0.949, first: 20.1, loss: 0.1234, products: None };
         assert_eq!(find(TORCH, "mlp_digits", "torch-eager"), Ok(Some(torch)));

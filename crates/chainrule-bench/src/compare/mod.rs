@@ -3,13 +3,14 @@
 //!
 //! Every measurement is a process of its own, so that no one inherits another's memory, threads or warm
 //! caches; and the rounds go through all workloads, so that a slow hour meets everybody. Refuses to make the
-//! peers' environment (`peers/environment.sh` does) and to go on after a peer has failed: half a comparison
-//! looks too much like a whole one.
+//! peers' environment (`peers/environment.sh` does) and to go on after a peer has failed: what was measured
+//! until then is shown as the part that it is.
 
 mod lines;
 mod table;
 
 use crate::{peak, steps};
+use chainrule::backend::cpu::team::Team;
 use lines::Figures;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,15 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let outcome = measure(&plan, &contenders, &mut rows, &mut peaks);
     // What was measured before a failure took its time, too.
     rows.retain(|row| row.samples.iter().any(|samples| !samples.is_empty()));
+    if outcome.is_err() && !rows.is_empty() {
+        println!("NOT COMPLETE: the comparison ended with the failure below");
+    }
     if let (false, Some(peak)) = (rows.is_empty(), Spread::of(peaks)) {
-        println!("{} and {} of least / median / greatest", counted(plan.threads, "thread"), counted(plan.rounds, "round"));
+        println!(
+            "{}, {}; times and ratios are least / median / greatest of the rounds",
+            counted(plan.threads, "thread"),
+            counted(plan.rounds, "round")
+        );
         println!("peak: {:.0} GFLOP/s of multiply-adds in f32, the greatest of all rounds (least {:.0})\n", peak.greatest, peak.least);
         print!("{}", table::tables(&names, &rows, peak.greatest));
     }
@@ -80,6 +88,9 @@ impl Plan {
                 name => plan.workloads.push(name.to_string()),
             }
         }
+        if plan.threads > Team::LIMIT {
+            return Err(format!("{} threads are too many; a team has at most {}", plan.threads, Team::LIMIT));
+        }
         if plan.workloads.is_empty() {
             plan.workloads = known.iter().map(|name| name.to_string()).collect();
         }
@@ -114,7 +125,7 @@ fn contenders(peers: Option<&Path>) -> Result<Vec<Contender>, String> {
 /// All rounds. What was measured is in `rows` and `peaks` even if something failed.
 fn measure(plan: &Plan, contenders: &[Contender], rows: &mut [Row], peaks: &mut Vec<f64>) -> Result<(), String> {
     for round in 1..=plan.rounds {
-        peaks.push(peak::measure(plan.threads));
+        peaks.push(peak::measure(plan.threads)?);
         for row in rows.iter_mut() {
             for (contender, samples) in contenders.iter().zip(&mut row.samples) {
                 let figures = contender.time(&row.workload, plan.threads)?;
@@ -185,6 +196,7 @@ mod tests {
         };
         wrong("--rounds 0", &["--rounds", "'0'"]);
         wrong("--threads many", &["--threads", "'many'"]);
+        wrong("--threads 100000", &["100000", "at most"]);
         wrong("--peers", &["--peers", "value"]);
         wrong("--speed", &["--speed", "--rounds"]);
         wrong("huge", &["huge", "small, large"]);

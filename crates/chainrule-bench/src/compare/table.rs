@@ -86,7 +86,7 @@ fn steps(names: &[&str], rows: &[Row], peak: f64) -> Vec<Vec<String>> {
         if compared {
             cells.push(cell(row.ratio(), |(best, ratios)| format!("{} of {}", ratios.text(ratio), names[best])));
         }
-        cells.push(cell(row.products(), |products| format!("{products:.4}")));
+        cells.push(cell(row.products(), |products| if products < 0.01 { format!("{products:.6}") } else { format!("{products:.3}") }));
         cells.push(cell(row.share(peak), |share| format!("{:.1} %", share * 100.0)));
         table.push(cells);
     }
@@ -208,8 +208,8 @@ mod tests {
         let expected = "\
 | workload      |           ours, ms |           slow, ms |           fast, ms |           ours / best peer | products, GFLOP | of the peak |
 | ------------- | -----------------: | -----------------: | -----------------: | -------------------------: | --------------: | ----------: |
-| mlp           | 2.00 / 3.00 / 4.00 | 4.00 / 9.00 / 10.0 | 2.00 / 5.00 / 5.00 | 0.40 / 0.80 / 1.50 of fast |          0.0600 |      25.0 % |
-| a longer name | 2.00 / 3.00 / 4.00 | 4.00 / 9.00 / 10.0 |                  - | 0.22 / 0.30 / 1.00 of slow |          0.0600 |      25.0 % |
+| mlp           | 2.00 / 3.00 / 4.00 | 4.00 / 9.00 / 10.0 | 2.00 / 5.00 / 5.00 | 0.40 / 0.80 / 1.50 of fast |           0.060 |      25.0 % |
+| a longer name | 2.00 / 3.00 / 4.00 | 4.00 / 9.00 / 10.0 |                  - | 0.22 / 0.30 / 1.00 of slow |           0.060 |      25.0 % |
 
 | workload      | first step of ours, ms | first step of slow, ms | first step of fast, ms | loss of ours | loss of slow | loss of fast |
 | ------------- | ---------------------: | ---------------------: | ---------------------: | -----------: | -----------: | -----------: |
