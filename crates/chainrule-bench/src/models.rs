@@ -24,6 +24,9 @@ pub struct Workload {
     pub loss: Tensor,
 }
 
+/// A workload whose parameters and data are there, and whose graph is recorded when it is called.
+pub type Recording = Box<dyn FnOnce() -> chainrule::Result<Workload>>;
+
 impl Parameters {
     fn new() -> Parameters {
         Parameters { all: Vec::new(), rng: Rng::new(0) }
@@ -117,19 +120,21 @@ fn classifier(parameters: Parameters, (x, x_batch): (Tensor, Tensor), (y, y_batc
 }
 
 /// A fully connected network with ReLU.
-pub fn mlp(sizes: &[usize], batch: usize) -> Workload {
+pub fn mlp(sizes: &[usize], batch: usize) -> Recording {
     let (mut parameters, mut rng) = (Parameters::new(), Rng::new(1));
     let layers: Vec<Linear> = sizes.windows(2).map(|pair| parameters.linear(pair[0], pair[1])).collect();
     let x = random_inputs(&[batch, sizes[0]], &mut rng);
     let y = random_classes(&[batch], 10, &mut rng);
-    let mut h = x.0.clone();
-    for (i, layer) in layers.iter().enumerate() {
-        h = layer.forward(&h);
-        if i + 1 < layers.len() {
-            h = relu(&h);
+    Box::new(move || {
+        let mut h = x.0.clone();
+        for (i, layer) in layers.iter().enumerate() {
+            h = layer.forward(&h);
+            if i + 1 < layers.len() {
+                h = relu(&h);
+            }
         }
-    }
-    classifier(parameters, x, y, &h)
+        Ok(classifier(parameters, x, y, &h))
+    })
 }
 
 /// A 3x3 convolution over images in rows, columns, channels, zeros around; then ReLU, then the
@@ -147,7 +152,7 @@ fn conv_pool(x: &Tensor, w: &Tensor, b: &Tensor) -> Tensor {
 }
 
 /// Two convolutions and two linear layers on 28x28 images.
-pub fn cnn() -> Workload {
+pub fn cnn() -> Recording {
     let (mut parameters, mut rng) = (Parameters::new(), Rng::new(1));
     let mut kernel = |i: usize, o: usize| {
         let w = parameters.uniform(&[3, 3, i, o], 1.0 / (9.0 * i as f64).sqrt());
@@ -157,9 +162,11 @@ pub fn cnn() -> Workload {
     let (hidden, last) = (parameters.linear(64 * 49, 128), parameters.linear(128, 10));
     let x = random_inputs(&[64, 28, 28, 1], &mut rng);
     let y = random_classes(&[64], 10, &mut rng);
-    let h = conv_pool(&conv_pool(&x.0, &first.0, &first.1), &second.0, &second.1);
-    let logits = last.forward(&relu(&hidden.forward(&h.reshape([64, 64 * 49]))));
-    classifier(parameters, x, y, &logits)
+    Box::new(move || {
+        let h = conv_pool(&conv_pool(&x.0, &first.0, &first.1), &second.0, &second.1);
+        let logits = last.forward(&relu(&hidden.forward(&h.reshape([64, 64 * 49]))));
+        Ok(classifier(parameters, x, y, &logits))
+    })
 }
 
 /// Sizes of a small GPT-2.
@@ -208,7 +215,7 @@ impl Block {
 }
 
 /// A small GPT-2: pre-norm blocks, causal attention, GELU.
-pub fn gpt(sizes: &Gpt) -> Workload {
+pub fn gpt(sizes: Gpt) -> Recording {
     let (mut p, mut rng) = (Parameters::new(), Rng::new(1));
     let d = sizes.width;
     let (tokens, positions) = (p.normal(&[sizes.vocabulary, d]), p.normal(&[sizes.length, d]));
@@ -225,58 +232,65 @@ pub fn gpt(sizes: &Gpt) -> Workload {
     let head = Linear { w: p.uniform(&[d, sizes.vocabulary], 1.0 / (d as f64).sqrt()), b: None };
     let shape = [sizes.batch, sizes.length];
     let (x, y) = (random_classes(&shape, sizes.vocabulary, &mut rng), random_classes(&shape, sizes.vocabulary, &mut rng));
-    let mut h = tokens.gather(&x.0) + positions;
-    for block in &blocks {
-        h = block.forward(&h, sizes);
-    }
-    let logits = head.forward(&layer_norm(&h, &norm));
-    classifier(p, x, y, &logits)
+    Box::new(move || {
+        let mut h = tokens.gather(&x.0) + positions;
+        for block in &blocks {
+            h = block.forward(&h, &sizes);
+        }
+        let logits = head.forward(&layer_norm(&h, &norm));
+        Ok(classifier(p, x, y, &logits))
+    })
 }
 
 /// An LSTM over 64 steps; its last state is classified.
-pub fn lstm() -> Workload {
+pub fn lstm() -> Recording {
     let (mut p, mut rng) = (Parameters::new(), Rng::new(1));
     let (wi, wh, b) = (p.uniform(&[64, 1024], 1.0 / 16.0), p.uniform(&[256, 1024], 1.0 / 16.0), p.uniform(&[1024], 1.0 / 16.0));
     let out = p.linear(256, 10);
     let x = random_inputs(&[32, 64, 64], &mut rng);
     let y = random_classes(&[32], 10, &mut rng);
-    let xi = x.0.permute([1, 0, 2]).matmul(&wi) + b;
-    let part = |t: &Tensor, axis: usize, from: usize, to: usize| {
-        let mut slice = chainrule::ops::Slice { start: vec![0; t.rank()].into(), stop: t.shape().into(), step: vec![1; t.rank()].into() };
-        (slice.start[axis], slice.stop[axis]) = (from, to);
-        Tensor::record(slice, [t.clone()])
-    };
-    let (mut h, mut c) = (Tensor::zeros([32, 256]), Tensor::zeros([32, 256]));
-    for step in 0..64 {
-        let gates = part(&xi, 0, step, step + 1).reshape([32, 1024]) + h.matmul(&wh);
-        let gate = |i: usize| part(&gates, 1, i * 256, (i + 1) * 256);
-        c = gate(2).sigmoid() * c + gate(0).sigmoid() * gate(1).tanh();
-        h = gate(3).sigmoid() * c.tanh();
-    }
-    let logits = out.forward(&h);
-    classifier(p, x, y, &logits)
+    Box::new(move || {
+        let xi = x.0.permute([1, 0, 2]).matmul(&wi) + b;
+        let part = |t: &Tensor, axis: usize, from: usize, to: usize| {
+            let mut slice =
+                chainrule::ops::Slice { start: vec![0; t.rank()].into(), stop: t.shape().into(), step: vec![1; t.rank()].into() };
+            (slice.start[axis], slice.stop[axis]) = (from, to);
+            Tensor::record(slice, [t.clone()])
+        };
+        let (mut h, mut c) = (Tensor::zeros([32, 256]), Tensor::zeros([32, 256]));
+        for step in 0..64 {
+            let gates = part(&xi, 0, step, step + 1).reshape([32, 1024]) + h.matmul(&wh);
+            let gate = |i: usize| part(&gates, 1, i * 256, (i + 1) * 256);
+            c = gate(2).sigmoid() * c + gate(0).sigmoid() * gate(1).tanh();
+            h = gate(3).sigmoid() * c.tanh();
+        }
+        let logits = out.forward(&h);
+        Ok(classifier(p, x, y, &logits))
+    })
 }
 
 /// The loss of a physics-informed network for Burgers' equation: `mean((u_t + u u_x - 0.01 u_xx)^2)`
 /// over 2,000 points.
-pub fn pinn() -> chainrule::Result<Workload> {
+pub fn pinn() -> Recording {
     let (mut p, mut rng) = (Parameters::new(), Rng::new(1));
     let layers: Vec<Linear> = [2, 50, 50, 50, 1].windows(2).map(|pair| p.linear(pair[0], pair[1])).collect();
     let (x, batch) = random_inputs(&[2000, 2], &mut rng);
-    let mut u = x.clone();
-    for (i, layer) in layers.iter().enumerate() {
-        u = layer.forward(&u);
-        if i + 1 < layers.len() {
-            u = u.tanh();
+    Box::new(move || {
+        let mut u = x.clone();
+        for (i, layer) in layers.iter().enumerate() {
+            u = layer.forward(&u);
+            if i + 1 < layers.len() {
+                u = u.tanh();
+            }
         }
-    }
-    let along = |axis: usize| {
-        let unit = Tensor::from_slice(&[(axis == 0) as u8 as f32, (axis == 1) as u8 as f32], [1, 2]);
-        unit.broadcast_to([2000, 2])
-    };
-    let moved = |y: &Tensor, axis: usize| chainrule::transform::jvp(&[y], &[&x], &[&along(axis)]).map(|mut t| t.swap_remove(0));
-    let (ut, ux) = (moved(&u, 1)?, moved(&u, 0)?);
-    let uxx = moved(&ux, 0)?;
-    let loss = (ut + &u * ux - uxx * 0.01).square().sum() / 2000.0;
-    Ok(Workload { parameters: p.all, inputs: vec![x], batch: vec![batch], loss })
+        let along = |axis: usize| {
+            let unit = Tensor::from_slice(&[(axis == 0) as u8 as f32, (axis == 1) as u8 as f32], [1, 2]);
+            unit.broadcast_to([2000, 2])
+        };
+        let moved = |y: &Tensor, axis: usize| chainrule::transform::jvp(&[y], &[&x], &[&along(axis)]).map(|mut t| t.swap_remove(0));
+        let (ut, ux) = (moved(&u, 1)?, moved(&u, 0)?);
+        let uxx = moved(&ux, 0)?;
+        let loss = (ut + &u * ux - uxx * 0.01).square().sum() / 2000.0;
+        Ok(Workload { parameters: p.all, inputs: vec![x], batch: vec![batch], loss })
+    })
 }

@@ -1,6 +1,6 @@
 //! Times full training steps.
 
-use crate::models::{self, Gpt, Workload};
+use crate::models::{self, Gpt, Recording, Workload};
 use chainrule::compile::kernel::Kernel;
 use chainrule::{DType, Runtime, Step, Tensor};
 use std::time::Instant;
@@ -8,29 +8,29 @@ use std::time::Instant;
 /// A workload by name, with the number of timed steps.
 struct Row {
     name: &'static str,
-    build: fn() -> chainrule::Result<Workload>,
+    build: fn() -> Recording,
     steps: usize,
     /// Whether AdamW follows the gradient.
     optimise: bool,
 }
 
 static ROWS: &[Row] = &[
-    Row { name: "mlp_digits", build: || Ok(models::mlp(&[64, 32, 10], 32)), steps: 300, optimise: true },
-    Row { name: "mlp_mnist", build: || Ok(models::mlp(&[784, 512, 256, 10], 128)), steps: 60, optimise: true },
-    Row { name: "cnn_mnist", build: || Ok(models::cnn()), steps: 20, optimise: true },
+    Row { name: "mlp_digits", build: || models::mlp(&[64, 32, 10], 32), steps: 300, optimise: true },
+    Row { name: "mlp_mnist", build: || models::mlp(&[784, 512, 256, 10], 128), steps: 60, optimise: true },
+    Row { name: "cnn_mnist", build: models::cnn, steps: 20, optimise: true },
     Row {
         name: "gpt_nano",
-        build: || Ok(models::gpt(&Gpt { vocabulary: 65, layers: 4, heads: 4, width: 128, length: 64, batch: 12 })),
+        build: || models::gpt(Gpt { vocabulary: 65, layers: 4, heads: 4, width: 128, length: 64, batch: 12 }),
         steps: 20,
         optimise: true,
     },
     Row {
         name: "gpt_mid",
-        build: || Ok(models::gpt(&Gpt { vocabulary: 65, layers: 6, heads: 6, width: 384, length: 256, batch: 8 })),
+        build: || models::gpt(Gpt { vocabulary: 65, layers: 6, heads: 6, width: 384, length: 256, batch: 8 }),
         steps: 4,
         optimise: true,
     },
-    Row { name: "lstm", build: || Ok(models::lstm()), steps: 10, optimise: true },
+    Row { name: "lstm", build: models::lstm, steps: 10, optimise: true },
     Row { name: "pinn", build: models::pinn, steps: 30, optimise: false },
 ];
 
@@ -52,15 +52,16 @@ pub fn run(which: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Milliseconds from the forward pass of a workload to its captured step, several times.
+/// Milliseconds from the parameters of a workload to its captured step, several times.
 pub fn time_captures(name: &str, count: usize) -> chainrule::Result<Vec<f64>> {
     let Some(row) = ROWS.iter().find(|row| row.name == name) else { return Ok(Vec::new()) };
     let runtime = Runtime::new(1)?;
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
-        let workload = (row.build)()?;
+        let record = (row.build)();
         chainrule::compile::program::clear_cache()?;
         let start = Instant::now();
+        let workload = record()?;
         let step = capture(row, &runtime, &workload)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         drop(step);
@@ -70,9 +71,9 @@ pub fn time_captures(name: &str, count: usize) -> chainrule::Result<Vec<f64>> {
 
 fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     // Parameters and data are there before the first step, as in the peers' scripts.
-    drop((row.build)()?);
+    let record = (row.build)();
     let start = Instant::now();
-    let workload = (row.build)()?;
+    let workload = record()?;
     let setup = start.elapsed();
     let mut step = capture(row, runtime, &workload)?;
     let captured = start.elapsed();
@@ -107,7 +108,7 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
         let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         println!(
-            "  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; built in {:.1} ms, captured in {:.1} ms",
+            "  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; recorded in {:.1} ms, captured in {:.1} ms",
             times[0],
             step.arena_bytes() / 1024,
             ms(setup),

@@ -80,11 +80,6 @@ impl Data {
         self.memory.first_mut()
     }
 
-    /// Sees to it that the system has memory at hand for all bytes.
-    pub(crate) fn fetch(&mut self) {
-        self.memory.fetch();
-    }
-
     /// Whether all bytes are known to be zero, without a look at them.
     pub(crate) fn is_untouched(&self) -> bool {
         self.memory.is_untouched()

@@ -84,21 +84,6 @@ impl Memory {
         self.start.as_ptr()
     }
 
-    /// Has the system map all pages now. Only a hint: nothing depends on the answer.
-    pub fn fetch(&mut self) {
-        const PAGE: usize = 4096;
-        let start = (self.start.as_ptr() as usize).next_multiple_of(PAGE);
-        let end = (self.start.as_ptr() as usize + self.len) / PAGE * PAGE;
-        #[cfg(all(target_os = "linux", not(miri)))]
-        if start < end {
-            // SAFETY: the range lies inside the memory, and mapping pages changes no content.
-            unsafe {
-                libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_POPULATE_WRITE);
-            }
-        }
-        let _ = (start, end);
-    }
-
     /// Memory fresh from the system is mapped when it is first touched, page by page; with large
     /// pages that is hundreds of times less often. Only a hint: nothing depends on the answer.
     fn ask_for_large_pages(&self, bytes: usize) {

@@ -26,6 +26,8 @@ pub struct Executor {
     free: Mutex<Vec<Workspace>>,
     arena_bytes: usize,
     packed: Sizes,
+    /// Whether a run is worth waking the other threads.
+    shared: bool,
 }
 
 /// A kernel made ready for this machine.
@@ -58,8 +60,8 @@ pub struct Workspace {
 /// Below this many nanoseconds of work, meeting at a barrier costs more than sharing saves.
 const WORTH_SHARING: f64 = 4000.0;
 
-/// Bytes of an arena that are worth a thread to fetch them; who plans for more may only want to know how much.
-const WORTH_FETCHING: std::ops::RangeInclusive<usize> = 4 << 20..=1 << 30;
+/// Nanoseconds of work in shared waves below which one thread does all: waking another takes longer than half of it.
+const WORTH_WAKING: f64 = 30_000.0;
 
 impl Compiled {
     fn new(kernel: &Kernel, written: &mut Written) -> Compiled {
@@ -117,11 +119,12 @@ impl Executor {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
-        let mut arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
-        let mut compiled = compile_all(&kernels.kernels, &mut arena);
+        let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
+        let mut compiled = compile_all(&kernels.kernels);
         let packed = shared_panels(&mut compiled, kernels, schedule);
         let first = Workspace::new(arena, packed)?;
-        let wave = |range: &std::ops::Range<usize>| {
+        let mut shared = 0.0;
+        let mut wave = |range: &std::ops::Range<usize>| {
             let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
             for k in range.clone().filter(|&k| compiled[k].units() > 0) {
                 wave.parts.push((k, wave.units));
@@ -129,10 +132,12 @@ impl Executor {
             }
             let cost: f64 = wave.parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
             wave.shared = wave.units > 1 && cost > WORTH_SHARING;
+            shared += if wave.shared { cost } else { 0.0 };
             wave
         };
-        let waves = schedule.waves.iter().map(wave).filter(|wave| wave.units > 0).collect();
-        Ok(Executor { kernels: compiled, waves, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes, packed })
+        let waves = schedule.waves.iter().map(&mut wave).filter(|wave| wave.units > 0).collect();
+        let shared = shared > WORTH_WAKING;
+        Ok(Executor { kernels: compiled, waves, shared, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes, packed })
     }
 
     /// Memory for runs on a team; give it back with [`Executor::put_back`].
@@ -172,7 +177,7 @@ impl Executor {
             // SAFETY: the caller's; units of a wave touch different memory, and waves are apart.
             unsafe { self.take_part(&member, &pointers, &mut scratch, workspace) };
         };
-        if self.waves.iter().any(|wave| wave.shared) && team.count() > 1 {
+        if self.shared && team.count() > 1 {
             team.run(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
         } else {
             Team::alone(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
@@ -245,9 +250,8 @@ impl Workspace {
 /// Kernels that one thread compiles at a time.
 const AT_A_TIME: usize = 48;
 
-/// Compiles kernels on as many threads as there is work for; meanwhile the arena's memory is fetched, of which
-/// the system otherwise thinks at the first run.
-fn compile_all(kernels: &[Kernel], arena: &mut Data) -> Vec<Compiled> {
+/// Compiles kernels on as many threads as there is work for.
+fn compile_all(kernels: &[Kernel]) -> Vec<Compiled> {
     let parts: Vec<&[Kernel]> = kernels.chunks(AT_A_TIME).collect();
     let next = AtomicUsize::new(0);
     let work = || {
@@ -260,9 +264,7 @@ fn compile_all(kernels: &[Kernel], arena: &mut Data) -> Vec<Compiled> {
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(parts.len());
     let mut done = std::thread::scope(|scope| {
-        let large = WORTH_FETCHING.contains(&arena.bytes().len()) && threads > 1;
         // Where no thread is to be had, this one does it all.
-        let fetcher = large.then(|| std::thread::Builder::new().spawn_scoped(scope, || arena.fetch()));
         let helpers: Vec<_> = (1..threads).filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
         let mut done = work();
         for helper in helpers {
@@ -271,7 +273,6 @@ fn compile_all(kernels: &[Kernel], arena: &mut Data) -> Vec<Compiled> {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        drop(fetcher);
         done
     });
     done.sort_unstable_by_key(|&(at, _)| at);
