@@ -227,12 +227,14 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_contender_that_fails_is_quoted_with_what_to_do() {
-        let problem = shell("echo there is no torch >&2; exit 7").time("small", 1).unwrap_err();
-        for word in ["peer on small", "there is no torch", "7", "do this", "sh -c"] {
+        // A good line does not make a failure good; and the call, which is quoted too, holds none of these words.
+        let line = "echo $0 peer 1 ms first 1 ms loss 1; echo $0-library is missing >&2; exit $((3 + 4))";
+        let problem = shell(line).time("small", 1).unwrap_err();
+        for word in ["peer on small", "small-library is missing", "status: 7", "do this", "sh -c"] {
             assert!(problem.contains(word), "{problem:?} says nothing of {word:?}");
         }
-        let problem = shell("echo nonsense").time("small", 1).unwrap_err();
-        assert!(problem.contains("nonsense") && problem.contains("do this"), "{problem}");
+        let problem = shell("echo non-$0").time("small", 1).unwrap_err();
+        assert!(problem.contains("non-small") && problem.contains("do this"), "{problem}");
         let missing = Contender { program: "no/such/program".into(), ..shell("") };
         assert!(missing.time("small", 1).unwrap_err().contains("did not start"));
     }
