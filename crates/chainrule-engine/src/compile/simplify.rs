@@ -26,7 +26,10 @@ fn swept(graph: &Graph, builder: Builder) -> Graph {
     swept_with(graph, builder, &mut |_, _, _| None)
 }
 
-fn swept_with(graph: &Graph, mut builder: Builder, other: &mut dyn FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId>) -> Graph {
+/// What stands in the place of a node, given what became of those before it; `None` to go on as ever.
+type Instead<'a> = dyn FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId> + 'a;
+
+fn swept_with(graph: &Graph, mut builder: Builder, other: &mut Instead<'_>) -> Graph {
     let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
         builder.site = node.site;

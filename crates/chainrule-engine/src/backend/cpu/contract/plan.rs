@@ -249,7 +249,7 @@ impl Plan {
     /// How each side is packed, if all tiles could share it.
     pub fn shareable(&self) -> [Option<&Panels>; 2] {
         let one = self.batch == 1 && self.k > 0 && self.columns_of_b != Columns::Dot;
-        let whole = self.tile_rows % self.panels_of_a.width == 0 || self.tile_rows >= self.m;
+        let whole = self.tile_rows.is_multiple_of(self.panels_of_a.width) || self.tile_rows >= self.m;
         [
             (one && whole && self.rows_of_a == Rows::Packed).then_some(&self.panels_of_a),
             (one && self.columns_of_b == Columns::Packed).then_some(&self.panels_of_b),
@@ -282,11 +282,11 @@ impl Plan {
         let (a, b) = (&self.a, &self.b);
         let (down, along) = (step(&a.path.rows), step(&a.path.cols));
         let far = self.m * self.chunk * bytes > FAR;
-        let good = along == bytes as isize && down.unsigned_abs() % CROWDED != 0 && !far;
+        let good = along == bytes as isize && !down.unsigned_abs().is_multiple_of(CROWDED) && !far;
         let pays = !small && self.m > 2 && self.n >= WIDE;
         self.rows_of_a = if even(a) && (good || !pays) { Rows::Direct } else { Rows::Packed };
         let (down, across) = (step(&b.path.rows), step(&b.path.cols));
-        let near = down.unsigned_abs() * self.depth <= 32 * 1024 && down.unsigned_abs() % CROWDED != 0;
+        let near = down.unsigned_abs() * self.depth <= 32 * 1024 && !down.unsigned_abs().is_multiple_of(CROWDED);
         let short = self.m <= 2 * kernels.tallest[0];
         self.columns_of_b = if even(b) && (across == bytes as isize || self.n == 1) && (small || near || short) {
             Columns::Direct
