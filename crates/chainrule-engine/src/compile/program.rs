@@ -82,9 +82,9 @@ impl Program {
         self.executor.workspace(members).map_err(|_| no_room(&self.graph, &self.kernels, &self.schedule, origins))
     }
 
-    /// Bytes of intermediate values at the planned peak.
+    /// Bytes of intermediate values at the planned peak, and of operands that are packed for the products.
     pub fn arena_bytes(&self) -> usize {
-        self.schedule.arena_bytes
+        self.schedule.arena_bytes.saturating_add(self.executor.packed_bytes())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -121,10 +122,11 @@ impl Executor {
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
         let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
         let mut compiled = compile_all(&kernels.kernels);
-        let packed = shared_panels(&mut compiled, kernels, schedule);
+        let ranges = narrow_waves(&schedule.waves, &compiled);
+        let packed = shared_panels(&mut compiled, kernels, &ranges);
         let first = Workspace::new(arena, packed)?;
         let mut shared = 0.0;
-        let mut wave = |range: &std::ops::Range<usize>| {
+        let mut wave = |range: &Range<usize>| {
             let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
             for k in range.clone().filter(|&k| compiled[k].units() > 0) {
                 wave.parts.push((k, wave.units));
@@ -135,9 +137,14 @@ impl Executor {
             shared += if wave.shared { cost } else { 0.0 };
             wave
         };
-        let waves = schedule.waves.iter().map(&mut wave).filter(|wave| wave.units > 0).collect();
+        let waves = ranges.iter().map(&mut wave).filter(|wave| wave.units > 0).collect();
         let shared = shared > WORTH_WAKING;
         Ok(Executor { kernels: compiled, waves, shared, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes, packed })
+    }
+
+    /// Bytes of packed operands, next to the arena.
+    pub fn packed_bytes(&self) -> usize {
+        self.packed.bytes
     }
 
     /// Memory for runs on a team; give it back with [`Executor::put_back`].
@@ -279,10 +286,35 @@ fn compile_all(kernels: &[Kernel]) -> Vec<Compiled> {
     done.into_iter().flat_map(|(_, part)| part).collect()
 }
 
+/// Bytes of packed operands that the products of a wave may share.
+const MOST_PACKED: usize = 6 << 20;
+
+/// The waves, cut where their products would share more than so many bytes: the updates of all weights, say, may
+/// be one wave, and would keep all that they read in a second copy.
+fn narrow_waves(waves: &[Range<usize>], compiled: &[Compiled]) -> Vec<Range<usize>> {
+    let mut narrow: Vec<Range<usize>> = Vec::with_capacity(waves.len());
+    for wave in waves {
+        let (mut start, mut bytes) = (wave.start, 0_usize);
+        for k in wave.clone() {
+            let own = match &compiled[k] {
+                Compiled::Contract(product) => product.shareable_bytes(),
+                _ => 0,
+            };
+            if bytes > 0 && bytes.saturating_add(own) > MOST_PACKED {
+                narrow.push(start..k);
+                (start, bytes) = (k, 0);
+            }
+            bytes = bytes.saturating_add(own);
+        }
+        narrow.push(start..wave.end);
+    }
+    narrow
+}
+
 /// Lets products share packed operands.
-fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, schedule: &Schedule) -> Sizes {
+fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, waves: &[Range<usize>]) -> Sizes {
     let mut wave_of = vec![0; compiled.len()];
-    schedule.waves.iter().enumerate().for_each(|(wave, range)| wave_of[range.clone()].fill(wave));
+    waves.iter().enumerate().for_each(|(wave, range)| wave_of[range.clone()].fill(wave));
     let mut writers: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
     for (kernel, &wave) in kernels.kernels.iter().zip(&wave_of) {
         written(kernel).for_each(|buffer| writers[buffer as usize].push(wave));
@@ -319,5 +351,39 @@ impl Fail {
             Fail::Panic(message) => Error::new(ErrorKind::Machine, "run", format!("a kernel failed: {message}")),
             Fail::Index(fault) => program.fault(fault, origins),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Runtime, Step, Tensor};
+
+    type Outcome = Result<(), crate::Error>;
+
+    /// Twelve independent products, whose operands, packed, would be some 38 MiB together.
+    #[test]
+    fn independent_products_share_little_memory_at_a_time_and_keep_their_values() -> Outcome {
+        let leaf = |seed: usize| {
+            let numbers: Vec<f32> = (0..640 * 640).map(|i| ((i * 7 + seed * 13) % 11) as f32 - 5.0).collect();
+            Tensor::from_slice(&numbers, [640, 640])
+        };
+        let pairs: Vec<(Tensor, Tensor)> = (0..12).map(|i| (leaf(i), leaf(i + 12))).collect();
+        // The left operand is packed as well, as its rows are apart in memory.
+        let products: Vec<Tensor> = pairs.iter().map(|(a, b)| a.t().matmul(b)).collect();
+        let roots: Vec<&Tensor> = products.iter().collect();
+        let mut step = Step::capture_on(&Runtime::new(2)?, &[], &roots, &[])?;
+        assert_eq!(step.program().schedule.waves.len(), 1, "they are independent");
+        let packed = step.program().executor.packed_bytes();
+        assert!((1..=super::MOST_PACKED).contains(&packed), "{packed} bytes");
+        step.run(&[])?;
+        // Whole numbers: exact in any order of the sums.
+        for (i, (a, b)) in pairs.iter().enumerate() {
+            let (a, b, got) = (a.to_vec::<f32>()?, b.to_vec::<f32>()?, step.output(i).to_vec::<f32>()?);
+            for (row, col) in [(0, 0), (3, 639), (639, 5), (320, 321)] {
+                let want: f32 = (0..640).map(|p| a[p * 640 + row] * b[p * 640 + col]).sum();
+                assert_eq!(got[row * 640 + col], want, "product {i} at {row}, {col}");
+            }
+        }
+        Ok(())
     }
 }

@@ -68,6 +68,13 @@ impl CompiledContract {
         self.plan.cost + self.epilogue.as_ref().map_or(0.0, CompiledRegion::cost)
     }
 
+    /// Bytes of the operands that its tiles would share.
+    pub fn shareable_bytes(&self) -> usize {
+        let sides = self.plan.shareable().into_iter().zip(self.plan.readers());
+        let elements: usize = sides.filter(|(_, readers)| *readers > 1).filter_map(|(panels, _)| Some(panels?.elements())).sum();
+        elements * self.plan.lane.bytes()
+    }
+
     /// Bytes that [`CompiledContract::run`] asks of the scratch, next to what the code after the
     /// product needs.
     pub fn scratch_bytes(&self) -> usize {
