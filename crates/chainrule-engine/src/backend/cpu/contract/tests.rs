@@ -498,6 +498,8 @@ fn a_piece_is_packed_once_in_a_run_and_before_anybody_reads_it() {
                 let (room, packed) = (&room, &packed);
                 scope.spawn(move || {
                     room.prepare(3 + first, PIECES - first, |piece| {
+                        // It takes a while, in which another thread comes to the same piece.
+                        (0..5000).for_each(|_| std::hint::spin_loop());
                         packed[first + piece].fetch_add(1, Ordering::Relaxed);
                     });
                     assert!(packed[first..].iter().all(|times| times.load(Ordering::Relaxed) == run));
