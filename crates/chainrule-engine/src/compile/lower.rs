@@ -275,9 +275,13 @@ impl<'a> Lowering<'a> {
                 let out = dense_strides(&node.ty.shape);
                 let mut at = 0;
                 for &input in &node.inputs {
+                    let before = self.kernels.kernels.len();
                     self.place_input(first, input, at as isize * out[concat.axis], &out);
                     at += self.graph.node(input).ty.shape[concat.axis];
-                    self.hurry(input);
+                    // An empty part is copied by no kernel.
+                    if self.kernels.kernels.len() == before + 1 {
+                        self.hurry(before, input);
+                    }
                 }
             }
             (Kind::Single, _) => (),
@@ -291,14 +295,14 @@ impl<'a> Lowering<'a> {
         self.copy(id, &self.views[input as usize], &shape, buffer, offset, strides);
     }
 
-    /// If the last kernel copies a small part of a value, it should not wait: the value would be kept for it.
-    fn hurry(&mut self, input: NodeId) {
+    /// If a kernel copies a small part of a value, it should not wait: the value would be kept for it.
+    fn hurry(&mut self, kernel: usize, input: NodeId) {
         let (part, base) = (self.graph.node(input).ty.len(), self.views[input as usize].base);
-        if let (Some(last), Some(buffer)) = (self.kernels.kernels.len().checked_sub(1), self.buffer_of[base as usize])
+        if let Some(buffer) = self.buffer_of[base as usize]
             && 2 * part <= self.graph.node(base).ty.len()
             && self.kernels.buffers[buffer as usize].place == Place::Temporary
         {
-            self.early.push((last, buffer));
+            self.early.push((kernel, buffer));
         }
     }
 

@@ -11,6 +11,7 @@ pub mod fuse;
 pub mod graph;
 pub mod kernel;
 pub mod lower;
+mod parts;
 pub mod pipeline;
 pub mod product;
 pub mod program;

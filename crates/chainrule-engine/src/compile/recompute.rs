@@ -231,8 +231,8 @@ impl Pass<'_> {
         Some(groups)
     }
 
-    /// What it takes to make a node in a group: the cost of what is new there and of what must be read for it, the cuts of the
-    /// group's space with those of the values that are then read, and the nodes.
+    /// What it takes to make a node in a group: the cost of what is new there and of what must be read for it, the
+    /// cuts of the group's space with those of the values that are then read, and the nodes.
     fn plan(&self, id: NodeId, group: u32) -> Option<(u32, Vec<usize>, Vec<NodeId>)> {
         let (mut cost, mut cuts) = (0, self.fusion.groups[group as usize].cuts.clone());
         let (mut nodes, mut newly) = (vec![id], Vec::new());

@@ -3,7 +3,7 @@
 //! Units depend on shapes alone and write to different memory, so the result has the same bits for
 //! any number of threads.
 
-use super::contract::panels::{Room, Sizes};
+use super::contract::panels::{Packed, Sizes};
 use super::contract::{CompiledContract, share};
 use super::fault::FaultCell;
 use super::fold::CompiledFold;
@@ -53,7 +53,7 @@ struct Wave {
 /// Memory for one run at a time.
 pub struct Workspace {
     arena: Data,
-    packed: Room,
+    packed: Packed,
     scratch: Vec<Mutex<Scratch>>,
     faults: FaultCell,
 }
@@ -99,7 +99,7 @@ impl Compiled {
     /// # Safety
     /// `buffers[id]` is valid for what the kernel's accesses reach, and no other thread writes
     /// what this unit reads or writes.
-    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Room, scratch: &mut Scratch, faults: &FaultCell) {
+    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Packed, scratch: &mut Scratch, faults: &FaultCell) {
         // SAFETY: the caller's.
         unsafe {
             match self {
@@ -245,7 +245,7 @@ impl Executor {
 
 impl Workspace {
     fn new(arena: Data, packed: Sizes) -> Result<Workspace> {
-        Ok(Workspace { arena, packed: Room::new(packed)?, scratch: Vec::new(), faults: FaultCell::new() })
+        Ok(Workspace { arena, packed: Packed::new(packed)?, scratch: Vec::new(), faults: FaultCell::new() })
     }
 
     /// The first byte of the arena.

@@ -32,7 +32,7 @@ use super::level::Level;
 use super::machine::Written;
 use super::region::{CompiledRegion, Scratch};
 use crate::compile::kernel::{Contract, Lane};
-use panels::{Panels, Room, Sizes, Wanted, places};
+use panels::{Packed, Panels, Sizes, Wanted, places};
 use plan::{Operand, Plan};
 
 /// A contraction made ready to run.
@@ -87,7 +87,7 @@ impl CompiledContract {
     /// `buffers[id]` is valid for every element that the accesses reach, for reading or for
     /// writing. The result overlaps neither operand; a store of the code after the product
     /// overlaps no operand, and a load of it only if both reach the same elements in the same order.
-    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Room, scratch: &mut Scratch, faults: &FaultCell) {
+    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Packed, scratch: &mut Scratch, faults: &FaultCell) {
         // SAFETY: the caller's.
         unsafe {
             match self.plan.lane {

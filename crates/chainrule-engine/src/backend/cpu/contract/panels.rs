@@ -110,7 +110,7 @@ pub struct Sizes {
 }
 
 /// Memory for packed panels of one run at a time.
-pub struct Room {
+pub struct Packed {
     /// The first byte of the panels, which `_panels` owns.
     first: *mut u8,
     _panels: Data,
@@ -120,19 +120,19 @@ pub struct Room {
 }
 
 // SAFETY: the memory is owned, and whoever reads or writes it does so by the rules of `at`.
-unsafe impl Send for Room {}
+unsafe impl Send for Packed {}
 // SAFETY: as above.
-unsafe impl Sync for Room {}
+unsafe impl Sync for Packed {}
 
-impl Room {
+impl Packed {
     /// A room.
     ///
     /// # Errors
     /// If the system has not so much memory.
-    pub fn new(sizes: Sizes) -> Result<Room> {
+    pub fn new(sizes: Sizes) -> Result<Packed> {
         let mut panels = Data::try_zeros(DType::U8, sizes.bytes)?;
         let flags = (0..sizes.flags).map(|_| AtomicU64::new(0)).collect();
-        Ok(Room { first: panels.first_mut(), _panels: panels, flags, run: AtomicU64::new(0) })
+        Ok(Packed { first: panels.first_mut(), _panels: panels, flags, run: AtomicU64::new(0) })
     }
 
     /// Starts a run: nothing is packed. No other may be under way.
@@ -181,5 +181,48 @@ struct Unfinished<'a>(&'a AtomicU64);
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         self.0.store(0, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Packed, Sizes};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Several threads ask for the same pieces at once: each is packed by one of them, and nobody goes on before all are.
+    #[test]
+    fn a_piece_is_packed_once_in_a_run_and_before_anybody_reads_it() {
+        const PIECES: usize = 24;
+        let room = Packed::new(Sizes { bytes: 0, flags: PIECES + 3 }).unwrap();
+        let packed: Vec<AtomicUsize> = (0..PIECES).map(|_| AtomicUsize::new(0)).collect();
+        for run in 1..=200 {
+            room.start();
+            std::thread::scope(|scope| {
+                for first in [0, 5, 11] {
+                    let (room, packed) = (&room, &packed);
+                    scope.spawn(move || {
+                        room.prepare(3 + first, PIECES - first, |piece| {
+                            // It takes a while, in which another thread comes to the same piece.
+                            (0..5000).for_each(|_| std::hint::spin_loop());
+                            packed[first + piece].fetch_add(1, Ordering::Relaxed);
+                        });
+                        assert!(packed[first..].iter().all(|times| times.load(Ordering::Relaxed) == run));
+                    });
+                }
+            });
+        }
+    }
+
+    /// A panic while a piece is being packed leaves it to the next who asks.
+    #[test]
+    fn a_piece_whose_packing_failed_is_packed_by_another() {
+        let room = Packed::new(Sizes { bytes: 0, flags: 1 }).unwrap();
+        room.start();
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| room.prepare(0, 1, |_| panic!("on purpose"))));
+        assert!(failed.is_err());
+        let mut packed = 0;
+        room.prepare(0, 1, |_| packed += 1);
+        room.prepare(0, 1, |_| packed += 1);
+        assert_eq!(packed, 1);
     }
 }

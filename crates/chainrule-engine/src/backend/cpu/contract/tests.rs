@@ -4,7 +4,7 @@ use super::super::fault::FaultCell;
 use super::super::level::Level;
 use super::super::machine::{Written, placed};
 use super::super::region::Scratch;
-use super::panels::Room;
+use super::panels::Packed;
 use super::{CompiledContract, share};
 use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instruction, Lane, Region};
 use crate::tensor::DType;
@@ -119,14 +119,14 @@ fn naive(c: &Contract, memories: &[Memory]) -> Vec<(isize, f64, f64)> {
 /// A contraction made ready, and a room for what its tiles share.
 struct Made {
     compiled: CompiledContract,
-    room: Room,
+    room: Packed,
 }
 
 /// As a program makes it: with shared operands.
 fn made(compile: impl Fn(&mut Written) -> CompiledContract) -> Made {
     let mut compiled = placed(compile);
     let sizes = share(&mut [(0, &mut compiled)], |_, _, _| false);
-    Made { compiled, room: Room::new(sizes).unwrap() }
+    Made { compiled, room: Packed::new(sizes).unwrap() }
 }
 
 fn run(made: &Made, memories: &mut [Memory], order: impl Iterator<Item = usize>) {
@@ -484,31 +484,6 @@ fn empty_results_have_no_units_and_empty_sums_are_zero() {
     }
 }
 
-/// Several threads ask for the same pieces at once: each is packed by one of them, and nobody goes on before all are.
-#[test]
-fn a_piece_is_packed_once_in_a_run_and_before_anybody_reads_it() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    const PIECES: usize = 24;
-    let room = Room::new(super::panels::Sizes { bytes: 0, flags: PIECES + 3 }).unwrap();
-    let packed: Vec<AtomicUsize> = (0..PIECES).map(|_| AtomicUsize::new(0)).collect();
-    for run in 1..=200 {
-        room.start();
-        std::thread::scope(|scope| {
-            for first in [0, 5, 11] {
-                let (room, packed) = (&room, &packed);
-                scope.spawn(move || {
-                    room.prepare(3 + first, PIECES - first, |piece| {
-                        // It takes a while, in which another thread comes to the same piece.
-                        (0..5000).for_each(|_| std::hint::spin_loop());
-                        packed[first + piece].fetch_add(1, Ordering::Relaxed);
-                    });
-                    assert!(packed[first..].iter().all(|times| times.load(Ordering::Relaxed) == run));
-                });
-            }
-        });
-    }
-}
-
 /// Two products of one operand share it; one that is written in between is not shared.
 #[test]
 fn products_share_what_does_not_change_between_them() {
@@ -521,17 +496,4 @@ fn products_share_what_does_not_change_between_them() {
         assert_eq!(found[0], found[1]);
         assert_eq!(found.iter().flatten().count(), 2 * places, "written: {written}");
     }
-}
-
-/// A panic while a piece is being packed leaves it to the next who asks.
-#[test]
-fn a_piece_whose_packing_failed_is_packed_by_another() {
-    let room = Room::new(super::panels::Sizes { bytes: 0, flags: 1 }).unwrap();
-    room.start();
-    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| room.prepare(0, 1, |_| panic!("on purpose"))));
-    assert!(failed.is_err());
-    let mut packed = 0;
-    room.prepare(0, 1, |_| packed += 1);
-    room.prepare(0, 1, |_| packed += 1);
-    assert_eq!(packed, 1);
 }

@@ -7,8 +7,8 @@ use super::super::region::path::{Line, offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Block, Kernels, Multiply};
 use super::pack::{Copying, Dealing, Part, rectangles};
-use super::panels::{Panels, Place, Room as Packed};
-use super::plan::{self, Columns, Operand, Plan};
+use super::panels::{Packed, Panels, Place};
+use super::plan::{Columns, Operand, Plan, Rows};
 use crate::compile::kernel::Lane;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -54,7 +54,7 @@ struct Matrix<T> {
 /// Rows of A for a pass: blocks of so many rows each, from row to row and from number to number,
 /// from block to block, and from a row to the sixth after it.
 #[derive(Clone, Copy)]
-struct Rows<T> {
+struct Stretch<T> {
     height: usize,
     first: *const T,
     row: isize,
@@ -256,7 +256,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// Blocks below each other, `rows` rows in all.
-    unsafe fn column(&self, mut block: Block<T>, a: &Rows<T>, rows: usize, vectors: usize) {
+    unsafe fn column(&self, mut block: Block<T>, a: &Stretch<T>, rows: usize, vectors: usize) {
         let kernels = self.kernels;
         // Narrow blocks are twice as high where the registers allow it, and read two blocks of A.
         let times = if a.height == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
@@ -287,23 +287,23 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// Some rows of A's part of a pass.
-    unsafe fn rows(&self, tile: Tile, pass: Pass, (row, rows): (usize, usize), room: Room) -> Rows<T> {
+    unsafe fn rows(&self, tile: Tile, pass: Pass, (row, rows): (usize, usize), room: Room) -> Stretch<T> {
         let (plan, a) = (self.plan, &self.plan.a);
         let (panels, memory) = (&plan.panels_of_a, self.first(a, tile.batch));
         let height = panels.width;
-        if plan.rows_of_a == plan::Rows::Direct
+        if plan.rows_of_a == Rows::Direct
             && let Some(Matrix { first, row, col }) = self.matrix(a, memory, (row, rows), (pass.from, pass.len))
         {
-            return Rows { height, first, row, step: col, block: height as isize * row, six: 6 * row };
+            return Stretch { height, first, row, step: col, block: height as isize * row, six: 6 * row };
         }
         let side = Side { memory, operand: a, sum: &a.path.cols, line: &a.path.rows, panels };
         // SAFETY: the caller's; packed panels fit the room for A.
         let first = unsafe { self.packed(&side, plan.shared[0], pass, (row, rows), room.a.cast()) };
         let block = (height * pass.len) as isize;
         if panels.by_row {
-            return Rows { height, first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize };
+            return Stretch { height, first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize };
         }
-        Rows { height, first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 } }
+        Stretch { height, first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 } }
     }
 
     /// The panels of `len` rows or columns from `start` on, where all share them or in a room of the tile's own.
@@ -374,7 +374,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     unsafe fn along_depth(&self, tile: Tile, pass: Pass, room: Room) -> Matrix<T> {
         let a = &self.plan.a;
         let memory = self.first(a, tile.batch);
-        if self.plan.rows_of_a == plan::Rows::Direct
+        if self.plan.rows_of_a == Rows::Direct
             && let Some(matrix) = self.matrix(a, memory, (tile.row, tile.rows), (pass.from, pass.len))
         {
             return matrix;
