@@ -221,7 +221,7 @@ fn decided(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Optio
 /// Without a summed label, or with nothing but batch and summed labels, a product is elementwise;
 /// products of integers always are.
 fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
-    let Op::Einsum(Einsum { a, b, out }) = op else { return None };
+    let Op::Einsum(Einsum { a, b, out, .. }) = op else { return None };
     let summed: Vec<u8> = a.iter().copied().filter(|label| !out.contains(label)).collect();
     let sizes: Vec<(u8, usize)> = [(a, inputs[0]), (b, inputs[1])]
         .into_iter()

@@ -7,7 +7,7 @@ use crate::nn::{Mode, Module};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
 use chainrule_engine::tensor::random::word;
 use chainrule_engine::tensor::{Shape, Type};
-use chainrule_engine::{DType, Error, ErrorKind, Result, Rng, Runtime, Step, Tensor};
+use chainrule_engine::{DType, Error, ErrorKind, Precision, Result, Rng, Runtime, Step, Tensor};
 use std::collections::{HashMap, HashSet};
 
 /// What is minimised, then what else is to be told of each step.
@@ -62,6 +62,7 @@ pub struct Trainer<M> {
     longest_gradient: Option<f64>,
     zeros_where_disconnected: bool,
     runtime: Option<Runtime>,
+    precision: Option<Precision>,
     captured: Option<Captured>,
 }
 
@@ -124,6 +125,7 @@ impl<M: Module> Trainer<M> {
             longest_gradient: None,
             zeros_where_disconnected: false,
             runtime: None,
+            precision: None,
             captured: None,
         })
     }
@@ -156,6 +158,25 @@ impl<M: Module> Trainer<M> {
     /// Runs the steps on these threads.
     pub fn on(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
+        self
+    }
+
+    /// Computes the products of a step, forward and backward, with this precision: [`Precision::Mixed`], say, for
+    /// operands of 16 bits. Parameters, what the optimizer keeps, and everything that is no product stay as they are.
+    ///
+    /// ```
+    /// use chainrule::{Precision, prelude::*};
+    /// let model = Linear::new(64, 32, &mut Rng::new(0));
+    /// let mut trainer = Trainer::new(model, AdamW::new(0.01), |model, batch, _| model.forward(&batch[0]).square().mean())?
+    ///     .precision(Precision::Mixed);
+    /// let (x, mut rng) = (Tensor::ones([16, 64]), Rng::new(1));
+    /// let first = trainer.step(&[Tensor::randn([16, 64], &mut rng)])?;
+    /// (0..30).try_for_each(|_| trainer.step(&[Tensor::randn([16, 64], &mut rng)]).map(|_| ()))?;
+    /// assert!(trainer.step(&[x])? < first);
+    /// # Ok::<(), chainrule::Error>(())
+    /// ```
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = Some(precision);
         self
     }
 
@@ -257,7 +278,8 @@ impl<M: Module> Trainer<M> {
         let results: Vec<&Tensor> = outputs.iter().collect();
         let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
         let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::shared());
-        let step = Step::capture_on(runtime, &inputs, &results, &updates)?;
+        let runtime = self.precision.map_or_else(|| runtime.clone(), |precision| runtime.with_precision(precision));
+        let step = Step::capture_on(&runtime, &inputs, &results, &updates)?;
         let outputs = outputs.len();
         Ok(Captured { types, step, outputs, in_model: true })
     }
