@@ -78,7 +78,8 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     let setup = start.elapsed();
     let mut step = capture(row, runtime, &workload)?;
     let captured = start.elapsed();
-    let mut batch: Vec<Tensor> = workload.batch.clone();
+    // The step has parameters of its own; those of the recording, and the graph, are not needed again.
+    let Workload { mut batch, .. } = workload;
     if row.optimise {
         batch.push(number(1.0));
     }

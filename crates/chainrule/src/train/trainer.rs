@@ -196,6 +196,7 @@ impl<M: Module> Trainer<M> {
             self.take_back()?;
             self.captured = Some(self.capture(batch)?);
         }
+        self.let_go();
         let Some(captured) = &mut self.captured else {
             return Err(Error::new(ErrorKind::Machine, "step", "the captured step is gone"));
         };
@@ -203,7 +204,6 @@ impl<M: Module> Trainer<M> {
         let rate = self.rate * self.schedule.factor(self.steps);
         let scalars = [Tensor::from_slice(&[key], ()), Tensor::from_slice(&[rate], ()), Tensor::from_slice(&[self.steps as f64 + 1.0], ())];
         captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
-        captured.in_model = false;
         self.steps = self.steps.saturating_add(1);
         Ok(captured.step.item(0))
     }
@@ -344,6 +344,16 @@ impl<M: Module> Trainer<M> {
         replace(&mut self.model, &new);
         captured.in_model = true;
         Ok(())
+    }
+
+    /// Lets go of the values that the captured step has copied: they would be in memory twice, and soon be out of date.
+    fn let_go(&mut self) {
+        let Some(captured) = self.captured.as_mut().filter(|captured| captured.in_model) else { return };
+        let gone = |tensor: &Tensor| Tensor::placeholder(tensor.shape(), tensor.dtype());
+        let new = distinct(&self.model).iter().map(|(_, parameter)| (parameter.id(), gone(parameter))).collect();
+        replace(&mut self.model, &new);
+        self.states.iter_mut().flatten().for_each(|state| *state = gone(state));
+        captured.in_model = false;
     }
 
     /// As [`Trainer::take_values`], and lets the captured step go.
