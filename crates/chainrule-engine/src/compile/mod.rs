@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod product;
 pub mod program;
 pub mod recompute;
+pub mod remake;
 pub mod rules;
 pub mod schedule;
 pub mod simplify;

@@ -4,6 +4,7 @@ use super::fuse::{Fusion, fuse, separate};
 use super::graph::Graph;
 use super::lower::{Kernels, lower, own_roots};
 use super::recompute::recompute;
+use super::remake::remake;
 use super::schedule::{Schedule, schedule};
 use super::simplify::simplify;
 use super::sums::gather_sums;
@@ -69,6 +70,14 @@ pub static PASSES: &[Pass] = &[
         run: |c| {
             if c.options.simplify {
                 c.graph = gather_sums(std::mem::take(&mut c.graph));
+            }
+        },
+    },
+    Pass {
+        name: "remake",
+        run: |c| {
+            if c.options.fuse && c.options.recompute {
+                c.graph = remake(std::mem::take(&mut c.graph));
             }
         },
     },

@@ -160,8 +160,9 @@ fn planned(length: usize, causal: bool) -> usize {
 fn memory_of_attention_grows_with_the_length_not_with_its_square() {
     for causal in [true, false] {
         let [short, long] = [4096, 8192].map(|length| planned(length, causal));
-        assert!(long <= 2 * short + short / 4, "causal {causal}: {short} bytes for 4,096, {long} for 8,192");
+        // The square would be four times as much. Next to the line there is a constant, which may be negative.
+        assert!(long <= 2 * short + short / 2, "causal {causal}: {short} bytes for 4,096, {long} for 8,192");
         // All scores of two sequences would be 128 MiB each time they are written.
-        assert!(short < 64 << 20, "causal {causal}: {short} bytes");
+        assert!(short < 32 << 20, "causal {causal}: {short} bytes");
     }
 }
