@@ -5,6 +5,7 @@
 
 use crate::tensor::DType;
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 
 /// Which buffer of the program an access touches: an index into [`super::program::Program::buffers`].
 pub type BufferId = u32;
@@ -89,7 +90,7 @@ pub struct Region {
 }
 
 /// One instruction; it defines the value of its own position in the code.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instruction {
     /// What it computes.
     pub code: Code,
@@ -103,7 +104,7 @@ pub struct Instruction {
 pub type Value = u32;
 
 /// What an instruction computes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// Reads `loads[i]` at every point (`Full`) or row (`Row`), widening to the lane type.
     Load(usize),
@@ -181,6 +182,17 @@ impl PartialEq for Number {
             (Number::Float(a), Number::Float(b)) => a.to_bits() == b.to_bits(),
             (Number::Integer(a), Number::Integer(b)) => a == b,
             _ => false,
+        }
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Number::Float(x) => (0_u8, x.to_bits()).hash(state),
+            Number::Integer(n) => (1_u8, *n).hash(state),
         }
     }
 }

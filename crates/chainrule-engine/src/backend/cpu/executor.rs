@@ -3,6 +3,7 @@
 //! Units depend on shapes alone and write to different memory, so the result has the same bits for
 //! any number of threads.
 
+use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
 use super::contract::{CompiledContract, share};
 use super::fault::FaultCell;
@@ -72,6 +73,15 @@ impl Compiled {
             Kernel::Scatter(scatter) => Compiled::Scatter(CompiledScatter::new(scatter)),
             Kernel::Fold(fold) => Compiled::Fold(CompiledFold::new(fold)),
             Kernel::Fill(fill) => Compiled::Fill(CompiledFill::new(fill)),
+        }
+    }
+
+    /// A kernel that is alike the one this was made from.
+    fn with_accesses_of(&self, kernel: &Kernel) -> Compiled {
+        match (self, kernel) {
+            (Compiled::Region(made), Kernel::Region(region)) => Compiled::Region(made.with_accesses_of(region)),
+            (Compiled::Contract(made), Kernel::Contract(contract)) => Compiled::Contract(made.with_accesses_of(contract)),
+            _ => unreachable!("only these two kinds are ever alike"),
         }
     }
 
@@ -254,12 +264,25 @@ impl Workspace {
     }
 }
 
+/// Compiles kernels: one of those that are alike, the others after it.
+fn compile_all(kernels: &[Kernel]) -> Vec<Compiled> {
+    let models = models(kernels);
+    let own: Vec<&Kernel> = models.iter().enumerate().filter(|&(k, &model)| k == model).map(|(k, _)| &kernels[k]).collect();
+    let mut made = compile_each(&own).into_iter();
+    let mut compiled: Vec<Compiled> = Vec::with_capacity(kernels.len());
+    for (k, kernel) in kernels.iter().enumerate() {
+        let next = if models[k] == k { made.next() } else { Some(compiled[models[k]].with_accesses_of(kernel)) };
+        compiled.extend(next);
+    }
+    compiled
+}
+
 /// Kernels that one thread compiles at a time.
-const AT_A_TIME: usize = 48;
+const AT_A_TIME: usize = 24;
 
 /// Compiles kernels on as many threads as there is work for.
-fn compile_all(kernels: &[Kernel]) -> Vec<Compiled> {
-    let parts: Vec<&[Kernel]> = kernels.chunks(AT_A_TIME).collect();
+fn compile_each(kernels: &[&Kernel]) -> Vec<Compiled> {
+    let parts: Vec<&[&Kernel]> = kernels.chunks(AT_A_TIME).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();

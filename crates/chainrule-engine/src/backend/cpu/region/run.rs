@@ -7,7 +7,7 @@ use super::super::level::{prefetch, prefetch_for_later};
 use super::super::loops::Call;
 use super::path::{Path, offset_at, pieces};
 use super::plan::{Class, Home, NO_VALUE, Plan, Step, View, Work};
-use super::{Product, Rectangle, Scratch};
+use super::{Product, Rectangle, Scratch, Start};
 
 /// Where a value lies during a tile: its first element and the bytes from row to row (0 for what
 /// does not vary with rows).
@@ -27,6 +27,7 @@ impl Operand {
 /// One run of a plan on one thread.
 pub struct Run<'a> {
     pub(super) plan: &'a Plan,
+    starts: &'a [Start],
     buffers: &'a [*mut u8],
     operands: &'a mut [Operand],
     pub(super) faults: &'a FaultCell,
@@ -46,7 +47,7 @@ impl<'a> Run<'a> {
     /// Gives every slot its place in the scratch.
     pub fn new(
         plan: &'a Plan,
-        buffers: &'a [*mut u8],
+        (starts, buffers): (&'a [Start], &'a [*mut u8]),
         scratch: &'a mut Scratch,
         faults: &'a FaultCell,
         product: Option<(Product, Rectangle)>,
@@ -67,7 +68,7 @@ impl<'a> Run<'a> {
             };
             *operand = Operand { first, stride: stride as isize };
         }
-        Run { plan, buffers, operands, faults, product }
+        Run { plan, starts, buffers, operands, faults, product }
     }
 
     /// Runs one unit.
@@ -181,7 +182,8 @@ impl<'a> Run<'a> {
 
     /// The first element of an access.
     pub(super) fn base(&self, path: &Path) -> *mut u8 {
-        self.buffers[path.buffer].wrapping_offset(path.offset)
+        let Start { buffer, offset } = self.starts[path.buffer];
+        self.buffers[buffer as usize].wrapping_offset(offset)
     }
 
     /// What is the same for all tiles of a unit, found at its first tile.
