@@ -1,7 +1,7 @@
 //! `einsum` of two operands: every product of the library, from a dot product to a convolution.
 
 use super::linear::Application;
-use super::{Array, Derivative, Lift, LinearMap, Op, Operation, Values, dtype_error, shape_error};
+use super::{Array, Derivative, Lift, LinearMap, Operation, Values, dtype_error, shape_error};
 use crate::tensor::shape::{flat_index, for_each_index};
 use crate::tensor::{DType, Error, Shape, Tensor, Type};
 use smallvec::SmallVec;
@@ -106,7 +106,7 @@ impl Operation for Einsum {
     fn lift(&self, batched: &[bool], _: usize) -> Lift {
         let label = self.unused_label();
         let prefix = |labels: &Labels, batched: bool| batched.then_some(label).into_iter().chain(labels.iter().copied()).collect();
-        Lift::Mixed(Op::Einsum(Einsum { a: prefix(&self.a, batched[0]), b: prefix(&self.b, batched[1]), out: prefix(&self.out, true) }))
+        Lift::Mixed(Einsum { a: prefix(&self.a, batched[0]), b: prefix(&self.b, batched[1]), out: prefix(&self.out, true) }.into())
     }
     fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values {
         let sizes = self.sizes(&[&inputs[0].ty, &inputs[1].ty]).unwrap_or_default();
