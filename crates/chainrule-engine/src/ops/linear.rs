@@ -1,6 +1,6 @@
 //! Derivatives as linear maps: forward mode applies them, reverse mode applies their adjoints.
 
-use super::Op;
+use super::{Binary, Op};
 use crate::tensor::Tensor;
 use crate::tensor::node::Inputs;
 use smallvec::SmallVec;
@@ -54,9 +54,9 @@ impl Application {
     }
 
     #[track_caller]
-    fn to(&self, v: &Tensor) -> Tensor {
-        let inputs: Inputs = self.operands.iter().map(|operand| operand.as_ref().unwrap_or(v).clone()).collect();
-        Tensor::record(self.op.clone(), inputs)
+    fn to(self, v: &Tensor) -> Tensor {
+        let inputs: Inputs = self.operands.into_iter().map(|operand| operand.unwrap_or_else(|| v.clone())).collect();
+        Tensor::record(self.op, inputs)
     }
 }
 
@@ -88,19 +88,19 @@ impl LinearMap {
     }
 
     /// The map applied to a tangent of the input: the tangent of the output.
-    pub fn apply(&self, tangent: &Tensor) -> Tensor {
-        self.0.iter().fold(tangent.clone(), |v, step| match step {
+    pub fn apply(self, tangent: Tensor) -> Tensor {
+        self.0.into_iter().fold(tangent, |v, step| match step {
             LinearStep::Negate => -v,
-            LinearStep::Scale(factor) => v.scale(factor),
+            LinearStep::Scale(factor) => Tensor::binary(Binary::Scale, v, factor),
             LinearStep::Apply(pair) => pair.forward.to(&v),
         })
     }
 
     /// The adjoint map applied to a cotangent of the output: its contribution to the input's.
-    pub fn adjoint(&self, cotangent: &Tensor) -> Tensor {
-        self.0.iter().rev().fold(cotangent.clone(), |v, step| match step {
+    pub fn adjoint(self, cotangent: Tensor) -> Tensor {
+        self.0.into_iter().rev().fold(cotangent, |v, step| match step {
             LinearStep::Negate => -v,
-            LinearStep::Scale(factor) => v.scale(factor),
+            LinearStep::Scale(factor) => Tensor::binary(Binary::Scale, v, factor),
             LinearStep::Apply(pair) => pair.adjoint.to(&v),
         })
     }

@@ -32,6 +32,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
             paths: Vec::new(),
             values: Vec::new(),
             constants: Vec::new(),
+            placed: Vec::new(),
             views_once: Vec::new(),
             views: Vec::new(),
             far: Vec::new(),

@@ -29,6 +29,8 @@ pub struct Run<'a> {
     pub(super) plan: &'a Plan,
     starts: &'a [Start],
     buffers: &'a [*mut u8],
+    /// The first byte of the scratch's slots.
+    slots: *mut u8,
     operands: &'a mut [Operand],
     pub(super) faults: &'a FaultCell,
     product: Option<(Product, Rectangle)>,
@@ -52,23 +54,28 @@ impl<'a> Run<'a> {
         faults: &'a FaultCell,
         product: Option<(Product, Rectangle)>,
     ) -> Run<'a> {
-        let base = scratch.lines.as_mut_ptr().cast::<u8>();
+        let slots = scratch.lines.as_mut_ptr().cast::<u8>();
         let operands = &mut scratch.operands[..plan.values.len()];
-        for (operand, known) in operands.iter_mut().zip(&plan.values) {
-            let bytes = known.lane.bytes();
-            let stride = match (known.class.rows, known.class.cols) {
-                (true, true) => plan.shape.tile_cols * bytes,
-                (true, false) => bytes,
-                _ => 0,
-            };
-            let first = match known.home {
-                Home::Slot(offset) => base.wrapping_add(offset),
-                Home::Constant(index) => plan.constants[index].as_ptr().cast_mut(),
-                Home::View | Home::Nowhere => std::ptr::null_mut(),
-            };
-            *operand = Operand { first, stride: stride as isize };
-        }
-        Run { plan, starts, buffers, operands, faults, product }
+        let mut run = Run { plan, starts, buffers, slots, operands, faults, product };
+        plan.placed.iter().for_each(|&value| run.point(value));
+        run
+    }
+
+    /// Points a value that stays at one place there.
+    fn point(&mut self, value: u32) {
+        let known = &self.plan.values[value as usize];
+        let first = match known.home {
+            Home::Slot(offset) => self.slots.wrapping_add(offset),
+            Home::Constant(index) => self.plan.constants[index].as_ptr().cast_mut(),
+            Home::View | Home::Nowhere => return,
+        };
+        let bytes = known.lane.bytes();
+        let stride = match (known.class.rows, known.class.cols) {
+            (true, true) => self.plan.shape.tile_cols * bytes,
+            (true, false) => bytes,
+            _ => 0,
+        };
+        self.operands[value as usize] = Operand { first, stride: stride as isize };
     }
 
     /// Runs one unit.
@@ -295,6 +302,7 @@ impl<'a> Run<'a> {
             // SAFETY: all operands have homes of the step's class.
             Work::Fused(fused) => unsafe {
                 if !fused.run(self.operands, extent(step.class, tile)) {
+                    fused.steps.iter().for_each(|step| self.point(step.to));
                     fused.steps.iter().for_each(|step| self.step(step, tile));
                 }
             },
