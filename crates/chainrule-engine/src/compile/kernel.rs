@@ -14,16 +14,15 @@ pub type Axes<T> = SmallVec<[T; 6]>;
 
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "a program holds hundreds of them, most of them regions")]
 pub enum Kernel {
     /// Scalar code over a row/column space, with reductions along rows and columns.
     Region(Region),
     /// A tiled product of two operands, with scalar code on each finished tile.
     Contract(Box<Contract>),
     /// `out[index] += update`, in the order of the updates.
-    Scatter(Scatter),
+    Scatter(Box<Scatter>),
     /// Overlap-add of windows: the adjoint of reading windows.
-    Fold(Fold),
+    Fold(Box<Fold>),
     /// Every element of a buffer set to one value.
     Fill(Fill),
 }
@@ -137,8 +136,8 @@ pub enum Code {
         bits: u32,
         /// First word.
         offset: i64,
-        /// Words per step along each axis.
-        strides: Axes<i64>,
+        /// Words per step along each axis. Boxed, as a program holds thousands of instructions and few of these.
+        strides: Box<Axes<i64>>,
     },
     /// One operand.
     Unary(Unary, Value),
