@@ -229,3 +229,27 @@ pub(crate) fn shape_error(name: &str, message: String) -> Error {
 pub(crate) fn dtype_error(name: &str, message: String) -> Error {
     Error::new(ErrorKind::DType, name, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Constant, Derivative, Op};
+    use crate::compile::graph::GraphNode;
+    use crate::compile::kernel::{Instruction, Kernel};
+    use crate::tensor::node::Node;
+
+    /// What there are thousands of stays small: each is copied by several passes, into memory that is new.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn nodes_kernels_and_instructions_are_small() {
+        let sizes = [
+            ("operation", size_of::<Op>(), size_of::<Constant>()),
+            ("derivative", size_of::<Derivative>(), 56),
+            ("node", size_of::<Node>(), 192),
+            ("node of a graph", size_of::<GraphNode>(), 152),
+            ("kernel", size_of::<Kernel>(), 160),
+            ("instruction", size_of::<Instruction>(), 48),
+        ];
+        let large: Vec<_> = sizes.iter().filter(|(_, size, most)| size > most).collect();
+        assert!(large.is_empty(), "larger than planned: {large:?}");
+    }
+}
