@@ -17,6 +17,7 @@ mod peak;
 mod products;
 mod steps;
 
+use chainrule::Precision;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -43,11 +44,12 @@ fn usage() -> String {
     let workloads = steps::names().join(", ");
     format!(
         "usage: chainrule-bench steps [workload ...]
-       chainrule-bench compare [--peers DIR] [--rounds N] [--threads N] [workload ...]
+       chainrule-bench compare [--peers DIR] [--rounds N] [--threads N] [--precision NAME] [workload ...]
        chainrule-bench products [workload ...]
        chainrule-bench graph
        chainrule-bench passes [workload ...]
        chainrule-bench elements
-workloads: {workloads}; threads of steps: THREADS=n"
+workloads: {workloads}; of steps: THREADS=n, PRECISION={}",
+        Precision::ALL.map(Precision::name).join("|")
     )
 }

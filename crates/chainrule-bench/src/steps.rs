@@ -5,7 +5,7 @@ use chainrule::backend::cpu::executor::Executor;
 use chainrule::compile::graph::Graph;
 use chainrule::compile::kernel::Kernel;
 use chainrule::compile::pipeline::compile;
-use chainrule::{DType, Options, Runtime, Step, Tensor};
+use chainrule::{DType, Options, Precision, Runtime, Step, Tensor};
 use std::time::Instant;
 
 /// A workload by name, with the number of timed steps.
@@ -48,7 +48,8 @@ pub fn run(which: &[String]) -> Result<(), String> {
         return Err(format!("no workload '{unknown}'; there are {}", names().join(", ")));
     }
     let threads = std::env::var("THREADS").ok().map_or(Ok(2), |text| text.parse()).map_err(|_| "THREADS is a whole number".to_string())?;
-    let runtime = Runtime::new(threads).map_err(|error| error.to_string())?;
+    let precision: Precision = std::env::var("PRECISION").ok().map_or(Ok(Precision::default()), |name| name.parse())?;
+    let runtime = Runtime::new(threads).map_err(|error| error.to_string())?.with_precision(precision);
     for row in ROWS.iter().filter(|row| which.is_empty() || which.iter().any(|name| name == row.name)) {
         time(row, &runtime).map_err(|error| format!("{}: {error}", row.name))?;
     }
@@ -80,7 +81,8 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     let setup = start.elapsed();
     let mut step = capture(row, runtime, &workload)?;
     let captured = start.elapsed();
-    let mut batch: Vec<Tensor> = workload.batch.clone();
+    // The step has parameters of its own; those of the recording, and the graph, are not needed again.
+    let Workload { mut batch, .. } = workload;
     if row.optimise {
         batch.push(number(1.0));
     }

@@ -16,4 +16,4 @@ pub use compile::pipeline::Options;
 pub use compile::step::Step;
 pub use tensor::convert::Nested;
 pub use tensor::indexing::{Index, IntoIndices, Steps};
-pub use tensor::{DType, Data, Element, Error, ErrorKind, Origin, Result, Rng, Tensor, scope};
+pub use tensor::{DType, Data, Element, Error, ErrorKind, Origin, Precision, Result, Rng, Tensor, scope};

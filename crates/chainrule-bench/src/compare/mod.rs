@@ -10,6 +10,7 @@ mod lines;
 mod table;
 
 use crate::{peak, steps};
+use chainrule::Precision;
 use chainrule::backend::cpu::team::Team;
 use lines::Figures;
 use std::ffi::OsString;
@@ -17,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use table::{Row, Spread};
 
-/// Compares as the arguments say: `[--peers DIR] [--rounds N] [--threads N] [workload ...]`.
+/// Compares as the arguments say: `[--peers DIR] [--rounds N] [--threads N] [--precision NAME]
+/// [workload ...]`.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let plan = Plan::read(arguments, std::env::var("THREADS").ok().as_deref(), &steps::names())?;
     let contenders = contenders(plan.peers.as_deref())?;
@@ -33,9 +35,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     if let (false, Some(peak)) = (rows.is_empty(), Spread::of(peaks)) {
         println!(
-            "{}, {}; times and ratios are least / median / greatest of the rounds",
+            "{}, {}, precision {}; times and ratios are least / median / greatest of the rounds",
             counted(plan.threads, "thread"),
-            counted(plan.rounds, "round")
+            counted(plan.rounds, "round"),
+            plan.precision
         );
         println!("peak: {:.0} GFLOP/s of multiply-adds in f32, the greatest of all rounds (least {:.0})\n", peak.greatest, peak.least);
         print!("{}", table::tables(&names, &rows, peak.greatest));
@@ -50,6 +53,8 @@ struct Plan {
     peers: Option<PathBuf>,
     rounds: usize,
     threads: usize,
+    /// Of the products; in `Mixed`, PyTorch runs with bf16 autocast. Peers know no other.
+    precision: Precision,
     workloads: Vec<String>,
 }
 
@@ -70,8 +75,8 @@ impl Plan {
             Ok(0) | Err(_) => Err(format!("{what} takes a whole number from 1 on, not '{text}'")),
             Ok(count) => Ok(count),
         };
-        let mut plan =
-            Plan { peers: None, rounds: 5, threads: threads.map_or(Ok(2), |text| count(text, "THREADS"))?, workloads: Vec::new() };
+        let threads = threads.map_or(Ok(2), |text| count(text, "THREADS"))?;
+        let mut plan = Plan { peers: None, rounds: 5, threads, precision: Precision::default(), workloads: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -79,8 +84,9 @@ impl Plan {
                 "--peers" => plan.peers = Some(value()?.into()),
                 "--rounds" => plan.rounds = count(value()?, "--rounds")?,
                 "--threads" => plan.threads = count(value()?, "--threads")?,
+                "--precision" => plan.precision = value()?.parse()?,
                 option if option.starts_with('-') => {
-                    return Err(format!("no option '{option}'; there are --peers DIR, --rounds N and --threads N"));
+                    return Err(format!("no option '{option}'; there are --peers DIR, --rounds N, --threads N and --precision NAME"));
                 }
                 name if !known.contains(&name) => return Err(format!("no workload '{name}'; there are {}", known.join(", "))),
                 // A second mention says nothing new.
@@ -128,7 +134,7 @@ fn measure(plan: &Plan, contenders: &[Contender], rows: &mut [Row], peaks: &mut 
         peaks.push(peak::measure(plan.threads)?);
         for row in rows.iter_mut() {
             for (contender, samples) in contenders.iter().zip(&mut row.samples) {
-                let figures = contender.time(&row.workload, plan.threads)?;
+                let figures = contender.time(&row.workload, plan)?;
                 let text = figures.map_or("no such workload".to_string(), |figures| format!("{:.4} ms", figures.median));
                 eprintln!("round {round} of {}: {} {} {text}", plan.rounds, row.workload, contender.name);
                 samples.push(figures);
@@ -140,12 +146,13 @@ fn measure(plan: &Plan, contenders: &[Contender], rows: &mut [Row], peaks: &mut 
 
 impl Contender {
     /// Runs it on a workload; `None` if it has no such workload.
-    fn time(&self, workload: &str, threads: usize) -> Result<Option<Figures>, String> {
+    fn time(&self, workload: &str, plan: &Plan) -> Result<Option<Figures>, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(workload);
-        command.env("THREADS", threads.to_string());
+        command.env("THREADS", plan.threads.to_string());
         // What a library's own team of threads goes by.
-        command.env("OMP_NUM_THREADS", threads.to_string());
+        command.env("OMP_NUM_THREADS", plan.threads.to_string());
+        command.env("PRECISION", plan.precision.name());
         // These would have ours print more than the line.
         command.env_remove("VERBOSE").env_remove("KERNELS");
         let failed = |what: String| format!("{} on {workload}: {what}\nthe call was: {}\n{}", self.name, self.shown(workload), self.advice);
@@ -178,13 +185,17 @@ mod tests {
         Plan::read(&arguments, threads, &["small", "large"])
     }
 
+    fn threads(threads: usize) -> Plan {
+        Plan { threads, ..read("", None).unwrap() }
+    }
+
     #[test]
     fn a_plan_from_arguments() {
         let words = |words: &[&str]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
-        let all = Plan { peers: None, rounds: 5, threads: 2, workloads: words(&["small", "large"]) };
+        let all = Plan { peers: None, rounds: 5, threads: 2, precision: Precision::Full, workloads: words(&["small", "large"]) };
         assert_eq!(read("", None), Ok(all));
-        let some = Plan { peers: Some("there".into()), rounds: 3, threads: 4, workloads: words(&["large"]) };
-        assert_eq!(read("--rounds 3 large --peers there --threads 4 large", Some("7")), Ok(some));
+        let some = Plan { peers: Some("there".into()), rounds: 3, threads: 4, precision: Precision::Mixed, workloads: words(&["large"]) };
+        assert_eq!(read("--rounds 3 large --peers there --threads 4 large --precision mixed", Some("7")), Ok(some));
         assert_eq!(read("", Some("7")).unwrap().threads, 7);
     }
 
@@ -197,6 +208,7 @@ mod tests {
         wrong("--rounds 0", &["--rounds", "'0'"]);
         wrong("--threads many", &["--threads", "'many'"]);
         wrong("--threads 100000", &["100000", "at most"]);
+        wrong("--precision half", &["half", "mixed"]);
         wrong("--peers", &["--peers", "value"]);
         wrong("--speed", &["--speed", "--rounds"]);
         wrong("huge", &["huge", "small, large"]);
@@ -219,9 +231,10 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_contender_is_told_workload_and_threads() {
-        let figures = shell("echo $0 peer $THREADS ms first $OMP_NUM_THREADS ms loss 1${VERBOSE}").time("small", 3).unwrap().unwrap();
+        let figures =
+            shell("echo $0 peer $THREADS ms first $OMP_NUM_THREADS ms loss 1${VERBOSE}").time("small", &threads(3)).unwrap().unwrap();
         assert_eq!((figures.median, figures.first, figures.loss), (3.0, 3.0, 1.0));
-        assert_eq!(shell("echo $0 peer none").time("small", 3), Ok(None));
+        assert_eq!(shell("echo $0 peer none").time("small", &threads(3)), Ok(None));
     }
 
     #[cfg(unix)]
@@ -229,13 +242,13 @@ mod tests {
     fn a_contender_that_fails_is_quoted_with_what_to_do() {
         // A good line does not make a failure good; and the call, which is quoted too, holds none of these words.
         let line = "echo $0 peer 1 ms first 1 ms loss 1; echo $0-library is missing >&2; exit $((3 + 4))";
-        let problem = shell(line).time("small", 1).unwrap_err();
+        let problem = shell(line).time("small", &threads(1)).unwrap_err();
         for word in ["peer on small", "small-library is missing", "status: 7", "do this", "sh -c"] {
             assert!(problem.contains(word), "{problem:?} says nothing of {word:?}");
         }
-        let problem = shell("echo non-$0").time("small", 1).unwrap_err();
+        let problem = shell("echo non-$0").time("small", &threads(1)).unwrap_err();
         assert!(problem.contains("non-small") && problem.contains("do this"), "{problem}");
         let missing = Contender { program: "no/such/program".into(), ..shell("") };
-        assert!(missing.time("small", 1).unwrap_err().contains("did not start"));
+        assert!(missing.time("small", &threads(1)).unwrap_err().contains("did not start"));
     }
 }

@@ -5,7 +5,7 @@ use crate::compile::graph::Graph;
 use crate::compile::lower::{Buffer, Place};
 use crate::compile::pipeline::Options;
 use crate::compile::program::Program;
-use crate::tensor::{Data, Error, ErrorKind, Result, Tensor};
+use crate::tensor::{Data, Error, ErrorKind, Precision, Result, Tensor};
 use std::sync::{Arc, OnceLock};
 
 /// A team of threads that evaluates tensors and runs captured steps. Cheap to clone.
@@ -51,6 +51,20 @@ impl Runtime {
     /// The same team, compiling with other options: to compare a fused program with a plain one, say.
     pub fn with_options(&self, options: Options) -> Runtime {
         Runtime { team: self.team.clone(), options }
+    }
+
+    /// The same team, with products of this precision where none was chosen while recording.
+    ///
+    /// ```
+    /// use chainrule_engine::{Precision, Runtime, Tensor};
+    /// let mixed = Runtime::new(2)?.with_precision(Precision::Mixed);
+    /// let y = Tensor::ones([8, 8]).matmul(&Tensor::ones([8, 8]));
+    /// Tensor::eval_all_on(&mixed, &[&y])?;
+    /// assert_eq!(y.to_vec::<f32>()?, [8.0; 64]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    pub fn with_precision(&self, precision: Precision) -> Runtime {
+        self.with_options(Options { precision, ..self.options })
     }
 
     /// How programs are compiled.

@@ -3,7 +3,7 @@
 //!
 //! Refuses to know operations by name, gradients, or where a buffer lies in memory.
 
-use crate::tensor::DType;
+use crate::tensor::{DType, Precision};
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 
@@ -276,6 +276,8 @@ pub struct Contract {
     pub k_chunks: usize,
     /// Adds to what `out` holds instead of overwriting it.
     pub accumulate: bool,
+    /// How exact it has to be, if the operands are f32.
+    pub precision: Precision,
     /// Scalar code run on each finished tile while it is in cache, over the space batch, m (rows),
     /// n (columns). Load 0 is the product itself (its access is ignored); the product is then not
     /// written to `out` (but for what the code's stores write).

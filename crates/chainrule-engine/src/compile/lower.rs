@@ -9,7 +9,7 @@ use super::schedule::written;
 use super::view::{View, is_dense};
 use crate::ops::{Op, Reshape, Scalar};
 use crate::tensor::shape::dense_strides;
-use crate::tensor::{DType, Shape};
+use crate::tensor::{DType, Precision, Shape};
 use smallvec::SmallVec;
 
 /// Kernels in an order in which they may run, and the buffers they use.
@@ -45,9 +45,10 @@ pub enum Place {
     Temporary,
 }
 
-/// Lowers a simplified graph whose roots are distinct nodes and no leaves (see [`own_roots`]).
-pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion) -> Kernels {
-    let mut lowering = Lowering::new(graph, views, fusion);
+/// Lowers a simplified graph whose roots are distinct nodes and no leaves (see [`own_roots`]). Products that name no
+/// precision have the one that is given.
+pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion, precision: Precision) -> Kernels {
+    let mut lowering = Lowering::new(graph, views, fusion, precision);
     for group in fusion.order() {
         lowering.group(group);
     }
@@ -110,10 +111,12 @@ pub struct Lowering<'a> {
     outside: Vec<bool>,
     /// Kernels that should run as soon as a buffer has been written.
     early: Vec<(usize, BufferId)>,
+    /// Of products that name none.
+    precision: Precision,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(graph: &'a Graph, views: &'a [View], fusion: &'a Fusion) -> Lowering<'a> {
+    fn new(graph: &'a Graph, views: &'a [View], fusion: &'a Fusion, precision: Precision) -> Lowering<'a> {
         let mut outside = vec![false; graph.nodes.len()];
         graph.roots.iter().for_each(|&root| outside[root as usize] = true);
         for (id, node) in graph.nodes.iter().enumerate() {
@@ -126,7 +129,7 @@ impl<'a> Lowering<'a> {
             }
         }
         let (kernels, buffer_of) = (Kernels::default(), vec![None; graph.nodes.len()]);
-        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new() };
+        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new(), precision };
         for (id, node) in graph.nodes.iter().enumerate() {
             if let Some(leaf) = node.leaf {
                 lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
@@ -395,6 +398,7 @@ impl<'a> Lowering<'a> {
             out: Access { buffer, dtype: parts, offset: 0, strides },
             k_chunks: product.chunks,
             accumulate: false,
+            precision: einsum.precision.unwrap_or(self.precision),
             epilogue,
         };
         self.push(Kernel::Contract(Box::new(kernel)), id);

@@ -9,6 +9,7 @@ use super::simplify::simplify;
 use super::sums::gather_sums;
 use super::verify;
 use super::view::{View, views};
+use crate::tensor::Precision;
 use std::time::{Duration, Instant};
 
 /// Which passes may improve a program. All do by default; the values are the same without, but for
@@ -24,11 +25,13 @@ pub struct Options {
     pub recompute: bool,
     /// Let buffers that do not live at the same time share memory.
     pub reuse_memory: bool,
+    /// How exact products have to be for which no precision was chosen while recording.
+    pub precision: Precision,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { simplify: true, fuse: true, recompute: true, reuse_memory: true }
+        Options { simplify: true, fuse: true, recompute: true, reuse_memory: true, precision: Precision::default() }
     }
 }
 
@@ -82,7 +85,7 @@ pub static PASSES: &[Pass] = &[
             }
         },
     },
-    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion) },
+    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion, c.options.precision) },
     Pass { name: "schedule", run: |c| c.schedule = schedule(&c.kernels, &c.updates, c.options.reuse_memory) },
 ];
 

@@ -222,7 +222,7 @@ fn decided(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Optio
 /// products of integers always are.
 fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let Op::Einsum(einsum) = op else { return None };
-    let Einsum { a, b, out } = &**einsum;
+    let Einsum { a, b, out, .. } = &**einsum;
     let summed: Vec<u8> = a.iter().copied().filter(|label| !out.contains(label)).collect();
     let sizes: Vec<(u8, usize)> = [(a, inputs[0]), (b, inputs[1])]
         .into_iter()

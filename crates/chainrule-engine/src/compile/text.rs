@@ -103,14 +103,15 @@ fn literal(value: Scalar) -> String {
     }
 }
 
-/// `ij,jk->ik`, or lists of numbers where a label is no letter (vmap makes such).
+/// `ij,jk->ik`, or lists of numbers where a label is no letter (vmap makes such); and the precision, if one was chosen.
 fn labels(einsum: &Einsum) -> String {
     let all = [&einsum.a, &einsum.b, &einsum.out];
+    let precision = einsum.precision.map_or(String::new(), |precision| format!(" precision {precision}"));
     if all.iter().all(|list| list.iter().all(u8::is_ascii_alphabetic)) {
         let [a, b, out] = all.map(|list| String::from_utf8_lossy(list).into_owned());
-        return format!("{a},{b}->{out}");
+        return format!("{a},{b}->{out}{precision}");
     }
-    format!("a {:?} b {:?} out {:?}", &einsum.a[..], &einsum.b[..], &einsum.out[..])
+    format!("a {:?} b {:?} out {:?}{precision}", &einsum.a[..], &einsum.b[..], &einsum.out[..])
 }
 
 /// A user's name as one word.

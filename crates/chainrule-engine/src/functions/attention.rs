@@ -4,7 +4,9 @@
 //! attended to one after the other, and of a causal attention each block meets the keys up to its last query
 //! only, which saves nearly half of the work.
 
+use super::softmax::Shifted;
 use super::{first_mistake, misfit, recorded, refuse_mixed};
+use crate::ops::movement::Axes;
 use crate::ops::{Concat, Iota, Slice, dtype_error};
 use crate::tensor::shape::broadcast_shapes;
 use crate::tensor::{DType, Shape, Tensor, Type};
@@ -59,7 +61,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions)
     let scores = shape.iter().product::<usize>();
     let block = block_of(queries, scores, options.causal);
     if block >= queries {
-        return weights(q, k, options, &shape).matmul(v);
+        return attend(q, k, v, options, &shape);
     }
     recorded(|| {
         let rows: Vec<(usize, usize)> = (0..queries).step_by(block).map(|start| (start, (start + block).min(queries))).collect();
@@ -125,9 +127,8 @@ fn attend_block(
     let rank = shape.len();
     (shape[rank - 2], shape[rank - 1]) = (rows.1 - rows.0, seen);
     let options = AttentionOptions { mask, ..options.clone() };
-    let attend = |t: &[&Tensor]| weights(t[0], t[1], &options, &shape).matmul(t[2]);
     let q = part(q, 2, rows);
-    if again { checkpoint(attend, &[&q, k, v]) } else { attend(&[&q, k, v]) }
+    if again { checkpoint(|t| attend(t[0], t[1], t[2], &options, &shape), &[&q, k, v]) } else { attend(&q, k, v, &options, &shape) }
 }
 
 /// Elements `range` along an axis, counted from the last one.
@@ -161,14 +162,35 @@ pub fn attention_weights(q: &Tensor, k: &Tensor, options: &AttentionOptions) -> 
     }
 }
 
+/// Weights times values, for scores of that shape. What the values are weighed with adds up to one only afterwards, as in
+/// Rabe and Staats, "Self-attention Does Not Need O(n^2) Memory" (2021): so one matrix of the scores' size is kept for the
+/// gradient, not the scores and the weights, and the division is one for each result.
+#[track_caller]
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions, shape: &[usize]) -> Tensor {
+    // Sixteen bits hold weights better than sums of them.
+    if !matches!(q.dtype(), DType::F32 | DType::F64) || shape.contains(&0) {
+        return weights(q, k, options, shape).matmul(v);
+    }
+    recorded(|| {
+        let row = Shifted::new(&scores(q, k, options, shape), &Axes::from_elem(shape.len() - 1, 1));
+        row.exponentials.matmul(v) / row.sum.unsqueeze(-1)
+    })
+}
+
 /// The weights, whose shape is known to be `shape`.
 #[track_caller]
 fn weights(q: &Tensor, k: &Tensor, options: &AttentionOptions, shape: &[usize]) -> Tensor {
+    recorded(|| scores(q, k, options, shape).softmax(-1))
+}
+
+/// The scores, -inf where a key is not seen.
+#[track_caller]
+fn scores(q: &Tensor, k: &Tensor, options: &AttentionOptions, shape: &[usize]) -> Tensor {
     let width = q.shape()[q.rank() - 1].max(1);
     recorded(|| {
-        // The smaller side is scaled, and before the product, which in f16 might overflow.
-        let scaled = q * options.scale.unwrap_or(1.0 / (width as f64).sqrt());
-        let mut scores = scaled.matmul(&k.t());
+        let scale = options.scale.unwrap_or(1.0 / (width as f64).sqrt());
+        // A product of numbers of 16 bits might overflow; otherwise queries need no scaled copy.
+        let mut scores = if q.dtype() == DType::F16 { (q * scale).matmul(&k.t()) } else { q.matmul(&k.t()) * scale };
         let hidden = Tensor::full(scores.shape(), f64::NEG_INFINITY, scores.dtype());
         if let Some(mask) = &options.mask {
             scores = match mask.dtype() {
@@ -179,7 +201,7 @@ fn weights(q: &Tensor, k: &Tensor, options: &AttentionOptions, shape: &[usize]) 
         if options.causal {
             scores = later_keys(shape).select(&hidden, &scores);
         }
-        scores.softmax(-1)
+        scores
     })
 }
 

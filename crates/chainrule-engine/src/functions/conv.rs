@@ -362,7 +362,7 @@ impl<const D: usize> Sizes<D> {
         } else {
             ([&[N][..], groups, &[C], &slide, &within].concat(), [&[N][..], groups, &[O], &slide].concat())
         };
-        let product = Tensor::record(Einsum { a: a.into(), b: kernel, out: out.into() }, [patches.clone(), w]);
+        let product = Tensor::record(Einsum::of(a.into(), kernel, out.into()).in_scope(), [patches.clone(), w]);
         self.join_groups(product, self.channel_axis())
     }
 
@@ -381,7 +381,7 @@ impl<const D: usize> Sizes<D> {
         } else {
             (self.part_groups(w, 0), [groups, &[O, C], &within].concat())
         };
-        let spec = Einsum { a: a.into(), b: kernel.into(), out: out.into() };
+        let spec = Einsum::of(a.into(), kernel.into(), out.into()).in_scope();
         let patches = Tensor::record(spec, [self.part_groups(x, self.channel_axis()), w]);
         let whole = Tensor::record(Fold { window: self.window(), lengths: Axes::from_slice(&lengths) }, [patches]);
         let whole = self.join_groups(whole, self.channel_axis());

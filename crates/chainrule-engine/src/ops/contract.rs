@@ -3,7 +3,7 @@
 use super::linear::Application;
 use super::{Array, Derivative, Lift, LinearMap, Operation, Values, dtype_error, shape_error};
 use crate::tensor::shape::{flat_index, for_each_index};
-use crate::tensor::{DType, Error, Shape, Tensor, Type};
+use crate::tensor::{DType, Error, Precision, Shape, Tensor, Type};
 use smallvec::SmallVec;
 
 /// A list of axis labels.
@@ -21,12 +21,24 @@ pub struct Einsum {
     pub b: Labels,
     /// Labels of the result's axes.
     pub out: Labels,
+    /// How exact it has to be; that of the runtime if nothing is said.
+    pub precision: Option<Precision>,
 }
 
 impl Einsum {
     /// From three strings of one-letter labels, such as `Einsum::new("ik", "kj", "ij")`.
     pub fn new(a: &str, b: &str, out: &str) -> Einsum {
-        Einsum { a: a.bytes().collect(), b: b.bytes().collect(), out: out.bytes().collect() }
+        Einsum::of(a.bytes().collect(), b.bytes().collect(), out.bytes().collect())
+    }
+
+    /// From three lists of labels.
+    pub fn of(a: Labels, b: Labels, out: Labels) -> Einsum {
+        Einsum { a, b, out, precision: None }
+    }
+
+    /// With the precision of the scope that is open.
+    pub(crate) fn in_scope(self) -> Einsum {
+        Einsum { precision: Precision::chosen(), ..self }
     }
 
     /// The size of each label, in the order they are first met.
@@ -60,8 +72,8 @@ impl Einsum {
     /// the result's cotangent and the other operand.
     fn adjoint(&self, input: usize) -> Einsum {
         match input {
-            0 => Einsum { a: self.out.clone(), b: self.b.clone(), out: self.a.clone() },
-            _ => Einsum { a: self.a.clone(), b: self.out.clone(), out: self.b.clone() },
+            0 => Einsum { a: self.out.clone(), b: self.b.clone(), out: self.a.clone(), precision: self.precision },
+            _ => Einsum { a: self.a.clone(), b: self.out.clone(), out: self.b.clone(), precision: self.precision },
         }
     }
 
@@ -106,7 +118,8 @@ impl Operation for Einsum {
     fn lift(&self, batched: &[bool], _: usize) -> Lift {
         let label = self.unused_label();
         let prefix = |labels: &Labels, batched: bool| batched.then_some(label).into_iter().chain(labels.iter().copied()).collect();
-        Lift::Mixed(Einsum { a: prefix(&self.a, batched[0]), b: prefix(&self.b, batched[1]), out: prefix(&self.out, true) }.into())
+        let (a, b, out) = (prefix(&self.a, batched[0]), prefix(&self.b, batched[1]), prefix(&self.out, true));
+        Lift::Mixed(Einsum { a, b, out, precision: self.precision }.into())
     }
     fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values {
         let sizes = self.sizes(&[&inputs[0].ty, &inputs[1].ty]).unwrap_or_default();

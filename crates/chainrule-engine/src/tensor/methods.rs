@@ -363,7 +363,7 @@ impl Tensor {
         }
         let (left, a) = self.without_lonely(a, b, out);
         let (right, b) = other.without_lonely(b, &a, out);
-        Tensor::record(Einsum::new(&a, &b, out), [left, right])
+        Tensor::record(Einsum::new(&a, &b, out).in_scope(), [left, right])
     }
 
     /// Sums the axes whose label stands nowhere else.
@@ -407,7 +407,7 @@ impl Tensor {
         let (kept_a, kept_b): (Axes, Axes) = ((0..batch.len()).filter(in_a).collect(), (0..batch.len()).filter(in_b).collect());
         let left: Shape = kept_a.iter().map(|&axis| batch[axis]).chain(a[batch_a.len()..].iter().copied()).collect();
         let right: Shape = kept_b.iter().map(|&axis| batch[axis]).chain(b[batch_b.len()..].iter().copied()).collect();
-        let mut spec = Einsum::new("", "", "");
+        let mut spec = Einsum::new("", "", "").in_scope();
         spec.a.extend(kept_a.into_iter().map(name));
         spec.b.extend(kept_b.into_iter().map(name));
         spec.out.extend((0..batch.len()).map(name));

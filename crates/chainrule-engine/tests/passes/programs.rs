@@ -168,9 +168,9 @@ impl Maker {
         let y = if same.is_empty() { self.leaf(&shape, x.dtype()) } else { same[self.below(same.len())].clone() };
         let b: Vec<u8> = b.iter().map(|&(label, _)| label).collect();
         let (op, operands) = if self.chance(50) {
-            (Einsum { a: a.as_slice().into(), b: b.as_slice().into(), out: out.as_slice().into() }, [x, y])
+            (Einsum::of(a.as_slice().into(), b.as_slice().into(), out.as_slice().into()), [x, y])
         } else {
-            (Einsum { a: b.as_slice().into(), b: a.as_slice().into(), out: out.as_slice().into() }, [y, x])
+            (Einsum::of(b.as_slice().into(), a.as_slice().into(), out.as_slice().into()), [y, x])
         };
         let product = Tensor::record(op, operands);
         if product.error().is_some() || self.chance(30) { product } else { small(&product) }

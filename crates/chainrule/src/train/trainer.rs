@@ -7,7 +7,7 @@ use crate::nn::{Mode, Module};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
 use chainrule_engine::tensor::random::word;
 use chainrule_engine::tensor::{Shape, Type};
-use chainrule_engine::{DType, Error, ErrorKind, Result, Rng, Runtime, Step, Tensor};
+use chainrule_engine::{DType, Error, ErrorKind, Precision, Result, Rng, Runtime, Step, Tensor};
 use std::collections::{HashMap, HashSet};
 
 /// What is minimised, then what else is to be told of each step.
@@ -62,6 +62,7 @@ pub struct Trainer<M> {
     longest_gradient: Option<f64>,
     zeros_where_disconnected: bool,
     runtime: Option<Runtime>,
+    precision: Option<Precision>,
     captured: Option<Captured>,
 }
 
@@ -124,6 +125,7 @@ impl<M: Module> Trainer<M> {
             longest_gradient: None,
             zeros_where_disconnected: false,
             runtime: None,
+            precision: None,
             captured: None,
         })
     }
@@ -159,6 +161,25 @@ impl<M: Module> Trainer<M> {
         self
     }
 
+    /// Computes the products of a step, forward and backward, with this precision: [`Precision::Mixed`], say, for
+    /// operands of 16 bits. Parameters, what the optimizer keeps, and everything that is no product stay as they are.
+    ///
+    /// ```
+    /// use chainrule::{Precision, prelude::*};
+    /// let model = Linear::new(64, 32, &mut Rng::new(0));
+    /// let mut trainer = Trainer::new(model, AdamW::new(0.01), |model, batch, _| model.forward(&batch[0]).square().mean())?
+    ///     .precision(Precision::Mixed);
+    /// let (x, mut rng) = (Tensor::ones([16, 64]), Rng::new(1));
+    /// let first = trainer.step(&[Tensor::randn([16, 64], &mut rng)])?;
+    /// (0..30).try_for_each(|_| trainer.step(&[Tensor::randn([16, 64], &mut rng)]).map(|_| ()))?;
+    /// assert!(trainer.step(&[x])? < first);
+    /// # Ok::<(), chainrule::Error>(())
+    /// ```
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = Some(precision);
+        self
+    }
+
     /// One step on a batch; gives the loss before the update.
     ///
     /// A batch of other shapes or element types than the last is compiled for anew, so keep them
@@ -175,6 +196,7 @@ impl<M: Module> Trainer<M> {
             self.take_back()?;
             self.captured = Some(self.capture(batch)?);
         }
+        self.let_go();
         let Some(captured) = &mut self.captured else {
             return Err(Error::new(ErrorKind::Machine, "step", "the captured step is gone"));
         };
@@ -182,7 +204,6 @@ impl<M: Module> Trainer<M> {
         let rate = self.rate * self.schedule.factor(self.steps);
         let scalars = [Tensor::from_slice(&[key], ()), Tensor::from_slice(&[rate], ()), Tensor::from_slice(&[self.steps as f64 + 1.0], ())];
         captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
-        captured.in_model = false;
         self.steps = self.steps.saturating_add(1);
         Ok(captured.step.item(0))
     }
@@ -257,7 +278,8 @@ impl<M: Module> Trainer<M> {
         let results: Vec<&Tensor> = outputs.iter().collect();
         let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
         let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::shared());
-        let step = Step::capture_on(runtime, &inputs, &results, &updates)?;
+        let runtime = self.precision.map_or_else(|| runtime.clone(), |precision| runtime.with_precision(precision));
+        let step = Step::capture_on(&runtime, &inputs, &results, &updates)?;
         let outputs = outputs.len();
         Ok(Captured { types, step, outputs, in_model: true })
     }
@@ -322,6 +344,16 @@ impl<M: Module> Trainer<M> {
         replace(&mut self.model, &new);
         captured.in_model = true;
         Ok(())
+    }
+
+    /// Lets go of the values that the captured step has copied: they would be in memory twice, and soon be out of date.
+    fn let_go(&mut self) {
+        let Some(captured) = self.captured.as_mut().filter(|captured| captured.in_model) else { return };
+        let gone = |tensor: &Tensor| Tensor::placeholder(tensor.shape(), tensor.dtype());
+        let new = distinct(&self.model).iter().map(|(_, parameter)| (parameter.id(), gone(parameter))).collect();
+        replace(&mut self.model, &new);
+        self.states.iter_mut().flatten().for_each(|state| *state = gone(state));
+        captured.in_model = false;
     }
 
     /// As [`Trainer::take_values`], and lets the captured step go.

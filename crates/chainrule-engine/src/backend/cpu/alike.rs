@@ -78,9 +78,9 @@ fn same_region(a: &Region, b: &Region) -> bool {
 }
 
 fn same_contract(one: &Contract, other: &Contract) -> bool {
-    let Contract { batch, m, n, k, a, b, out, k_chunks, accumulate, epilogue } = one;
+    let Contract { batch, m, n, k, a, b, out, k_chunks, accumulate, precision, epilogue } = one;
     let sizes = *batch == other.batch && *m == other.m && *n == other.n && *k == other.k;
-    let how = *k_chunks == other.k_chunks && *accumulate == other.accumulate;
+    let how = *k_chunks == other.k_chunks && *accumulate == other.accumulate && *precision == other.precision;
     let after = match (epilogue, &other.epilogue) {
         (Some(code), Some(others)) => same_region(code, others),
         (None, None) => true,
@@ -93,7 +93,7 @@ fn same_contract(one: &Contract, other: &Contract) -> bool {
 mod tests {
     use super::models;
     use crate::compile::kernel::{Access, Binary, Code, Contract, Extent, Fill, Instruction, Kernel, Lane, Number, Region};
-    use crate::tensor::DType;
+    use crate::tensor::{DType, Precision};
 
     fn access(buffer: u32, strides: &[isize]) -> Access {
         Access { buffer, dtype: DType::F32, offset: 0, strides: strides.into() }
@@ -131,6 +131,7 @@ mod tests {
             out: access(2, &[48, 8, 1]),
             k_chunks: 1,
             accumulate: false,
+            precision: Precision::Full,
             epilogue: Some(region()),
         }
     }
@@ -209,6 +210,7 @@ mod tests {
             |c| c.out.strides[2] = 6,
             |c| c.k_chunks = 2,
             |c| c.accumulate = true,
+            |c| c.precision = Precision::Mixed,
             |c| c.epilogue = None,
         ];
         for (i, change) in changes.iter().enumerate() {

@@ -5,6 +5,7 @@
 use crate::compile::kernel::{Access, Code, Contract, Extent, Fold, Instruction, Kernel, Number, Region, Scatter};
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::compile::schedule::Schedule;
+use crate::tensor::Precision;
 use std::fmt::{Result, Write};
 
 impl Kernels {
@@ -96,10 +97,13 @@ fn accesses(text: &mut String, indent: &str, list: &[(&str, &Access)]) -> Result
 }
 
 fn product(text: &mut String, k: usize, contract: &Contract) -> Result {
-    let Contract { batch, m, n, k: summed, a, b, out, k_chunks, accumulate, epilogue } = contract;
+    let Contract { batch, m, n, k: summed, a, b, out, k_chunks, accumulate, precision, epilogue } = contract;
     write!(text, "{k}: contract batch {:?} m {:?} n {:?} k {:?}", &batch[..], &m[..], &n[..], &summed[..])?;
     if *k_chunks > 1 {
         write!(text, " in {k_chunks} chunks")?;
+    }
+    if *precision != Precision::default() {
+        write!(text, " {precision}")?;
     }
     writeln!(text, "{}", if *accumulate { " accumulated" } else { "" })?;
     accesses(text, "  ", &[("a", a), ("b", b), ("out", out)])?;

@@ -9,7 +9,7 @@ use crate::ops::{
     Barrier, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max, Op, Operation,
     Pad, Permute, Random, Reshape, Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Window,
 };
-use crate::tensor::{DType, Error, ErrorKind, Result, Shape, Tensor, Type};
+use crate::tensor::{DType, Error, ErrorKind, Precision, Result, Shape, Tensor, Type};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -144,12 +144,18 @@ fn einsum(words: &mut Words<'_>) -> Result<Einsum, String> {
     if words.flag("a") {
         let byte = |n| u8::try_from(n).map_err(|_| format!("label {n} is more than 255"));
         let bytes = |list: Shape| -> Result<Labels, String> { list.into_iter().map(byte).collect() };
-        return Ok(Einsum { a: bytes(words.list("")?)?, b: bytes(words.list("b")?)?, out: bytes(words.list("out")?)? });
+        let einsum = Einsum::of(bytes(words.list("")?)?, bytes(words.list("b")?)?, bytes(words.list("out")?)?);
+        return Ok(Einsum { precision: precision(words)?, ..einsum });
     }
     let form = words.name()?;
     let parts = form.split_once(',').and_then(|(a, rest)| rest.split_once("->").map(|(b, out)| (a, b, out)));
     let (a, b, out) = parts.ok_or("labels are written `ij,jk->ik`")?;
-    Ok(Einsum::new(a, b, out))
+    let einsum = Einsum::new(a, b, out);
+    Ok(Einsum { precision: precision(words)?, ..einsum })
+}
+
+fn precision(words: &mut Words<'_>) -> Result<Option<Precision>, String> {
+    if words.flag("precision") { words.name()?.parse().map(Some) } else { Ok(None) }
 }
 
 /// `f32 [2, 3]`.

@@ -26,6 +26,8 @@ pub struct Cut {
     pub most_elements: usize,
     /// Tiles must hold whole rows.
     pub whole_rows: bool,
+    /// Rows of all kinds of blocks divide it.
+    pub step: usize,
 }
 
 /// The most tiles one matrix is cut into, unless tiles would be too large.
@@ -36,8 +38,6 @@ const SMALL: f64 = 131_072.0;
 const START: f64 = 15_000.0;
 /// Elements of a tile that stays in the near cache from pass to pass.
 const NEAR: usize = 256 * 1024;
-/// Rows of all kinds of blocks divide it.
-const STEP: usize = 24;
 
 impl Cut {
     /// Rows and columns of a tile; the last ones are smaller.
@@ -66,16 +66,17 @@ impl Cut {
     }
 
     fn candidates(&self) -> Vec<(usize, usize)> {
+        // Widths of whole blocks, whatever these are.
         let widths = [1024, 768, 512, 384, 256, 192, 128, 64, 32, 16];
         let mut all = Vec::new();
         for width in std::iter::once(self.n).chain(widths.into_iter().filter(|&width| width < self.n)) {
             if width != self.n && self.whole_rows {
                 break;
             }
-            for down in 1..=self.m.div_ceil(STEP).min(MOST_TILES) {
+            for down in 1..=self.m.div_ceil(self.step).min(MOST_TILES) {
                 let rows = match down {
                     1 => self.m,
-                    _ => self.m.div_ceil(down).next_multiple_of(STEP).min(self.m),
+                    _ => self.m.div_ceil(down).next_multiple_of(self.step).min(self.m),
                 };
                 let shape = (rows, width);
                 if self.fits(shape) && self.tiles(shape) <= MOST_TILES {
@@ -86,7 +87,7 @@ impl Cut {
         if all.is_empty() {
             let width = if self.whole_rows { self.n } else { self.n.min(self.most_columns) };
             let rows = (self.most_elements / width).max(1).min(self.m);
-            all.push((if rows > STEP { rows / STEP * STEP } else { rows }, width));
+            all.push((if rows > self.step { rows / self.step * self.step } else { rows }, width));
         }
         all
     }

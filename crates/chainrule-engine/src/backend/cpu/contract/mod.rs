@@ -11,7 +11,8 @@
 //! cache. Windows of a convolution are such strides, so a convolution is packed piece by piece and
 //! never laid out in memory as a whole. Nothing is allocated once a scratch has grown.
 //!
-//! f32 and f64 are computed in their own precision, bf16 and f16 in f32. Sums run over `k` in
+//! f32 and f64 are computed in their own precision, bf16 and f16 in f32, unless a [`Precision`] says otherwise
+//! (`method.rs`): then operands are rounded to bf16 on the way, or go through matrix tiles in bf16 parts. Sums run over `k` in
 //! passes of a fixed length, in order, so that the bits depend on shapes, strides and the
 //! machine's vector level alone. Infinities and NaN follow the formula; no zero is skipped.
 //!
@@ -21,9 +22,14 @@ mod block;
 mod cut;
 #[cfg(target_arch = "x86_64")]
 mod inner;
+mod layout;
+mod matrix;
+mod method;
 mod pack;
 pub mod panels;
 mod plan;
+mod side;
+mod split;
 mod tile;
 mod vector;
 
@@ -32,6 +38,9 @@ use super::level::Level;
 use super::machine::Written;
 use super::region::{CompiledRegion, Scratch};
 use crate::compile::kernel::{Contract, Lane};
+#[cfg(doc)]
+use crate::tensor::Precision;
+use matrix::Unit;
 use panels::{Packed, Panels, Sizes, Wanted, places};
 use plan::{Operand, Plan};
 
@@ -48,14 +57,14 @@ impl CompiledContract {
     /// # Panics
     /// If the code after the product is not valid; the compiler's verifier refuses such code.
     pub fn new(contract: &Contract, written: &mut Written) -> CompiledContract {
-        CompiledContract::at(contract, Level::detect(), written)
+        CompiledContract::at(contract, Level::detect(), Unit::detect(), written)
     }
 
-    /// As [`CompiledContract::new`], for a given level of vector instructions; the code after the
-    /// product keeps the machine's.
-    pub fn at(contract: &Contract, level: Level, written: &mut Written) -> CompiledContract {
+    /// As [`CompiledContract::new`], for a given level of vector instructions and with or without matrix tiles; the
+    /// code after the product keeps the machine's.
+    fn at(contract: &Contract, level: Level, unit: Option<&'static Unit>, written: &mut Written) -> CompiledContract {
         let epilogue = contract.epilogue.as_ref().map(|region| CompiledRegion::epilogue(region, written));
-        CompiledContract { plan: Plan::new(contract, level), epilogue }
+        CompiledContract { plan: Plan::new(contract, level, unit), epilogue }
     }
 
     /// A contraction that is [`alike`](super::alike) the one this was made from, made without planning anything again.
@@ -77,8 +86,7 @@ impl CompiledContract {
     /// Bytes of the operands that its tiles would share.
     pub fn shareable_bytes(&self) -> usize {
         let sides = self.plan.shareable().into_iter().zip(self.plan.readers());
-        let elements: usize = sides.filter(|(_, readers)| *readers > 1).filter_map(|(panels, _)| Some(panels?.elements())).sum();
-        elements * self.plan.lane.bytes()
+        sides.filter(|(_, readers)| *readers > 1).filter_map(|(panels, _)| Some(panels?.bytes())).sum()
     }
 
     /// Bytes that [`CompiledContract::run`] asks of the scratch, next to what the code after the
@@ -120,8 +128,8 @@ pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(u
                 other == operand && of == panels && !written(buffer, wanted.waves.0, *wave)
             };
             let entry = found.iter().rposition(same).unwrap_or_else(|| {
-                let bytes = panels.elements() * plan.lane.bytes();
-                found.push((operand.clone(), *panels, Wanted { bytes, pieces: panels.pieces(), waves: (*wave, *wave) }, 0));
+                let wanted = Wanted { bytes: panels.bytes(), pieces: panels.pieces(), waves: (*wave, *wave) };
+                found.push((operand.clone(), *panels, wanted, 0));
                 found.len() - 1
             });
             (found[entry].2.waves.1, found[entry].3) = (*wave, found[entry].3 + times);

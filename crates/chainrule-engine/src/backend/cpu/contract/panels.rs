@@ -8,9 +8,37 @@
 //!
 //! Refuses to copy anything itself, and to know what an operand is.
 
+use super::matrix::STEPS;
 use crate::compile::schedule::first_fit;
 use crate::tensor::{DType, Data, Result};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is packed for a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The number, in so many bytes.
+    Plain(usize),
+    /// The number rounded to bf16, as f32.
+    Rounded,
+    /// So many bf16 parts of it.
+    Parts(usize),
+}
+
+impl Form {
+    /// Bytes for each number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Form::Plain(bytes) => bytes,
+            Form::Rounded => 4,
+            Form::Parts(parts) => 2 * parts,
+        }
+    }
+
+    /// What a pass is rounded up to a multiple of: tiles are laid out whole.
+    fn steps(self) -> usize {
+        if let Form::Parts(_) = self { STEPS } else { 1 }
+    }
+}
 
 /// How one side of a product is cut in panels and in pieces that are packed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +57,8 @@ pub struct Panels {
     pub depth: usize,
     /// Whether a panel is row after row instead of step after step.
     pub by_row: bool,
+    /// What is packed.
+    pub form: Form,
 }
 
 impl Panels {
@@ -36,14 +66,23 @@ impl Panels {
         self.length.div_ceil(self.width)
     }
 
-    /// Elements of all panels, the last of which is as wide as the others.
-    pub fn elements(&self) -> usize {
-        self.count() * self.width * self.k
+    /// Bytes of all panels, the last of which is as wide as the others.
+    pub fn bytes(&self) -> usize {
+        let chunks = self.k.div_ceil(self.chunk.max(1));
+        let last = self.k - self.chunk * chunks.saturating_sub(1);
+        let steps = chunks.saturating_sub(1) * self.whole(self.chunk) + self.whole(last);
+        self.count() * self.width * steps * self.form.bytes()
     }
 
-    /// Where a panel of a pass of so many steps starts.
+    /// Bytes from the first panel to the one of a pass of so many steps.
     pub fn start(&self, (from, len): (usize, usize), panel: usize) -> usize {
-        self.width * (from * self.count() + panel * len)
+        let before = from / self.chunk * self.whole(self.chunk) + from % self.chunk;
+        self.width * (before * self.count() + panel * self.whole(len)) * self.form.bytes()
+    }
+
+    /// So many steps, as many as are packed for them. Passes but for the last of a chunk are whole.
+    pub fn whole(&self, steps: usize) -> usize {
+        steps.next_multiple_of(self.form.steps())
     }
 
     fn pieces_of_pass(&self) -> usize {

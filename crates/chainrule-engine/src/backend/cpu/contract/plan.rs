@@ -5,17 +5,23 @@
 
 use super::super::level::Level;
 use super::super::loops::{Table, table};
-use super::super::region::path::{Line, Path, line};
+use super::super::region::path::{Line, Path};
 use super::block::{Kernels, Multiply};
 use super::cut::Cut;
-use super::panels::{Panels, Place};
-use crate::compile::kernel::{Access, Axes, Code, Contract, Extent, Lane, Region};
+use super::layout::Layout;
+use super::matrix::{SIDE, STEPS, Unit};
+use super::method::Method;
+use super::panels::{Form, Panels, Place};
+use super::split::panel_bytes;
+use crate::compile::kernel::{Code, Contract, Extent, Lane, Region};
 use crate::tensor::DType;
 
 /// The least and the most of a long sum that is computed at once.
 const DEPTH: std::ops::RangeInclusive<usize> = 144..=256;
 /// Bytes of a panel of B for a pass: the nearest cache holds it next to some rows of A.
 const PANEL: usize = 36 * 1024;
+/// The same of a panel in parts, next to which one of A passes by.
+const PANEL_OF_PARTS: usize = 36 * 1024;
 /// Elements of A that are worked on at once.
 const PACKED_A: usize = 48 * 1024;
 /// Elements of a piece of packed panels.
@@ -124,6 +130,10 @@ pub struct Plan {
     pub panels_of_a: Panels,
     /// How B is packed, if it is, and how wide its blocks are.
     pub panels_of_b: Panels,
+    /// How numbers are multiplied.
+    pub method: Method,
+    /// How A and B are laid out for matrix tiles, if they are multiplied so.
+    pub panels_of_parts: [Panels; 2],
     /// Where A and B are packed for all tiles, if they are.
     pub shared: [Option<Place>; 2],
     /// Matrices of one unit.
@@ -132,13 +142,13 @@ pub struct Plan {
     pub units: usize,
     /// Estimated nanoseconds.
     pub cost: f64,
-    /// Bytes of packed A, packed B and a tile.
-    pub scratch: [usize; 3],
+    /// Bytes of packed A, packed B, a tile, and numbers of one panel on their way into parts.
+    pub scratch: [usize; 4],
 }
 
 impl Plan {
-    /// Plans a contraction for a level.
-    pub fn new(contract: &Contract, level: Level) -> Plan {
+    /// Plans a contraction for a level, with matrix tiles if there are any.
+    pub fn new(contract: &Contract, level: Level, unit: Option<&'static Unit>) -> Plan {
         let lane = Lane::of(contract.a.dtype);
         let bytes = contract.out.dtype.bytes() as isize;
         let chunk_stride = if contract.k_chunks > 1 { contract.out.strides[0] * bytes } else { 0 };
@@ -154,6 +164,7 @@ impl Plan {
         }
         let chunks = contract.k_chunks.max(1);
         let chunk = k.div_ceil(chunks);
+        let panels = Panels { length: 0, width: 1, group: 1, k, chunk, depth: 1, by_row: false, form: Form::Plain(lane.bytes()) };
         let mut plan = Plan {
             lane,
             table: table(level),
@@ -177,20 +188,25 @@ impl Plan {
             tile_rows: m,
             tile_cols: n,
             stretch: m,
-            panels_of_a: Panels { length: m, width: 1, group: 1, k, chunk, depth: 1, by_row: false },
-            panels_of_b: Panels { length: n, width: 1, group: 1, k, chunk, depth: 1, by_row: false },
+            panels_of_a: Panels { length: m, ..panels },
+            panels_of_b: Panels { length: n, ..panels },
+            method: Method::Plain,
+            panels_of_parts: [panels; 2],
             shared: [None; 2],
             group: 1,
             units: 0,
             cost: 0.0,
-            scratch: [0; 3],
+            scratch: [0; 4],
         };
         if plan.batch == 0 || plan.m == 0 || plan.n == 0 {
             return plan;
         }
         match lane {
             Lane::F64 => plan.cut(contract, f64::kernels(level)),
-            _ => plan.cut(contract, f32::kernels(level)),
+            _ => {
+                plan.method = Method::of(contract, [plan.m, plan.n, plan.chunk], unit);
+                plan.cut(contract, f32::kernels(level));
+            }
         }
         plan
     }
@@ -208,12 +224,17 @@ impl Plan {
 
     /// Chooses packing, tiles and units.
     fn cut<T>(&mut self, contract: &Contract, kernels: &Kernels<T>) {
-        let most = PANEL / (kernels.most * kernels.lanes * self.lane.bytes());
-        self.depth = even(self.chunk, most.clamp(*DEPTH.start(), *DEPTH.end()), 8);
+        self.depth = match self.method {
+            Method::Tiles(_, parts) => even(self.chunk, PANEL_OF_PARTS / panel_bytes(1, parts) * STEPS, STEPS),
+            _ => {
+                let most = PANEL / (kernels.most * kernels.lanes * self.lane.bytes());
+                even(self.chunk, most.clamp(*DEPTH.start(), *DEPTH.end()), 8)
+            }
+        };
         self.choose_packing(kernels);
         self.choose_tiles(contract.epilogue.as_ref(), kernels);
         self.choose_panels(kernels);
-        let item = self.nanoseconds(kernels.lanes);
+        let item = self.nanoseconds(self.method.speed(kernels.lanes));
         let tiles = self.tiles();
         if tiles == 1 {
             let most = if self.batch as f64 * item > 2.0 * UNIT { self.batch.div_ceil(4) } else { self.batch };
@@ -224,14 +245,23 @@ impl Plan {
         let bytes = self.lane.bytes();
         let line = |elements: usize| (elements * bytes).next_multiple_of(64);
         let pass = self.depth_of_pass();
-        self.scratch = [
+        let parts = |side: usize, rows: usize| match self.method {
+            Method::Tiles(_, parts) => rows.div_ceil(SIDE) * panel_bytes(self.panels_of_parts[side].whole(pass) / STEPS, parts),
+            _ => 0,
+        };
+        let plain = [
             match (self.rows_of_a, self.columns_of_b) {
                 (Rows::Direct, _) => 0,
                 (Rows::Packed, Columns::Dot) => line(self.m * pass),
                 (Rows::Packed, _) => line(self.stretch.next_multiple_of(self.panels_of_a.width) * pass),
             },
             if self.columns_of_b == Columns::Packed { line(self.tile_cols.next_multiple_of(self.panels_of_b.width) * pass) } else { 0 },
+        ];
+        self.scratch = [
+            plain[0].max(parts(0, self.tile_rows)),
+            plain[1].max(parts(1, self.tile_cols)),
             if self.dense { line(self.tile_rows * self.tile_cols) } else { 0 },
+            if let Method::Tiles(..) = self.method { line(SIDE * pass.next_multiple_of(STEPS)) } else { 0 },
         ];
     }
 
@@ -242,7 +272,8 @@ impl Plan {
         let wide = vectors.div_ceil(vectors.div_ceil(kernels.most));
         let width = wide * kernels.lanes;
         if self.tile_cols < self.n {
-            self.tile_cols = self.tile_cols.next_multiple_of(width).min(self.n);
+            let whole = if let Method::Tiles(..) = self.method { SIDE } else { width };
+            self.tile_cols = self.tile_cols.next_multiple_of(whole).min(self.n);
         }
         let height = if self.tile_rows < self.m { kernels.tallest[wide - 1] } else { kernels.height(self.m, wide) };
         let fit = (PACKED_A / self.depth.max(1)).next_multiple_of(24);
@@ -250,17 +281,27 @@ impl Plan {
         let group = |width: usize| (PIECE / (width * self.depth.max(1))).max(1);
         let panels = |length, width, by_row| {
             let Plan { k, chunk, depth, .. } = *self;
-            Panels { length, width, group: group(width), k, chunk, depth, by_row }
+            let form = if let Method::Rounded = self.method { Form::Rounded } else { Form::Plain(self.lane.bytes()) };
+            Panels { length, width, group: group(width), k, chunk, depth, by_row, form }
         };
         let path = &self.a.path;
         let longer = run(&path.cols, self.a.dtype) >= run(&path.rows, self.a.dtype).max(2);
         let by_row = longer && !(self.depth * self.lane.bytes()).is_multiple_of(CROWDED);
         (self.panels_of_a, self.panels_of_b) = (panels(self.m, height, by_row), panels(self.n, width, false));
+        if let Method::Tiles(_, parts) = self.method {
+            let laid_out = |length, by_row| Panels { form: Form::Parts(parts), ..panels(length, SIDE, by_row) };
+            self.panels_of_parts = [laid_out(self.m, true), laid_out(self.n, false)];
+        }
     }
 
     /// How each side is packed, if all tiles could share it.
     pub fn shareable(&self) -> [Option<&Panels>; 2] {
         let one = self.batch == 1 && self.k > 0 && self.columns_of_b != Columns::Dot;
+        if let Method::Tiles(..) = self.method {
+            let whole = |own: usize, all: usize| own.is_multiple_of(SIDE) || own >= all;
+            let sides = [whole(self.tile_rows, self.m), whole(self.tile_cols, self.n)];
+            return [0, 1].map(|side| (one && sides[side]).then_some(&self.panels_of_parts[side]));
+        }
         let whole = self.tile_rows.is_multiple_of(self.panels_of_a.width) || self.tile_rows >= self.m;
         [
             (one && whole && self.rows_of_a == Rows::Packed).then_some(&self.panels_of_a),
@@ -274,12 +315,12 @@ impl Plan {
     }
 
     /// Estimated time of one matrix and chunk: multiply-adds, and numbers fetched and packed.
-    fn nanoseconds(&self, lanes: usize) -> f64 {
+    fn nanoseconds(&self, speed: f64) -> f64 {
         let (m, n, k) = (self.m as f64, self.n as f64, self.chunk as f64);
         let fetch = |packed: bool| if packed { 0.15 } else { 0.05 };
         let a = m * k * fetch(self.rows_of_a != Rows::Direct);
         let b = k * n * fetch(self.columns_of_b == Columns::Packed);
-        m * n * k / (lanes as f64 * 4.8) + a + b + m * n * fetch(self.dense) + 60.0
+        m * n * k / speed + a + b + m * n * fetch(self.dense) + 60.0
     }
 
     /// Length of the sum of one pass: all of it where results are products of whole rows.
@@ -289,6 +330,11 @@ impl Plan {
 
     fn choose_packing<T>(&mut self, kernels: &Kernels<T>) {
         let bytes = self.lane.bytes();
+        if let Method::Rounded = self.method {
+            // Numbers are rounded when they are packed.
+            (self.rows_of_a, self.columns_of_b, self.dense) = (Rows::Packed, Columns::Packed, self.dense || self.stores_apart());
+            return;
+        }
         let small = self.m * self.n * self.chunk <= SMALL;
         let even = |operand: &Operand| operand.evenly_spaced(bytes);
         let (a, b) = (&self.a, &self.b);
@@ -310,9 +356,14 @@ impl Plan {
         if self.columns_of_b == Columns::Dot && along != bytes as isize {
             self.rows_of_a = Rows::Packed;
         }
-        let out = &self.out;
+        self.dense = self.dense || self.stores_apart();
+    }
+
+    /// Whether blocks cannot write to the result where it lies.
+    fn stores_apart(&self) -> bool {
+        let (out, bytes) = (&self.out, self.lane.bytes());
         let side_by_side = self.n == 1 || step(&out.path.cols) == bytes as isize;
-        self.dense = self.dense || !out.evenly_spaced(bytes) || !side_by_side;
+        !out.evenly_spaced(bytes) || !side_by_side
     }
 
     fn choose_tiles<T>(&mut self, epilogue: Option<&Region>, kernels: &Kernels<T>) {
@@ -341,13 +392,16 @@ impl Plan {
             most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS } else { n },
             most_elements: if self.dense { TILE } else { usize::MAX },
             whole_rows: whole_rows(epilogue),
+            step: self.whole_rows_of_blocks(),
         };
         let (mut rows, cols) = cut.shape();
+        let tiles = matches!(self.method, Method::Tiles(..));
         // Tiles that end where a run of evenly spaced rows ends are walked in fewer pieces.
         for operand in [&self.a, &self.out] {
             if let [_, .., (run, _)] = operand.path.rows.as_slice()
                 && rows > *run
                 && rows < m
+                && (!tiles || (rows - rows % run).is_multiple_of(SIDE))
             {
                 rows -= rows % run;
             }
@@ -355,77 +409,20 @@ impl Plan {
         (self.tile_rows, self.tile_cols) = (rows, cols);
     }
 
+    /// Rows that consist of whole blocks, whatever these are.
+    fn whole_rows_of_blocks(&self) -> usize {
+        if let Method::Tiles(..) = self.method { SIDE } else { 24 }
+    }
+
+    /// Whether an operand holds numbers as they are computed with.
+    pub fn holds_numbers(&self, operand: &Operand) -> bool {
+        operand.dtype.bytes() == self.lane.bytes() && Lane::of(operand.dtype) == self.lane
+    }
+
     /// How many tiles the result of one chunk and matrix has.
     pub fn tiles(&self) -> usize {
         self.m.div_ceil(self.tile_rows) * self.n.div_ceil(self.tile_cols)
     }
-}
-
-/// Where the operands and the result lie, and how many matrices and rows there are.
-struct Layout {
-    a: Operand,
-    b: Operand,
-    out: Operand,
-    batch: usize,
-    m: usize,
-}
-
-impl Layout {
-    /// Where B is the same for a whole axis of the batch, that axis becomes one of A's rows: the
-    /// last ones of the batch, so that rows keep their order, or any if no code counts rows.
-    fn new(contract: &Contract) -> Layout {
-        let shared = |axis: usize| contract.b.strides[axis] == 0;
-        let mut batch: Vec<usize> = (0..contract.batch.len()).collect();
-        let mut moved = Vec::new();
-        if contract.epilogue.is_none() {
-            (moved, batch) = batch.into_iter().partition(|&axis| shared(axis));
-        } else {
-            while let Some(axis) = batch.pop_if(|axis| shared(*axis)) {
-                moved.insert(0, axis);
-            }
-        }
-        let order = order_of_sum(contract);
-        let own = |access: &Access, skip: usize, lengths: [usize; 2]| -> [Vec<isize>; 3] {
-            let (first, rest) = access.strides[skip..].split_at(contract.batch.len());
-            let (second, third) = rest.split_at(lengths[0]);
-            debug_assert_eq!(third.len(), lengths[1]);
-            [first.to_vec(), second.to_vec(), third.to_vec()]
-        };
-        let (m, n, k) = (&contract.m, &contract.n, &contract.k);
-        let operand = |access: &Access, strides: [Vec<isize>; 3], rows: &Axes<usize>, cols: &Axes<usize>, with: bool| {
-            let [first, second, third] = strides;
-            let bytes = access.dtype.bytes() as isize;
-            let moved = moved.iter().filter(|_| with).map(|&axis| (contract.batch[axis], first[axis]));
-            let rows: Vec<_> = moved.chain(rows.iter().copied().zip(second)).collect();
-            let cols: Vec<_> = cols.iter().copied().zip(third).collect();
-            let batch = batch.iter().map(|&axis| (contract.batch[axis], first[axis] * bytes));
-            Operand { path: Path::new(access, &rows, &cols), batch: line(batch), dtype: access.dtype }
-        };
-        let sum: Axes<usize> = order.iter().map(|&axis| k[axis]).collect();
-        let sorted = |strides: Vec<isize>| -> Vec<isize> { order.iter().map(|&axis| strides[axis]).collect() };
-        let [a_batch, a_rows, a_cols] = own(&contract.a, 0, [m.len(), k.len()]);
-        let [b_batch, b_rows, b_cols] = own(&contract.b, 0, [k.len(), n.len()]);
-        let skip = usize::from(contract.k_chunks > 1);
-        let size = |axes: &[usize]| axes.iter().map(|&axis| contract.batch[axis]).product::<usize>();
-        Layout {
-            a: operand(&contract.a, [a_batch, a_rows, sorted(a_cols)], m, &sum, true),
-            b: operand(&contract.b, [b_batch, sorted(b_rows), b_cols], &sum, n, false),
-            out: operand(&contract.out, own(&contract.out, skip, [m.len(), n.len()]), m, n, true),
-            batch: size(&batch),
-            m: size(&moved) * m.iter().product::<usize>(),
-        }
-    }
-}
-
-/// The axes of the sum in the order in which they are walked: nearest neighbours in A last, as a packed
-/// window is then copied in long pieces. Chunks of the sum keep the order they were cut in.
-fn order_of_sum(contract: &Contract) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..contract.k.len()).collect();
-    if contract.k_chunks == 1 {
-        let strides = &contract.a.strides[contract.batch.len() + contract.m.len()..];
-        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
-    }
-    order
 }
 
 /// Bytes from one element to the next along the innermost axis; 0 if nothing moves.

@@ -7,7 +7,9 @@ use super::super::region::Scratch;
 use super::panels::Packed;
 use super::{CompiledContract, share};
 use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instruction, Lane, Region};
-use crate::tensor::DType;
+use crate::tensor::{DType, Precision};
+
+mod precision;
 
 /// Small numbers from a seed, the same on every machine.
 struct Draw(u64);
@@ -202,7 +204,7 @@ fn generated(draw: &mut Draw) -> (Contract, Vec<Memory>) {
     let memories = [(a_len, dtype), (b_len, dtype), (out_len, dtype)];
     let memories = memories.map(|(len, dtype)| Memory::new(dtype, (0..len).map(|_| draw.number()))).to_vec();
     let accumulate = draw.below(3) == 0;
-    (Contract { batch, m, n, k, a, b, out, k_chunks, accumulate, epilogue: None }, memories)
+    (Contract { batch, m, n, k, a, b, out, k_chunks, accumulate, precision: Precision::Full, epilogue: None }, memories)
 }
 
 fn check(c: &Contract, memories: &[Memory], got: &Memory) {
@@ -242,7 +244,7 @@ fn results_are_those_of_the_definition_at_every_level_in_any_order() {
         tried += 1;
         let results = naive(&c, &memories);
         for level in Level::available() {
-            let compiled = made(|written| CompiledContract::at(&c, level, written));
+            let compiled = made(|written| CompiledContract::at(&c, level, None, written));
             let mut forwards = memories.clone();
             run(&compiled, &mut forwards, 0..compiled.compiled.units());
             check_with(&c, &memories, &results, &forwards[2]);
@@ -276,6 +278,7 @@ fn matrices(dtype: DType, m: usize, n: usize, k: usize, layout: usize) -> Contra
         out: dense(2, dtype, &[m, n]),
         k_chunks: 1,
         accumulate: false,
+        precision: Precision::Full,
         epilogue: None,
     }
 }
@@ -296,7 +299,7 @@ fn every_size_of_block_and_tile_is_right() {
                 let memories = filled(&c, [m * k, k * n, m * n], &mut draw);
                 let results = naive(&c, &memories);
                 for level in Level::available() {
-                    let compiled = made(|written| CompiledContract::at(&c, level, written));
+                    let compiled = made(|written| CompiledContract::at(&c, level, None, written));
                     let mut got = memories.clone();
                     run(&compiled, &mut got, 0..compiled.compiled.units());
                     check_with(&c, &memories, &results, &got[2]);
@@ -343,7 +346,19 @@ fn windows(gradient: bool) -> (Contract, [usize; 3]) {
     let (k_len, m_len): (usize, usize) = (k.iter().product(), m.iter().product());
     let lengths = [images * side * side * channels, k_len * filters, m_len * filters];
     assert_eq!(count, m_len.max(k_len));
-    let c = Contract { batch: Axes::new(), m, n: columns, k, a, b, out, k_chunks: 1, accumulate: false, epilogue: None };
+    let c = Contract {
+        batch: Axes::new(),
+        m,
+        n: columns,
+        k,
+        a,
+        b,
+        out,
+        k_chunks: 1,
+        accumulate: false,
+        precision: Precision::Full,
+        epilogue: None,
+    };
     (c, lengths)
 }
 

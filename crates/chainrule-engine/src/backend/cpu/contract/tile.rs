@@ -3,15 +3,16 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
-use super::super::region::path::{Line, offset_at, span};
+use super::super::region::path::{offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Block, Kernels, Multiply};
-use super::pack::{Copying, Dealing, Part, rectangles};
+use super::matrix::{self, SIDE, STEPS};
+use super::method::Method;
+use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
 use super::plan::{Columns, Operand, Plan, Rows};
-use crate::compile::kernel::Lane;
-use smallvec::SmallVec;
-use std::ops::Range;
+use super::side::Side;
+use super::split::{is_fit, panel_bytes};
 
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
@@ -41,6 +42,8 @@ struct Room {
     a: *mut u8,
     b: *mut u8,
     tile: *mut u8,
+    /// Numbers of a panel on their way into parts.
+    numbers: *mut u8,
 }
 
 /// Evenly spaced numbers: the first, from row to row, from column to column.
@@ -61,15 +64,6 @@ struct Stretch<T> {
     step: isize,
     block: isize,
     six: isize,
-}
-
-/// An operand to be packed: where it lies, along the sum and along rows of A or columns of B.
-struct Side<'a> {
-    memory: *mut u8,
-    operand: &'a Operand,
-    sum: &'a Line,
-    line: &'a Line,
-    panels: &'a Panels,
 }
 
 /// Part of the sum of one pass.
@@ -98,9 +92,14 @@ impl<'a, T: Multiply> Run<'a, T> {
     /// As [`super::CompiledContract::run`].
     pub unsafe fn unit(&self, unit: usize, scratch: &mut Scratch) {
         let plan = self.plan;
-        let [a, b, tile] = plan.scratch;
-        let room = scratch.aside(a + b + tile);
-        let room = Room { a: room, b: room.wrapping_add(a), tile: room.wrapping_add(a + b) };
+        let [a, b, tile, numbers] = plan.scratch;
+        let room = scratch.aside(a + b + tile + numbers);
+        let at = |bytes: usize| room.wrapping_add(bytes);
+        let room = Room { a: room, b: at(a), tile: at(a + b), numbers: at(a + b + tile) };
+        if let Method::Tiles(unit, _) = plan.method {
+            // SAFETY: it was found on this machine.
+            unsafe { (unit.start)() };
+        }
         let tiles = plan.tiles();
         let across = plan.n.div_ceil(plan.tile_cols);
         let (at, rest) = (unit % tiles, unit / tiles);
@@ -120,6 +119,10 @@ impl<'a, T: Multiply> Run<'a, T> {
             };
             // SAFETY: the caller's; the scratch has room for what the plan says.
             unsafe { self.tile(tile, chunk, room, scratch) };
+        }
+        if let Method::Tiles(unit, _) = plan.method {
+            // SAFETY: as at the start.
+            unsafe { (unit.end)() };
         }
     }
 
@@ -176,15 +179,10 @@ impl<'a, T: Multiply> Run<'a, T> {
         self.buffers[operand.path.buffer].wrapping_offset(offset)
     }
 
-    /// Whether an operand holds numbers as they are computed with.
-    fn holds_numbers(&self, operand: &Operand) -> bool {
-        operand.dtype.bytes() == size_of::<T>() && Lane::of(operand.dtype) == self.plan.lane
-    }
-
     /// Part of an operand as it lies in memory, if it holds numbers of the lane, evenly spaced.
     fn matrix(&self, operand: &Operand, first: *mut u8, rows: (usize, usize), cols: (usize, usize)) -> Option<Matrix<T>> {
         let bytes = size_of::<T>();
-        if !self.holds_numbers(operand) {
+        if !self.plan.holds_numbers(operand) {
             return None;
         }
         let (below, row) = span(&operand.path.rows, rows.0, rows.1)?;
@@ -221,6 +219,10 @@ impl<'a, T: Multiply> Run<'a, T> {
 
     /// One pass: B's part first, then A's rows, a stretch at a time.
     unsafe fn pass(&self, tile: Tile, pass: Pass, c: Matrix<T>, room: Room) {
+        // SAFETY: the caller's.
+        if unsafe { self.pass_of_parts(tile, pass, c, room) } {
+            return;
+        }
         let lanes = self.kernels.lanes;
         let width = self.plan.panels_of_b.width;
         // SAFETY: the caller's; the room for packed parts is as large as the plan's passes need.
@@ -255,6 +257,61 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
+    /// One pass on matrix tiles, if that is the method and all numbers can be had in parts.
+    unsafe fn pass_of_parts(&self, tile: Tile, pass: Pass, c: Matrix<T>, room: Room) -> bool {
+        let (plan, Tile { row, rows, col, cols, .. }) = (self.plan, tile);
+        let Method::Tiles(unit, parts) = plan.method else { return false };
+        let [of_a, of_b] = &plan.panels_of_parts;
+        let (a, b) = (self.side_a(tile, of_a, plan.shared[0], room), self.side_b(tile, of_b, plan.shared[1], room));
+        let steps = pass.len.div_ceil(STEPS);
+        let panel = panel_bytes(steps, parts);
+        // SAFETY: the caller's; the room for A and for B holds all panels of a tile.
+        unsafe {
+            let a: *const u8 = a.packed((pass.from, pass.len), (row, rows));
+            let b: *const u8 = b.packed((pass.from, pass.len), (col, cols));
+            let fit = |first: *const u8, len: usize| (0..len.div_ceil(SIDE)).all(|i| is_fit(first.add(i * panel)));
+            if parts > 1 && !(fit(a, rows) && fit(b, cols)) {
+                return false;
+            }
+            for right in (0..cols).step_by(SIDE) {
+                for down in (0..rows).step_by(SIDE) {
+                    let block = matrix::Block {
+                        steps,
+                        a: a.add(down / SIDE * panel),
+                        b: b.add(right / SIDE * panel),
+                        c: c.first.wrapping_offset(down as isize * c.row).wrapping_add(right).cast(),
+                        c_row: c.row * size_of::<T>() as isize,
+                        add: pass.add,
+                    };
+                    let part = [SIDE.min(rows - down), SIDE.min(cols - right)];
+                    matrix::part_of_block(unit.blocks[parts - 1], &block, part, parts == 3, plan.level);
+                }
+            }
+        }
+        true
+    }
+
+    /// A as something to be packed.
+    fn side_a<'s>(&'s self, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
+        let (operand, memory) = (&self.plan.a, self.first(&self.plan.a, tile.batch));
+        let (sum, line) = (&operand.path.cols, &operand.path.rows);
+        let shared = place.map(|place| (self.packed, place));
+        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, own: room.a, numbers: room.numbers }
+    }
+
+    /// B as something to be packed.
+    fn side_b<'s>(&'s self, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
+        let (operand, memory) = (&self.plan.b, self.first(&self.plan.b, tile.batch));
+        let (sum, line) = (&operand.path.rows, &operand.path.cols);
+        let shared = place.map(|place| (self.packed, place));
+        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, own: room.b, numbers: room.numbers }
+    }
+
+    /// Where all tiles share a packed side, unless they share its parts.
+    fn shared(&self, side: usize) -> Option<Place> {
+        if let Method::Tiles(..) = self.plan.method { None } else { self.plan.shared[side] }
+    }
+
     /// Blocks below each other, `rows` rows in all.
     unsafe fn column(&self, mut block: Block<T>, a: &Stretch<T>, rows: usize, vectors: usize) {
         let kernels = self.kernels;
@@ -280,9 +337,9 @@ impl<'a, T: Multiply> Run<'a, T> {
         {
             return (matrix, panels.width as isize);
         }
-        let side = Side { memory, operand: b, sum: &b.path.rows, line: &b.path.cols, panels };
+        let side = self.side_b(tile, panels, self.shared(1), room);
         // SAFETY: the caller's; packed panels fit the room for B.
-        let first = unsafe { self.packed(&side, plan.shared[1], pass, (tile.col, tile.cols), room.b.cast()) };
+        let first = unsafe { side.packed((pass.from, pass.len), (tile.col, tile.cols)) }.cast();
         (Matrix { first, row: panels.width as isize, col: 1 }, (panels.width * pass.len) as isize)
     }
 
@@ -296,78 +353,14 @@ impl<'a, T: Multiply> Run<'a, T> {
         {
             return Stretch { height, first, row, step: col, block: height as isize * row, six: 6 * row };
         }
-        let side = Side { memory, operand: a, sum: &a.path.cols, line: &a.path.rows, panels };
+        let side = self.side_a(tile, panels, self.shared(0), room);
         // SAFETY: the caller's; packed panels fit the room for A.
-        let first = unsafe { self.packed(&side, plan.shared[0], pass, (row, rows), room.a.cast()) };
+        let first = unsafe { side.packed((pass.from, pass.len), (row, rows)) }.cast::<T>();
         let block = (height * pass.len) as isize;
         if panels.by_row {
             return Stretch { height, first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize };
         }
         Stretch { height, first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 } }
-    }
-
-    /// The panels of `len` rows or columns from `start` on, where all share them or in a room of the tile's own.
-    unsafe fn packed(&self, side: &Side, place: Option<Place>, pass: Pass, (start, len): (usize, usize), own: *mut T) -> *mut T {
-        let panels = side.panels;
-        let Some(place) = place else {
-            // SAFETY: the caller's.
-            unsafe { self.pack(side, pass, (start, len), own) };
-            return own;
-        };
-        let all = self.packed.at(place).cast::<T>();
-        let part = (pass.from, pass.len);
-        let (first, pieces) = panels.pieces_of(pass.from, (start, len));
-        let pieces: SmallVec<[Range<usize>; 32]> = pieces.collect();
-        self.packed.prepare(place.flag + first, pieces.len(), |i| {
-            let (from, to) = (pieces[i].start * panels.width, (pieces[i].end * panels.width).min(panels.length));
-            // SAFETY: the caller's; the piece is packed by nobody else and read by nobody yet.
-            unsafe { self.pack(side, pass, (from, to - from), all.wrapping_add(panels.start(part, pieces[i].start))) };
-        });
-        all.wrapping_add(panels.start(part, start / panels.width))
-    }
-
-    /// Packs `len` rows or columns from `start` on, panel by panel.
-    unsafe fn pack(&self, side: &Side, pass: Pass, (start, len): (usize, usize), to: *mut T) {
-        let Panels { width, by_row, .. } = *side.panels;
-        let bytes = size_of::<T>();
-        let sum = Part { line: side.sum, start: pass.from, len: pass.len };
-        let side_by_side = side.line.last().is_some_and(|&(_, across)| across == bytes as isize);
-        if !by_row && side_by_side && self.holds_numbers(side.operand) {
-            rectangles(sum, Part { line: side.line, start, len }, |r| {
-                let (panel, at) = (r.col / width, r.col % width);
-                let to = to.wrapping_add(width * (panel * pass.len + r.row) + at).cast();
-                let head = (width - at).min(r.cols);
-                let dealing = Dealing {
-                    steps: r.rows,
-                    bytes: [r.cols * bytes, head * bytes, width * bytes],
-                    to,
-                    panel: width * pass.len * bytes,
-                    from: side.memory.wrapping_offset(r.offset),
-                    step: r.down,
-                };
-                // SAFETY: the caller's.
-                unsafe { (self.kernels.deal)(&dealing) };
-            });
-            return;
-        }
-        let mut done = 0;
-        while done < len {
-            let part = Part { line: side.line, start: start + done, len: width.min(len - done) };
-            let (rows, cols, stride) = if by_row { (part, sum, pass.len) } else { (sum, part, width) };
-            let copying = Copying {
-                table: self.plan.table,
-                copy: self.kernels.copy,
-                memory: side.memory,
-                dtype: side.operand.dtype,
-                rows,
-                cols,
-                dense: to.wrapping_add(done * pass.len).cast(),
-                stride: (stride * bytes) as isize,
-            };
-            // SAFETY: the caller's.
-            unsafe { copying.gather() };
-            done += width;
-        }
     }
 
     /// A's part of a pass with the numbers of each row side by side.

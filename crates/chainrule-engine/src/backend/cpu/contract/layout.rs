@@ -1,0 +1,79 @@
+//! The axes of a contraction as matrices in memory.
+//!
+//! Refuses to choose how they are read.
+
+use super::super::region::path::{Path, line};
+use super::plan::Operand;
+use crate::compile::kernel::{Access, Axes, Contract};
+
+/// Where the operands and the result lie, and how many matrices and rows there are.
+pub struct Layout {
+    /// Rows by depth.
+    pub a: Operand,
+    /// Depth by columns.
+    pub b: Operand,
+    /// Rows by columns.
+    pub out: Operand,
+    /// How many matrices.
+    pub batch: usize,
+    /// Rows of a matrix.
+    pub m: usize,
+}
+
+impl Layout {
+    /// Where B is the same for a whole axis of the batch, that axis becomes one of A's rows: the
+    /// last ones of the batch, so that rows keep their order, or any if no code counts rows.
+    pub fn new(contract: &Contract) -> Layout {
+        let shared = |axis: usize| contract.b.strides[axis] == 0;
+        let mut batch: Vec<usize> = (0..contract.batch.len()).collect();
+        let mut moved = Vec::new();
+        if contract.epilogue.is_none() {
+            (moved, batch) = batch.into_iter().partition(|&axis| shared(axis));
+        } else {
+            while let Some(axis) = batch.pop_if(|axis| shared(*axis)) {
+                moved.insert(0, axis);
+            }
+        }
+        let order = order_of_sum(contract);
+        let own = |access: &Access, skip: usize, lengths: [usize; 2]| -> [Vec<isize>; 3] {
+            let (first, rest) = access.strides[skip..].split_at(contract.batch.len());
+            let (second, third) = rest.split_at(lengths[0]);
+            debug_assert_eq!(third.len(), lengths[1]);
+            [first.to_vec(), second.to_vec(), third.to_vec()]
+        };
+        let (m, n, k) = (&contract.m, &contract.n, &contract.k);
+        let operand = |access: &Access, strides: [Vec<isize>; 3], rows: &Axes<usize>, cols: &Axes<usize>, with: bool| {
+            let [first, second, third] = strides;
+            let bytes = access.dtype.bytes() as isize;
+            let moved = moved.iter().filter(|_| with).map(|&axis| (contract.batch[axis], first[axis]));
+            let rows: Vec<_> = moved.chain(rows.iter().copied().zip(second)).collect();
+            let cols: Vec<_> = cols.iter().copied().zip(third).collect();
+            let batch = batch.iter().map(|&axis| (contract.batch[axis], first[axis] * bytes));
+            Operand { path: Path::new(access, &rows, &cols), batch: line(batch), dtype: access.dtype }
+        };
+        let sum: Axes<usize> = order.iter().map(|&axis| k[axis]).collect();
+        let sorted = |strides: Vec<isize>| -> Vec<isize> { order.iter().map(|&axis| strides[axis]).collect() };
+        let [a_batch, a_rows, a_cols] = own(&contract.a, 0, [m.len(), k.len()]);
+        let [b_batch, b_rows, b_cols] = own(&contract.b, 0, [k.len(), n.len()]);
+        let skip = usize::from(contract.k_chunks > 1);
+        let size = |axes: &[usize]| axes.iter().map(|&axis| contract.batch[axis]).product::<usize>();
+        Layout {
+            a: operand(&contract.a, [a_batch, a_rows, sorted(a_cols)], m, &sum, true),
+            b: operand(&contract.b, [b_batch, sorted(b_rows), b_cols], &sum, n, false),
+            out: operand(&contract.out, own(&contract.out, skip, [m.len(), n.len()]), m, n, true),
+            batch: size(&batch),
+            m: size(&moved) * m.iter().product::<usize>(),
+        }
+    }
+}
+
+/// The axes of the sum in the order in which they are walked: nearest neighbours in A last, as a packed
+/// window is then copied in long pieces. Chunks of the sum keep the order they were cut in.
+fn order_of_sum(contract: &Contract) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..contract.k.len()).collect();
+    if contract.k_chunks == 1 {
+        let strides = &contract.a.strides[contract.batch.len() + contract.m.len()..];
+        order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
+    }
+    order
+}

@@ -1,0 +1,230 @@
+//! Products in every precision, on matrix tiles (emulated, and the machine's if it has any) and without.
+
+use super::super::matrix::{Unit, emulated::EMULATED};
+use super::super::split::rounded;
+use super::*;
+
+/// Without tiles, and with every unit that can run here.
+fn units() -> impl Iterator<Item = Option<&'static Unit>> {
+    [Some(None), Some(Some(&EMULATED)), Unit::detect().map(Some)].into_iter().flatten()
+}
+
+/// A standard normal number, nearly: a sum of twelve uniform ones.
+fn normal(draw: &mut Draw) -> f64 {
+    (0..12).map(|_| draw.below(1 << 20) as f64 / (1 << 20) as f64).sum::<f64>() - 6.0
+}
+
+fn result(c: &Contract, memories: &[Memory], unit: Option<&'static Unit>) -> Memory {
+    let compiled = made(|written| CompiledContract::at(c, Level::detect(), unit, written));
+    let mut memories = memories.to_vec();
+    run(&compiled, &mut memories, 0..compiled.compiled.units());
+    memories.swap_remove(2)
+}
+
+/// The error of a result, relative to all of it (Frobenius norm).
+fn error(c: &Contract, memories: &[Memory], got: &Memory) -> f64 {
+    let (mut off, mut all) = (0.0_f64, 0.0_f64);
+    for (at, value, _) in naive(c, memories) {
+        off += (got.get(at) - value).powi(2);
+        all += value * value;
+    }
+    (off / all.max(f64::MIN_POSITIVE)).sqrt()
+}
+
+/// The largest relative error of one rounding to bf16, and of what two parts leave out.
+const OF_ONE_PART: f64 = 1.0 / 256.0;
+const OF_TWO_PARTS: f64 = 1.0 / 32_768.0;
+
+#[test]
+fn every_precision_keeps_its_promise_for_generated_products() {
+    let mut draw = Draw(21);
+    let mut on_tiles = 0;
+    for case in 0..60 {
+        let [m, n, k] = [0; 3].map(|_| draw.of(&[16, 31, 32, 33, 64, 65, 96, 130]));
+        let long = if case % 5 == 0 { 1024 + draw.below(100) } else { k * 4 };
+        let mut c = matrices(DType::F32, m, n, long, draw.below(4));
+        c.accumulate = draw.below(3) == 0;
+        if case % 7 == 3 {
+            c.k_chunks = 3;
+            c.accumulate = false;
+            c.out.strides.insert(0, (m * n) as isize);
+        }
+        let memories = [m * long, long * n, m * n * c.k_chunks].map(|len| Memory::new(DType::F32, (0..len).map(|_| normal(&mut draw))));
+        let results = naive(&c, &memories);
+        for precision in Precision::ALL {
+            c.precision = precision;
+            for unit in units() {
+                let compiled = made(|written| CompiledContract::at(&c, Level::detect(), unit, written));
+                let mut forwards = memories.to_vec();
+                run(&compiled, &mut forwards, 0..compiled.compiled.units());
+                let mut backwards = memories.to_vec();
+                run(&compiled, &mut backwards, (0..compiled.compiled.units()).rev());
+                assert!(forwards == backwards, "{c:?}: the order of units changes bits");
+                on_tiles += usize::from(matches!(compiled.compiled.plan.method, super::super::method::Method::Tiles(..)));
+                let unit = match precision {
+                    Precision::Exact | Precision::Full => 1e-6,
+                    Precision::High => 2.0 * OF_TWO_PARTS,
+                    Precision::Mixed => 2.0 * OF_ONE_PART,
+                };
+                for &(at, value, size) in &results {
+                    let off = (forwards[2].get(at) - value).abs();
+                    assert!(off <= unit * (size + 1.0), "{c:?}: {} is not {value}", forwards[2].get(at));
+                }
+            }
+        }
+    }
+    assert!(on_tiles > 40, "{on_tiles} products ran on tiles");
+}
+
+/// The default may take any way whose error is no larger than that of plain f32.
+#[test]
+fn three_parts_are_as_exact_as_f32_on_many_distributions() {
+    type Distribution = (&'static str, fn(&mut Draw, usize) -> f64);
+    let distributions: [Distribution; 5] = [
+        ("normal", |draw, _| normal(draw)),
+        ("uniform", |draw, _| draw.below(1 << 24) as f64 / f64::from(1 << 24)),
+        ("forty binades", |draw, _| normal(draw) * 2.0_f64.powi(draw.below(40) as i32 - 20)),
+        ("cancelling", |draw, at| if at % 2 == 0 { 1000.0 + normal(draw) } else { -1000.0 + normal(draw) }),
+        ("tiny rows", |draw, at| normal(draw) * if at / 64 % 3 == 0 { 1e-12 } else { 1.0 }),
+    ];
+    for (name, number) in distributions {
+        for k in [128, 512, 4096] {
+            let mut c = matrices(DType::F32, 64, 64, k, 0);
+            let mut draw = Draw(k as u64);
+            let memories = [64 * k, k * 64, 64 * 64].map(|len| Memory::new(DType::F32, (0..len).map(|at| number(&mut draw, at))));
+            c.precision = Precision::Exact;
+            let plain = error(&c, &memories, &result(&c, &memories, None));
+            c.precision = Precision::Full;
+            for unit in units().flatten() {
+                let tiles = error(&c, &memories, &result(&c, &memories, Some(unit)));
+                println!("{name} {k} {tiles:e} {plain:e}");
+                assert!(tiles <= plain, "{name}, {k}: {tiles:e} is more than {plain:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_parts_cannot_hold_is_computed_as_in_f32() {
+    let (m, n, k) = (70, 90, 200);
+    for special in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e30, f64::from(f32::MAX)] {
+        for (side, precision) in [(0, Precision::Full), (1, Precision::Full), (0, Precision::High), (1, Precision::High)] {
+            let mut c = matrices(DType::F32, m, n, k, 0);
+            c.precision = precision;
+            let mut draw = Draw(5);
+            let mut memories = filled(&c, [m * k, k * n, m * n], &mut draw);
+            let at = if side == 0 { 40 * k + 150 } else { 150 * n + 40 };
+            memories[side].bytes[at * 4..][..4].copy_from_slice(&(special as f32).to_ne_bytes());
+            c.precision = Precision::Exact;
+            let plain = result(&c, &memories, None);
+            c.precision = precision;
+            for unit in units().flatten() {
+                let tiles = result(&c, &memories, Some(unit));
+                for at in 0..(m * n) as isize {
+                    let (one, other) = (plain.get(at), tiles.get(at));
+                    let near = (one - other).abs() <= 1e-4 * (1.0 + one.abs());
+                    assert!(near || one == other || one.is_nan() && other.is_nan(), "{special} in {side}: {one} or {other} at {at}");
+                }
+            }
+        }
+    }
+}
+
+/// Subnormal numbers, which tiles take for zero, and products that are small themselves.
+#[test]
+fn small_numbers_keep_their_digits() {
+    for scale in [1e-38, 1e-30, 1e-19] {
+        let mut c = matrices(DType::F32, 64, 64, 96, 0);
+        let mut draw = Draw(8);
+        let small = Memory::new(DType::F32, (0..64 * 96).map(|_| normal(&mut draw) * scale));
+        let plain = Memory::new(DType::F32, (0..64 * 96).map(|_| normal(&mut draw)));
+        let memories = [small, plain.clone(), Memory::new(DType::F32, (0..64 * 64).map(|_| 0.0))];
+        for precision in [Precision::Full, Precision::High] {
+            c.precision = precision;
+            for unit in units() {
+                let error = error(&c, &memories, &result(&c, &memories, unit));
+                assert!(error < 1e-5, "{scale:e}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mixed_is_the_product_of_rounded_operands() {
+    let mut draw = Draw(31);
+    for (m, n, k, layout) in [(5, 7, 30, 0), (64, 64, 128, 1), (1, 300, 400, 2), (70, 90, 300, 3), (33, 1, 900, 0)] {
+        let mut c = matrices(DType::F32, m, n, k, layout);
+        let memories = [m * k, k * n, m * n].map(|len| Memory::new(DType::F32, (0..len).map(|_| normal(&mut draw))));
+        let round =
+            |memory: &Memory| Memory::new(DType::F32, (0..memory.bytes.len() / 4).map(|at| rounded(memory.get(at as isize) as f32).into()));
+        let coarse = [round(&memories[0]), round(&memories[1]), memories[2].clone()];
+        for unit in units() {
+            c.precision = Precision::Mixed;
+            let got = result(&c, &memories, unit);
+            c.precision = Precision::Exact;
+            for (at, value, size) in naive(&c, &coarse) {
+                assert!((got.get(at) - value).abs() <= 1e-6 * (size + 1.0), "{m}x{n}x{k}: {} is not {value}", got.get(at));
+            }
+        }
+    }
+}
+
+/// Operands that are bf16 already, batches (whose tiles share nothing) and windows go the same ways.
+#[test]
+fn tiles_serve_bf16_batches_and_windows() {
+    let mut draw = Draw(41);
+    let one = |size: usize| -> Axes<usize> { [size].into_iter().collect() };
+    for dtype in [DType::F32, DType::BF16] {
+        let (b, m, n, k) = (3, 48, 80, 130);
+        let c = Contract {
+            batch: one(b),
+            a: dense(0, dtype, &[b, m, k]),
+            b: dense(1, dtype, &[b, k, n]),
+            out: dense(2, dtype, &[b, m, n]),
+            ..matrices(dtype, m, n, k, 0)
+        };
+        let memories = filled(&c, [b * m * k, b * k * n, b * m * n], &mut draw);
+        for unit in units() {
+            check(&c, &memories, &result(&c, &memories, unit));
+        }
+    }
+    for gradient in [false, true] {
+        let (c, lengths) = windows(gradient);
+        let memories = filled(&c, lengths, &mut draw);
+        for unit in units() {
+            check(&c, &memories, &result(&c, &memories, unit));
+        }
+    }
+}
+
+/// A unit of this machine gives what the manual says, bit for bit.
+#[test]
+fn the_matrix_unit_does_what_the_manual_says() {
+    use super::super::matrix::{Block, SIDE};
+    let mut draw = Draw(51);
+    for parts in 1..=3 {
+        let mut panel = || -> Vec<u16> { (0..2 * parts * 2 * 512).map(|_| half::bf16::from_f64(normal(&mut draw)).to_bits()).collect() };
+        let (a, b) = (panel(), panel());
+        for add in [false, true] {
+            let of = |unit: &Unit| {
+                let mut c = vec![0.5_f32; SIDE * 40];
+                let (a, b) = (a.as_ptr().cast(), b.as_ptr().cast());
+                let block = Block { steps: 2, a, b, c: c.as_mut_ptr(), c_row: 160, add };
+                // SAFETY: panels of two steps and 32 rows of 40 numbers.
+                unsafe {
+                    (unit.start)();
+                    (unit.blocks[parts - 1])(&block);
+                    (unit.end)();
+                }
+                c
+            };
+            let emulated = of(&EMULATED);
+            assert!(emulated.chunks(40).all(|row| row[32..] == [0.5; 8]), "columns beyond the block are left alone");
+            let sum: f64 = emulated.iter().map(|&x| f64::from(x).abs()).sum();
+            assert!(sum > 1000.0, "something is computed");
+            if let Some(unit) = Unit::detect() {
+                assert_eq!(of(unit), emulated, "{parts} parts, added: {add}");
+            }
+        }
+    }
+}
