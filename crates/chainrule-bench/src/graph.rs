@@ -12,7 +12,7 @@ pub fn run() -> Result<(), String> {
 
 fn measure() -> chainrule::Result<()> {
     let mut per_node = Vec::new();
-    for _ in 0..15 {
+    for _ in 0..60 {
         let x = Tensor::from_slice(&[0.5f32], ());
         let before = Tensor::from_slice(&[0.0f32], ()).id();
         let start = Instant::now();
@@ -24,7 +24,12 @@ fn measure() -> chainrule::Result<()> {
         drop(gradient);
     }
     per_node.sort_by(f64::total_cmp);
-    println!("record and differentiate: {:.0} ns per node (median of {})", per_node[per_node.len() / 2], per_node.len());
+    println!(
+        "record and differentiate: {:.0} ns per node (median of {}, least {:.0})",
+        per_node[per_node.len() / 2],
+        per_node.len(),
+        per_node[0]
+    );
 
     let w = Tensor::from_slice(&[0.5f32], ());
     let y = chain(&w, 1000);
@@ -36,7 +41,7 @@ fn measure() -> chainrule::Result<()> {
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
     times.sort_by(f64::total_cmp);
-    println!("replay of 1,000 scalar operations: {:.1} us (median of {})", times[times.len() / 2], times.len());
+    println!("replay of 1,000 scalar operations: {:.1} us (median of {}, least {:.1})", times[times.len() / 2], times.len(), times[0]);
     for name in ["gpt_nano", "lstm"] {
         let mut times = steps::time_captures(name, 40)?;
         times.sort_by(f64::total_cmp);

@@ -4,9 +4,10 @@
 //! step's products. `chainrule-bench compare` times them in turn with the peers, several rounds, and
 //! prints tables of times, ratios and shares of the machine's peak.
 //!
-//! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench elements`
-//! elementwise functions in cache; `chainrule-bench products` matrix products of the shapes met in the
-//! workloads, with the feature `gemm` beside those of that crate.
+//! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench passes` each
+//! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
+//! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
+//! feature `gemm` beside those of that crate.
 
 mod compare;
 mod elements;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Some((command, which)) if command == "steps" => steps::run(which),
         Some((command, arguments)) if command == "compare" => compare::run(arguments),
         Some((command, [])) if command == "graph" => graph::run(),
+        Some((command, which)) if command == "passes" => steps::passes(which),
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "products" => products::run(which),
         _ => Err(usage()),
@@ -45,6 +47,7 @@ fn usage() -> String {
        chainrule-bench compare [--peers DIR] [--rounds N] [--threads N] [--precision NAME] [workload ...]
        chainrule-bench products [workload ...]
        chainrule-bench graph
+       chainrule-bench passes [workload ...]
        chainrule-bench elements
 workloads: {workloads}; of steps: THREADS=n, PRECISION={}",
         Precision::ALL.map(Precision::name).join("|")

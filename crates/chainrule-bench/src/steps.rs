@@ -1,8 +1,11 @@
 //! Times full training steps.
 
 use crate::models::{self, Gpt, Recording, Workload};
+use chainrule::backend::cpu::executor::Executor;
+use chainrule::compile::graph::Graph;
 use chainrule::compile::kernel::Kernel;
-use chainrule::{DType, Precision, Runtime, Step, Tensor};
+use chainrule::compile::pipeline::compile;
+use chainrule::{DType, Options, Precision, Runtime, Step, Tensor};
 use std::time::Instant;
 
 /// A workload by name, with the number of timed steps.
@@ -175,32 +178,91 @@ fn number(value: f64) -> Tensor {
     Tensor::from_slice(&[value as f32], ())
 }
 
-/// The whole step as one program: loss, gradients, AdamW (rate 1e-3, decay 0.01), states in place.
-fn capture(row: &Row, runtime: &Runtime, workload: &Workload) -> chainrule::Result<Step> {
+/// A step as a graph: what it is given, what it computes, and which states it replaces.
+struct Whole {
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
+    updates: Vec<(Tensor, Tensor)>,
+}
+
+/// The whole step: loss, gradients, AdamW (rate 1e-3, decay 0.01).
+fn whole(row: &Row, workload: &Workload) -> chainrule::Result<Whole> {
     let parameters: Vec<&Tensor> = workload.parameters.iter().collect();
     let gradients = workload.loss.grad(&parameters)?;
-    let mut inputs: Vec<&Tensor> = workload.inputs.iter().collect();
+    let mut inputs = workload.inputs.clone();
     if !row.optimise {
-        let outputs: Vec<&Tensor> = std::iter::once(&workload.loss).chain(&gradients).collect();
-        return Step::capture_on(runtime, &inputs, &outputs, &[]);
+        let outputs = std::iter::once(workload.loss.clone()).chain(gradients).collect();
+        return Ok(Whole { inputs, outputs, updates: Vec::new() });
     }
     let t = Tensor::placeholder([0usize; 0].as_slice(), DType::F32);
     let correction = |beta: f64| 1.0 - (&t * beta.ln()).exp();
     let (first, second) = (correction(0.9), correction(0.999));
-    let mut moments = Vec::new();
-    let mut new = Vec::new();
+    let mut updates = Vec::with_capacity(3 * parameters.len());
     for (p, g) in workload.parameters.iter().zip(&gradients) {
         let (m, v) = (p.zeros_like().to_leaf()?, p.zeros_like().to_leaf()?);
         let new_m = &m * 0.9 + g * 0.1;
         let new_v = &v * 0.999 + g * g * 0.001;
         let step = &new_m / &first / ((&new_v / &second).sqrt() + 1e-8) * 1e-3;
-        new.push([p * (1.0 - 1e-5) - step, new_m, new_v]);
-        moments.push([m, v]);
+        updates.extend([(p.clone(), p * (1.0 - 1e-5) - step), (m, new_m), (v, new_v)]);
     }
-    let mut updates: Vec<(&Tensor, &Tensor)> = Vec::new();
-    for ((p, [m, v]), [new_p, new_m, new_v]) in workload.parameters.iter().zip(&moments).zip(&new) {
-        updates.extend([(p, new_p), (m, new_m), (v, new_v)]);
+    inputs.push(t);
+    Ok(Whole { inputs, outputs: vec![workload.loss.clone()], updates })
+}
+
+/// The whole step as one program, states in place.
+fn capture(row: &Row, runtime: &Runtime, workload: &Workload) -> chainrule::Result<Step> {
+    let Whole { inputs, outputs, updates } = whole(row, workload)?;
+    let (inputs, outputs): (Vec<&Tensor>, Vec<&Tensor>) = (inputs.iter().collect(), outputs.iter().collect());
+    let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (old, new)).collect();
+    Step::capture_on(runtime, &inputs, &outputs, &updates)
+}
+
+/// Prints what each part of the way from parameters to a program takes: the first time, when all memory and code is
+/// new to the process, and the least of several times.
+pub fn passes(which: &[String]) -> Result<(), String> {
+    if let Some(unknown) = which.iter().find(|name| !names().contains(&name.as_str())) {
+        return Err(format!("no workload '{unknown}'; there are {}", names().join(", ")));
     }
-    inputs.push(&t);
-    Step::capture_on(runtime, &inputs, &[&workload.loss], &updates)
+    for row in ROWS.iter().filter(|row| which.is_empty() || which.iter().any(|name| name == row.name)) {
+        let mut first: Vec<(&str, f64)> = Vec::new();
+        let mut least: Vec<f64> = Vec::new();
+        for _ in 0..20 {
+            let times = time_passes(row).map_err(|error| format!("{}: {error}", row.name))?;
+            least.resize(times.len(), f64::INFINITY);
+            least.iter_mut().zip(&times).for_each(|(least, (_, time))| *least = least.min(*time));
+            first = if first.is_empty() { times } else { first };
+        }
+        println!("{}", row.name);
+        for ((name, first), least) in first.iter().zip(&least) {
+            println!("  {name:10} first {first:7.2} ms, least {least:7.2} ms");
+        }
+        let (first, least): (f64, f64) = (first.iter().map(|(_, first)| first).sum(), least.iter().sum());
+        println!("  {:10} first {first:7.2} ms, least {least:7.2} ms", "all");
+    }
+    Ok(())
+}
+
+/// Milliseconds of each part of the way from parameters to a program.
+fn time_passes(row: &Row) -> chainrule::Result<Vec<(&'static str, f64)>> {
+    let record = (row.build)();
+    let mut times = Vec::new();
+    let mut start = Instant::now();
+    let mut done = |name, times: &mut Vec<(&'static str, f64)>| {
+        times.push((name, start.elapsed().as_secs_f64() * 1e3));
+        start = Instant::now();
+    };
+    let workload = record()?;
+    done("record", &mut times);
+    let Whole { outputs, updates, .. } = whole(row, &workload)?;
+    done("gradients", &mut times);
+    let roots: Vec<&Tensor> = updates.iter().map(|(_, new)| new).chain(&outputs).collect();
+    let (graph, leaves, _) = Graph::of(&roots);
+    let leaf_of = |tensor: &Tensor| leaves.iter().position(|leaf| leaf.is(tensor)).map(|at| at as u32);
+    let replaced: Vec<Option<u32>> = updates.iter().map(|(old, _)| leaf_of(old)).chain(outputs.iter().map(|_| None)).collect();
+    done("graph", &mut times);
+    let compilation = compile(graph, &replaced, Options::default(), |name, _, time| times.push((name, time.as_secs_f64() * 1e3)));
+    done("", &mut Vec::new());
+    Executor::new(&compilation.kernels, &compilation.schedule)?;
+    done("kernels", &mut times);
+    Ok(times)
 }

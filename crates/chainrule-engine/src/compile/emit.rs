@@ -160,7 +160,8 @@ impl<'l, 'a> Emitter<'l, 'a> {
                 };
                 self.loads.push(access);
                 let strides = refined(&node.ty.shape, &word_strides, &self.sizes).iter().map(|&s| s as i64).collect();
-                let code = Code::Random { key: self.loads.len() - 1, bits: random.bits, offset: random.offset as i64, strides };
+                let (bits, offset) = (random.bits, random.offset as i64);
+                let code = Code::Random { key: self.loads.len() - 1, bits, offset, strides: Box::new(strides) };
                 self.push(code, Lane::of(dtype), Extent::Full)
             }
             Op::Constant(constant) => self.constant(number(constant.value), dtype, extent),

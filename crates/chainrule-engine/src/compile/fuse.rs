@@ -223,13 +223,12 @@ impl Fusion {
                 }
             }
         }
-        let needed: Vec<u32> = bits(&inherited).filter(|&other| other != to).collect();
-        self.require(to, &needed);
-        // Whoever took over the need for `from` now needs all that `to` needs.
-        let all: Vec<u32> = bits(&self.before[to as usize]).collect();
+        unite(&mut self.before[to as usize], &inherited);
+        // Whoever took over the need for `from` now needs all that `to` needs; those who need them in turn did so, too.
+        let all = self.before[to as usize].clone();
         for at in 0..self.groups.len() as u32 {
             if at != to && self.needs(at, to) {
-                self.require(at, &all);
+                unite(&mut self.before[at as usize], &all);
             }
         }
     }
@@ -408,9 +407,7 @@ impl Fusion {
         let all = if self.needed[group as usize] { 0..self.groups.len() as u32 } else { group..group + 1 };
         for at in all {
             if at == group || self.needs(at, group) {
-                let known = &mut self.before[at as usize];
-                known.resize(known.len().max(new.len()), 0);
-                new.iter().zip(known).for_each(|(&word, known)| *known |= word);
+                unite(&mut self.before[at as usize], &new);
             }
         }
     }
@@ -483,7 +480,19 @@ impl Group {
 
 /// The numbers in a set.
 fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
-    words.iter().enumerate().flat_map(|(w, &word)| (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| w as u32 * 64 + bit))
+    let rest = |&word: &u64| (word != 0).then_some(word);
+    let numbers = move |(w, &word): (usize, &u64)| {
+        std::iter::successors(rest(&word), move |&word| rest(&(word & (word - 1)))).map(move |word| w as u32 * 64 + word.trailing_zeros())
+    };
+    words.iter().enumerate().flat_map(numbers)
+}
+
+/// Adds the numbers of a set to another.
+fn unite(set: &mut Vec<u64>, more: &[u64]) {
+    if set.len() < more.len() {
+        set.resize(more.len(), 0);
+    }
+    set.iter_mut().zip(more).for_each(|(word, &more)| *word |= more);
 }
 
 /// The numbers of elements of the last axes, the last two, ..., each times `scale`.

@@ -43,7 +43,7 @@ impl Graph {
     /// origins its nodes refer to. Evaluated tensors are leaves.
     pub fn of(roots: &[&Tensor]) -> (Graph, Vec<Tensor>, Vec<Origin>) {
         let walk = Walk::stopping_at(roots.iter().copied(), |node| node.value().is_some());
-        let mut graph = Graph::default();
+        let mut graph = Graph { nodes: Vec::with_capacity(walk.nodes.len()), ..Graph::default() };
         let mut leaves = Vec::new();
         let mut origins = Vec::with_capacity(walk.nodes.len());
         for (site, node) in walk.nodes.iter().enumerate() {

@@ -5,6 +5,7 @@
 
 use crate::tensor::{DType, Precision};
 use smallvec::SmallVec;
+use std::hash::{Hash, Hasher};
 
 /// Which buffer of the program an access touches: an index into [`super::program::Program::buffers`].
 pub type BufferId = u32;
@@ -13,16 +14,15 @@ pub type Axes<T> = SmallVec<[T; 6]>;
 
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "a program holds hundreds of them, most of them regions")]
 pub enum Kernel {
     /// Scalar code over a row/column space, with reductions along rows and columns.
     Region(Region),
     /// A tiled product of two operands, with scalar code on each finished tile.
     Contract(Box<Contract>),
     /// `out[index] += update`, in the order of the updates.
-    Scatter(Scatter),
+    Scatter(Box<Scatter>),
     /// Overlap-add of windows: the adjoint of reading windows.
-    Fold(Fold),
+    Fold(Box<Fold>),
     /// Every element of a buffer set to one value.
     Fill(Fill),
 }
@@ -89,7 +89,7 @@ pub struct Region {
 }
 
 /// One instruction; it defines the value of its own position in the code.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instruction {
     /// What it computes.
     pub code: Code,
@@ -103,7 +103,7 @@ pub struct Instruction {
 pub type Value = u32;
 
 /// What an instruction computes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// Reads `loads[i]` at every point (`Full`) or row (`Row`), widening to the lane type.
     Load(usize),
@@ -136,8 +136,8 @@ pub enum Code {
         bits: u32,
         /// First word.
         offset: i64,
-        /// Words per step along each axis.
-        strides: Axes<i64>,
+        /// Words per step along each axis. Boxed, as a program holds thousands of instructions and few of these.
+        strides: Box<Axes<i64>>,
     },
     /// One operand.
     Unary(Unary, Value),
@@ -181,6 +181,17 @@ impl PartialEq for Number {
             (Number::Float(a), Number::Float(b)) => a.to_bits() == b.to_bits(),
             (Number::Integer(a), Number::Integer(b)) => a == b,
             _ => false,
+        }
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Number::Float(x) => (0_u8, x.to_bits()).hash(state),
+            Number::Integer(n) => (1_u8, *n).hash(state),
         }
     }
 }

@@ -264,7 +264,7 @@ impl<'a> Lowering<'a> {
                     out,
                     site: node.site,
                 };
-                self.push(Kernel::Scatter(kernel), first);
+                self.push(Kernel::Scatter(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
             (Kind::Single, Op::Pad(pad)) => {
@@ -345,7 +345,7 @@ impl<'a> Lowering<'a> {
             input: Access { strides: strides_in, ..input },
             out: Access { strides: strides_out, ..out },
         };
-        self.push(Kernel::Fold(kernel), id);
+        self.push(Kernel::Fold(Box::new(kernel)), id);
     }
 
     /// A product; with a group, the scalar code of its other members on each tile.

@@ -64,7 +64,7 @@ pub fn side_by_side(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
 pub fn neighbours(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let Op::Concat(Concat { axis }) = op else { return None };
     let slice = |id: NodeId| match &builder.node(id).op {
-        Op::Slice(slice) if slice.step[*axis] == 1 => Some((slice, builder.node(id).inputs[0])),
+        Op::Slice(slice) if slice.step[*axis] == 1 => Some((&**slice, builder.node(id).inputs[0])),
         _ => None,
     };
     let (first, whole) = slice(*inputs.first()?)?;

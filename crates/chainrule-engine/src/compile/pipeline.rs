@@ -43,6 +43,8 @@ pub struct Compilation {
     pub options: Options,
     /// Of each root, the leaf that it will replace.
     pub updates: Vec<Option<u32>>,
+    /// What was asked for.
+    pub asked: Graph,
     /// The graph, as the last pass left it.
     pub graph: Graph,
     /// Where each node's elements lie.
@@ -64,7 +66,7 @@ pub struct Pass {
 
 /// All passes, in order.
 pub static PASSES: &[Pass] = &[
-    Pass { name: "simplify", run: |c| c.graph = simplify(&c.graph, c.options.simplify) },
+    Pass { name: "simplify", run: |c| c.graph = simplify(&c.asked, c.options.simplify) },
     Pass {
         name: "sums",
         run: |c| {
@@ -104,7 +106,7 @@ pub fn compile(
     options: Options,
     mut observe: impl FnMut(&'static str, &Compilation, Duration),
 ) -> Compilation {
-    let mut compilation = Compilation { options, updates: updates.to_vec(), graph, ..Compilation::default() };
+    let mut compilation = Compilation { options, updates: updates.to_vec(), asked: graph, ..Compilation::default() };
     for pass in PASSES {
         let start = Instant::now();
         (pass.run)(&mut compilation);

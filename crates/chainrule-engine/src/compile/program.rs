@@ -56,8 +56,8 @@ impl Program {
     }
 
     fn compile(graph: Graph, updates: &[Option<u32>], options: Options, origins: &[Origin]) -> Result<Program> {
-        let compilation = compile(graph.clone(), updates, options, |_, _, _| ());
-        let (kernels, schedule) = (compilation.kernels, compilation.schedule);
+        let compilation = compile(graph, updates, options, |_, _, _| ());
+        let (graph, kernels, schedule) = (compilation.asked, compilation.kernels, compilation.schedule);
         let executor = Executor::new(&kernels, &schedule).map_err(|_| no_room(&graph, &kernels, &schedule, origins))?;
         Ok(Program { graph, updates: updates.to_vec(), options, kernels, schedule, executor })
     }

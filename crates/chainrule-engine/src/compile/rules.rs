@@ -221,7 +221,8 @@ fn decided(builder: &mut Builder, op: &Op, inputs: &[NodeId], _: &Type) -> Optio
 /// Without a summed label, or with nothing but batch and summed labels, a product is elementwise;
 /// products of integers always are.
 fn outer_product(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
-    let Op::Einsum(Einsum { a, b, out, .. }) = op else { return None };
+    let Op::Einsum(einsum) = op else { return None };
+    let Einsum { a, b, out, .. } = &**einsum;
     let summed: Vec<u8> = a.iter().copied().filter(|label| !out.contains(label)).collect();
     let sizes: Vec<(u8, usize)> = [(a, inputs[0]), (b, inputs[1])]
         .into_iter()
@@ -378,7 +379,7 @@ fn last_axis(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Op
 /// Windows that neither overlap nor leave gaps: `[n] -> [count, size]`, also for their adjoint.
 fn tiling_window(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let (window, whole, patches) = match op {
-        Op::Window(window) => (window, builder.node(inputs[0]).ty.shape.clone(), ty.shape.clone()),
+        Op::Window(window) => (&**window, builder.node(inputs[0]).ty.shape.clone(), ty.shape.clone()),
         Op::Fold(fold) => (&fold.window, ty.shape.clone(), builder.node(inputs[0]).ty.shape.clone()),
         _ => return None,
     };

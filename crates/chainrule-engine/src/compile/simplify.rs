@@ -31,6 +31,8 @@ type Instead<'a> = dyn FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId> 
 
 fn swept_with(graph: &Graph, mut builder: Builder, other: &mut Instead<'_>) -> Graph {
     let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    builder.graph.nodes.reserve(graph.nodes.len());
+    builder.known.reserve(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
         builder.site = node.site;
         if let Some(other) = other(&mut builder, &new_of, id as NodeId) {
@@ -56,7 +58,8 @@ pub struct Builder {
     all: bool,
     only: Option<&'static NamedRule>,
     site: u32,
-    known: FxHashMap<u64, SmallVec<[NodeId; 1]>>,
+    /// The first node of each hash. Another one with the same hash is not found again, and so never merged.
+    known: FxHashMap<u64, NodeId>,
 }
 
 impl Builder {
@@ -77,18 +80,18 @@ impl Builder {
             return replacement;
         }
         let hash = FxBuildHasher.hash_one((&op, inputs, &ty));
-        let same = |&id: &NodeId| {
+        let same = |&&id: &&NodeId| {
             self.all && {
                 let node = self.graph.node(id);
                 node.op == op && node.inputs[..] == *inputs && node.ty == ty
             }
         };
-        if let Some(&equal) = self.known.get(&hash).and_then(|list| list.iter().find(|id| same(id))) {
+        if let Some(&equal) = self.known.get(&hash).filter(same) {
             return equal;
         }
         let node = GraphNode { op, inputs: inputs.into(), ty, leaf: None, site: self.site };
         let id = self.push(node);
-        self.known.entry(hash).or_default().push(id);
+        self.known.entry(hash).or_insert(id);
         id
     }
 
@@ -111,7 +114,7 @@ impl Builder {
 }
 
 /// The graph without what no root needs.
-fn without_dead(graph: Graph) -> Graph {
+fn without_dead(mut graph: Graph) -> Graph {
     let mut live = vec![false; graph.nodes.len()];
     graph.roots.iter().for_each(|&id| live[id as usize] = true);
     for id in (0..graph.nodes.len()).rev() {
@@ -119,15 +122,17 @@ fn without_dead(graph: Graph) -> Graph {
             graph.nodes[id].inputs.iter().for_each(|&input| live[input as usize] = true);
         }
     }
-    let mut new_of = vec![0; graph.nodes.len()];
-    let mut kept = Vec::new();
-    for (id, mut node) in graph.nodes.into_iter().enumerate() {
+    let mut new_of: Vec<NodeId> = vec![0; graph.nodes.len()];
+    let (mut id, mut kept) = (0, 0);
+    graph.nodes.retain_mut(|node| {
         if live[id] {
             node.inputs.iter_mut().for_each(|input| *input = new_of[*input as usize]);
-            new_of[id] = kept.len() as NodeId;
-            kept.push(node);
+            new_of[id] = kept;
+            kept += 1;
         }
-    }
-    let roots = graph.roots.iter().map(|&id| new_of[id as usize]).collect();
-    Graph { nodes: kept, roots, leaves: graph.leaves }
+        id += 1;
+        live[id - 1]
+    });
+    graph.roots.iter_mut().for_each(|root| *root = new_of[*root as usize]);
+    graph
 }

@@ -108,6 +108,6 @@ fn joined(builder: &mut Builder, graph: &Graph, new_of: &[NodeId], group: &[Node
         builder.add(Concat { axis: 0 }, &pieces, Type::new(stacked(group.len()), ty.dtype))
     };
     let inputs = [side(0), side(1)];
-    let op = Einsum { a: with(&einsum.a), b: with(&einsum.b), ..einsum.clone() };
+    let op = Einsum { a: with(&einsum.a), b: with(&einsum.b), ..Einsum::clone(einsum) };
     builder.add(op, &inputs, node.ty.clone())
 }

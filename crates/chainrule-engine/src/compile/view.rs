@@ -136,6 +136,10 @@ pub fn refined(shape: &[usize], strides: &[isize], sizes: &[usize]) -> Axes<isiz
 
 /// Whether strides are those of a dense, row-major value of `shape`; axes of one element do not count.
 pub fn is_dense(shape: &[usize], strides: &[isize]) -> bool {
-    let dense = dense_strides(shape);
-    (0..shape.len()).all(|axis| shape[axis] == 1 || strides[axis] == dense[axis])
+    let mut step = 1_isize;
+    shape.iter().zip(strides).rev().all(|(&size, &stride)| {
+        let next = step.saturating_mul(size.max(1) as isize);
+        let dense = std::mem::replace(&mut step, next);
+        size == 1 || stride == dense
+    })
 }

@@ -1,7 +1,7 @@
 //! `einsum` of two operands: every product of the library, from a dot product to a convolution.
 
 use super::linear::Application;
-use super::{Array, Derivative, Lift, LinearMap, Op, Operation, Values, dtype_error, shape_error};
+use super::{Array, Derivative, Lift, LinearMap, Operation, Values, dtype_error, shape_error};
 use crate::tensor::shape::{flat_index, for_each_index};
 use crate::tensor::{DType, Error, Precision, Shape, Tensor, Type};
 use smallvec::SmallVec;
@@ -119,7 +119,7 @@ impl Operation for Einsum {
         let label = self.unused_label();
         let prefix = |labels: &Labels, batched: bool| batched.then_some(label).into_iter().chain(labels.iter().copied()).collect();
         let (a, b, out) = (prefix(&self.a, batched[0]), prefix(&self.b, batched[1]), prefix(&self.out, true));
-        Lift::Mixed(Op::Einsum(Einsum { a, b, out, precision: self.precision }))
+        Lift::Mixed(Einsum { a, b, out, precision: self.precision }.into())
     }
     fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values {
         let sizes = self.sizes(&[&inputs[0].ty, &inputs[1].ty]).unwrap_or_default();

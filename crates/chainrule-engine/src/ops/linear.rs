@@ -1,12 +1,11 @@
 //! Derivatives as linear maps: forward mode applies them, reverse mode applies their adjoints.
 
-use super::Op;
+use super::{Binary, Op};
 use crate::tensor::Tensor;
 use crate::tensor::node::Inputs;
 use smallvec::SmallVec;
 
 /// The derivative of a node by one of its inputs.
-#[allow(clippy::large_enum_variant, reason = "made and taken apart at once, never kept; a box would cost an allocation for each node")]
 pub enum Derivative {
     /// A linear map from the input's tangent to the node's.
     Linear(LinearMap),
@@ -22,15 +21,19 @@ pub enum Derivative {
 #[derive(Default)]
 pub struct LinearMap(SmallVec<[LinearStep; 2]>);
 
-/// One link of the chain.
-#[allow(clippy::large_enum_variant, reason = "as above")]
+/// One link of the chain. Links are handed on by value, so they are small.
 enum LinearStep {
     /// `-v`.
     Negate,
     /// `v * factor`, exactly zero where `v` is: a diagonal map is its own adjoint.
     Scale(Tensor),
     /// An operation and its adjoint.
-    Apply { forward: Application, adjoint: Application },
+    Apply(Box<Pair>),
+}
+
+struct Pair {
+    forward: Application,
+    adjoint: Application,
 }
 
 /// An operation with all operands but one.
@@ -51,9 +54,9 @@ impl Application {
     }
 
     #[track_caller]
-    fn to(&self, v: &Tensor) -> Tensor {
-        let inputs: Inputs = self.operands.iter().map(|operand| operand.as_ref().unwrap_or(v).clone()).collect();
-        Tensor::record(self.op.clone(), inputs)
+    fn to(self, v: &Tensor) -> Tensor {
+        let inputs: Inputs = self.operands.into_iter().map(|operand| operand.unwrap_or_else(|| v.clone())).collect();
+        Tensor::record(self.op, inputs)
     }
 }
 
@@ -75,7 +78,7 @@ impl LinearMap {
 
     /// An operation that is linear in `v`, and its adjoint.
     pub fn pair(forward: Application, adjoint: Application) -> LinearMap {
-        LinearMap(SmallVec::from_iter([LinearStep::Apply { forward, adjoint }]))
+        LinearMap(SmallVec::from_iter([LinearStep::Apply(Box::new(Pair { forward, adjoint }))]))
     }
 
     /// This map, then another.
@@ -85,20 +88,20 @@ impl LinearMap {
     }
 
     /// The map applied to a tangent of the input: the tangent of the output.
-    pub fn apply(&self, tangent: &Tensor) -> Tensor {
-        self.0.iter().fold(tangent.clone(), |v, step| match step {
+    pub fn apply(self, tangent: Tensor) -> Tensor {
+        self.0.into_iter().fold(tangent, |v, step| match step {
             LinearStep::Negate => -v,
-            LinearStep::Scale(factor) => v.scale(factor),
-            LinearStep::Apply { forward, .. } => forward.to(&v),
+            LinearStep::Scale(factor) => Tensor::binary(Binary::Scale, v, factor),
+            LinearStep::Apply(pair) => pair.forward.to(&v),
         })
     }
 
     /// The adjoint map applied to a cotangent of the output: its contribution to the input's.
-    pub fn adjoint(&self, cotangent: &Tensor) -> Tensor {
-        self.0.iter().rev().fold(cotangent.clone(), |v, step| match step {
+    pub fn adjoint(self, cotangent: Tensor) -> Tensor {
+        self.0.into_iter().rev().fold(cotangent, |v, step| match step {
             LinearStep::Negate => -v,
-            LinearStep::Scale(factor) => v.scale(factor),
-            LinearStep::Apply { adjoint, .. } => adjoint.to(&v),
+            LinearStep::Scale(factor) => Tensor::binary(Binary::Scale, v, factor),
+            LinearStep::Apply(pair) => pair.adjoint.to(&v),
         })
     }
 }

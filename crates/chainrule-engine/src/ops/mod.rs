@@ -25,6 +25,7 @@ pub use linear::{Derivative, LinearMap};
 pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Reverse, Slice};
 pub use reduce::{CumulativeSum, Max, Sum};
 pub use source::{Constant, Input, Iota, Random, Scalar};
+use std::borrow::Borrow;
 use std::sync::Arc;
 pub use structure::{Barrier, Custom, CustomRule, StopGradient};
 pub use window::{Fold, Window};
@@ -58,11 +59,12 @@ pub enum Lift {
 }
 
 macro_rules! operations {
-    ($($(#[$doc:meta])* $variant:ident),* $(,)?) => {
-        /// Any operation.
+    ($($(#[$doc:meta])* $variant:ident($held:ty)),* $(,)?) => {
+        /// Any operation. What is larger than most is held by reference: nodes, of which there are thousands,
+        /// stay small, and copies of one share it.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum Op {
-            $($(#[$doc])* $variant($variant),)*
+            $($(#[$doc])* $variant($held),)*
             /// A mistake; see [`Tensor::error`].
             Poison(PoisonedBy),
         }
@@ -74,71 +76,71 @@ macro_rules! operations {
             /// The operation's contract.
             pub fn rules(&self) -> &dyn Operation {
                 match self {
-                    $(Op::$variant(op) => op,)*
+                    $(Op::$variant(op) => Borrow::<$variant>::borrow(op),)*
                     Op::Poison(op) => op,
                 }
             }
         }
 
         $(impl From<$variant> for Op {
-            fn from(op: $variant) -> Op { Op::$variant(op) }
+            fn from(op: $variant) -> Op { Op::$variant(op.into()) }
         })*
     };
 }
 
 operations! {
     /// A leaf: data, or a placeholder for it.
-    Input,
+    Input(Input),
     /// The same number everywhere.
-    Constant,
+    Constant(Constant),
     /// Coordinates along an axis.
-    Iota,
+    Iota(Iota),
     /// Random integers from a key.
-    Random,
+    Random(Random),
     /// A function of one operand, element by element.
-    Unary,
+    Unary(Unary),
     /// A function of two operands, element by element.
-    Binary,
+    Binary(Binary),
     /// One of two operands, element by element.
-    Select,
+    Select(Select),
     /// Another element type.
-    Cast,
+    Cast(Cast),
     /// The same elements in the same order, other axes.
-    Reshape,
+    Reshape(Reshape),
     /// Axes in another order.
-    Permute,
+    Permute(Permute),
     /// New axes along which elements repeat.
-    Broadcast,
+    Broadcast(Arc<Broadcast>),
     /// A regular part.
-    Slice,
+    Slice(Arc<Slice>),
     /// Zeros around and between.
-    Pad,
+    Pad(Arc<Pad>),
     /// Axes run backwards.
-    Reverse,
+    Reverse(Reverse),
     /// Tensors laid end to end.
-    Concat,
+    Concat(Concat),
     /// Patches.
-    Window,
+    Window(Arc<Window>),
     /// Patches added up where they overlap.
-    Fold,
+    Fold(Arc<Fold>),
     /// Axes summed away.
-    Sum,
+    Sum(Sum),
     /// Axes reduced to their maximum.
-    Max,
+    Max(Max),
     /// Running sum.
-    CumulativeSum,
+    CumulativeSum(CumulativeSum),
     /// Products summed over shared labels.
-    Einsum,
+    Einsum(Arc<Einsum>),
     /// Parts picked by index.
-    Gather,
+    Gather(Gather),
     /// Parts added up by index.
-    ScatterAdd,
+    ScatterAdd(ScatterAdd),
     /// The value without its history.
-    StopGradient,
+    StopGradient(StopGradient),
     /// A value that waits for another.
-    Barrier,
+    Barrier(Barrier),
     /// A value with a derivative of its own.
-    Custom,
+    Custom(Custom),
 }
 
 impl Op {
@@ -226,4 +228,28 @@ pub(crate) fn shape_error(name: &str, message: String) -> Error {
 /// A dtype error of the operation called `name`.
 pub(crate) fn dtype_error(name: &str, message: String) -> Error {
     Error::new(ErrorKind::DType, name, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Constant, Derivative, Op};
+    use crate::compile::graph::GraphNode;
+    use crate::compile::kernel::{Instruction, Kernel};
+    use crate::tensor::node::Node;
+
+    /// What there are thousands of stays small: each is copied by several passes, into memory that is new.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn nodes_kernels_and_instructions_are_small() {
+        let sizes = [
+            ("operation", size_of::<Op>(), size_of::<Constant>()),
+            ("derivative", size_of::<Derivative>(), 56),
+            ("node", size_of::<Node>(), 192),
+            ("node of a graph", size_of::<GraphNode>(), 152),
+            ("kernel", size_of::<Kernel>(), 160),
+            ("instruction", size_of::<Instruction>(), 48),
+        ];
+        let large: Vec<_> = sizes.iter().filter(|(_, size, most)| size > most).collect();
+        assert!(large.is_empty(), "larger than planned: {large:?}");
+    }
 }

@@ -67,7 +67,7 @@ macro_rules! binary_methods {
             $(#[$doc])*
             #[track_caller]
             pub fn $method(&self, other: &Tensor) -> Tensor {
-                Tensor::binary(Binary::$op, self, other)
+                Tensor::binary(Binary::$op, self.clone(), other.clone())
             }
         )*}
     };

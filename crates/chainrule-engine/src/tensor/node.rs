@@ -55,9 +55,14 @@ impl Tensor {
     /// Records an operation. The only way a node comes to be.
     #[track_caller]
     pub fn record(op: impl Into<Op>, inputs: impl IntoIterator<Item = Tensor>) -> Tensor {
-        let op = op.into();
-        let inputs: Inputs = inputs.into_iter().collect();
-        let origin = Origin::here(Location::caller());
+        // One after the other: where a call gives a fixed number of them, as most do, that is no loop.
+        let mut list = Inputs::new();
+        inputs.into_iter().for_each(|input| list.push(input));
+        Tensor::recorded(op.into(), list, Location::caller())
+    }
+
+    fn recorded(op: Op, inputs: Inputs, location: &'static Location<'static>) -> Tensor {
+        let origin = Origin::here(location);
         if let Some(poisoned) = inputs.iter().find(|input| input.error().is_some()) {
             return poisoned.clone();
         }
@@ -65,9 +70,10 @@ impl Tensor {
             let message = format!("{} inputs for an operation that takes {}", inputs.len(), op.arity().unwrap_or(0));
             return Tensor::poisoned(Error::new(super::ErrorKind::Argument, op.name(), message), origin);
         }
-        let inferred = {
-            let types: SmallVec<[&Type; 3]> = inputs.iter().map(|input| &input.0.ty).collect();
-            op.infer(&types)
+        let inferred = match &inputs[..] {
+            [a] => op.infer(&[&a.0.ty]),
+            [a, b] => op.infer(&[&a.0.ty, &b.0.ty]),
+            all => op.infer(&all.iter().map(|input| &input.0.ty).collect::<Vec<_>>()),
         };
         match inferred {
             Ok(ty) => match ty.refusal() {

@@ -10,11 +10,11 @@ use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Rem, Sub};
 impl Tensor {
     /// Records a function of two operands after broadcasting them to one shape.
     #[track_caller]
-    pub(crate) fn binary(op: Binary, a: &Tensor, b: &Tensor) -> Tensor {
+    pub(crate) fn binary(op: Binary, a: Tensor, b: Tensor) -> Tensor {
         if a.shape() == b.shape() {
-            return Tensor::record(op, [a.clone(), b.clone()]);
+            return Tensor::record(op, [a, b]);
         }
-        if let Some(poisoned) = [a, b].into_iter().find(|t| t.error().is_some()) {
+        if let Some(poisoned) = [&a, &b].into_iter().find(|t| t.error().is_some()) {
             return poisoned.clone();
         }
         match broadcast_shapes(a.shape(), b.shape()) {
@@ -33,7 +33,7 @@ impl Tensor {
             return a.clone();
         }
         let number = Tensor::full(a.shape(), number, a.dtype());
-        if number_first { Tensor::binary(op, &number, a) } else { Tensor::binary(op, a, &number) }
+        if number_first { Tensor::binary(op, number, a.clone()) } else { Tensor::binary(op, a.clone(), number) }
     }
 }
 
@@ -43,22 +43,22 @@ macro_rules! of_tensors {
         impl $trait<&Tensor> for &Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other) }
+            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self.clone(), other.clone()) }
         }
         impl $trait<Tensor> for &Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, self, &other) }
+            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, self.clone(), other) }
         }
         impl $trait<&Tensor> for Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, other) }
+            fn $method(self, other: &Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other.clone()) }
         }
         impl $trait<Tensor> for Tensor {
             type Output = Tensor;
             #[track_caller]
-            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, &self, &other) }
+            fn $method(self, other: Tensor) -> Tensor { Tensor::binary(Binary::$op, self, other) }
         }
     )*};
 }

@@ -7,12 +7,19 @@ use smallvec::SmallVec;
 pub type Shape = SmallVec<[usize; 4]>;
 
 /// What is known of a tensor before it is evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Type {
     /// Sizes of the axes.
     pub shape: Shape,
     /// Type of the elements.
     pub dtype: DType,
+}
+
+impl Clone for Type {
+    /// Copies the sizes at once; the list's own copy goes from one to the next.
+    fn clone(&self) -> Type {
+        Type { shape: Shape::from_slice(&self.shape), dtype: self.dtype }
+    }
 }
 
 impl Type {

@@ -65,7 +65,7 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
                     continue;
                 };
                 match node.op().derivative(node, k) {
-                    Derivative::Linear(map) => sum = Some(plus(sum.take(), map.apply(&tangent))),
+                    Derivative::Linear(map) => sum = Some(plus(sum.take(), map.apply(tangent))),
                     Derivative::Zero | Derivative::Custom => zero[at] = true,
                     Derivative::Cut(_) => (),
                 }

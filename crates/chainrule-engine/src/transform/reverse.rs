@@ -149,21 +149,21 @@ impl Backward<'_> {
         if let (Op::Custom(custom), Some(cotangent)) = (node.op(), &cotangent) {
             return self.custom(custom, node, cotangent);
         }
-        for (k, input) in node.inputs().iter().enumerate() {
-            let Some(to) = self.walk.find(input).filter(|&to| self.depends[to]) else { continue };
-            let Some(cotangent) = &cotangent else {
-                self.reached[to] = true;
-                continue;
-            };
-            on_behalf_of(node.origin(), || match node.op().derivative(node, k) {
-                Derivative::Linear(map) => {
-                    let contribution = map.adjoint(cotangent);
-                    self.add(to, contribution);
+        let walk = self.walk;
+        on_behalf_of(node.origin(), || {
+            for (k, input) in node.inputs().iter().enumerate() {
+                let Some(to) = walk.find(input).filter(|&to| self.depends[to]) else { continue };
+                let Some(cotangent) = &cotangent else {
+                    self.reached[to] = true;
+                    continue;
+                };
+                match node.op().derivative(node, k) {
+                    Derivative::Linear(map) => self.add(to, map.adjoint(cotangent.clone())),
+                    Derivative::Zero | Derivative::Custom => self.reached[to] = true,
+                    Derivative::Cut(_) => (),
                 }
-                Derivative::Zero | Derivative::Custom => self.reached[to] = true,
-                Derivative::Cut(_) => (),
-            });
-        }
+            }
+        });
         Ok(())
     }
 

@@ -7,8 +7,7 @@ use rustc_hash::FxHashMap;
 pub struct Walk {
     /// The nodes.
     pub nodes: Vec<Tensor>,
-    /// Position in `nodes` by node number.
-    pub position: FxHashMap<u64, u32>,
+    numbers: Numbers,
 }
 
 impl Walk {
@@ -23,10 +22,11 @@ impl Walk {
     }
 
     fn collect<'a>(roots: impl IntoIterator<Item = &'a Tensor>, enter: impl Fn(&Tensor) -> bool, stop: impl Fn(&Tensor) -> bool) -> Walk {
+        let roots: Vec<&Tensor> = roots.into_iter().collect();
+        let mut numbers = Numbers::below(roots.iter().map(|root| root.id()).max().unwrap_or(0));
         let mut nodes: Vec<Tensor> = Vec::new();
-        let mut position: FxHashMap<u64, u32> = FxHashMap::default();
         for root in roots {
-            if position.insert(root.id(), 0).is_none() {
+            if numbers.add(root.id(), 0) {
                 nodes.push(root.clone());
             }
         }
@@ -36,23 +36,21 @@ impl Walk {
             let inputs = if stop(&nodes[next]) { 0 } else { nodes[next].inputs().len() };
             for i in 0..inputs {
                 let input = &nodes[next].inputs()[i];
-                if !position.contains_key(&input.id()) && enter(input) {
-                    position.insert(input.id(), 0);
+                if numbers.get(input.id()).is_none() && enter(input) {
+                    numbers.add(input.id(), nodes.len());
                     nodes.push(input.clone());
                 }
             }
             next += 1;
         }
         nodes.sort_unstable_by_key(Tensor::id);
-        for (i, node) in nodes.iter().enumerate() {
-            position.insert(node.id(), i as u32);
-        }
-        Walk { nodes, position }
+        nodes.iter().enumerate().for_each(|(i, node)| numbers.set(node.id(), i));
+        Walk { nodes, numbers }
     }
 
     /// Where a node is, if it was reached.
     pub fn find(&self, tensor: &Tensor) -> Option<usize> {
-        self.position.get(&tensor.id()).map(|&at| at as usize)
+        self.numbers.get(tensor.id())
     }
 
     /// For each node, whether it is one of `sources` or depends on one.
@@ -63,5 +61,115 @@ impl Walk {
             depends[at] |= self.nodes[at].inputs().iter().any(|input| self.find(input).is_some_and(|i| depends[i]));
         }
         depends
+    }
+}
+
+/// Positions by the numbers of nodes. Most nodes of a graph were recorded one after the other: near the last one a
+/// table holds a position for every number, and only what lies further back (the parameters of a model, say) is
+/// looked for in a map.
+struct Numbers {
+    /// The highest number.
+    last: u64,
+    /// For each number from the highest down, one more than the position, or 0.
+    near: Vec<u32>,
+    far: FxHashMap<u64, u32>,
+    /// How many there are.
+    count: usize,
+}
+
+/// Numbers that the table holds at least, and for each that is there.
+const NEAR: usize = 256;
+const SPARSE: usize = 8;
+
+impl Numbers {
+    /// None yet, and none ever above `last`.
+    fn below(last: u64) -> Numbers {
+        Numbers { last, near: Vec::new(), far: FxHashMap::default(), count: 0 }
+    }
+
+    #[inline]
+    fn get(&self, id: u64) -> Option<usize> {
+        match self.near.get(back(self.last, id)) {
+            Some(&position) => (position as usize).checked_sub(1),
+            None => self.far.get(&id).map(|&position| position as usize - 1),
+        }
+    }
+
+    /// Adds a number; `false` if it was there.
+    fn add(&mut self, id: u64, position: usize) -> bool {
+        if self.get(id).is_some() {
+            return false;
+        }
+        self.count += 1;
+        let place = back(self.last, id);
+        if place >= self.near.len() && place < NEAR + SPARSE * self.count {
+            self.widen((2 * place).max(NEAR));
+        }
+        match self.near.get_mut(place) {
+            Some(place) => *place = position as u32 + 1,
+            None => _ = self.far.insert(id, position as u32 + 1),
+        }
+        true
+    }
+
+    /// Makes the table so long, and moves into it what was further back until now.
+    fn widen(&mut self, len: usize) {
+        self.near.resize(len, 0);
+        let (last, near) = (self.last, &mut self.near);
+        self.far.retain(|id, position| match near.get_mut(back(last, *id)) {
+            Some(place) => {
+                *place = *position;
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// Changes the position of a number that is there.
+    fn set(&mut self, id: u64, position: usize) {
+        match self.near.get_mut(back(self.last, id)) {
+            Some(place) => *place = position as u32 + 1,
+            None => _ = self.far.insert(id, position as u32 + 1),
+        }
+    }
+}
+
+/// How far a number lies before the last one; beyond any table if it lies after it.
+#[inline]
+fn back(last: u64, id: u64) -> usize {
+    usize::try_from(last.wrapping_sub(id)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Numbers;
+
+    /// Near and far, in any order, and moved from one to the other: as a plain list says.
+    #[test]
+    fn numbers_are_found_again_wherever_they_are_kept() {
+        let last = 1_000_000_u64;
+        let mut numbers = Numbers::below(last);
+        let mut plain: Vec<(u64, usize)> = Vec::new();
+        // Far ones first, so that some are overtaken by the table as it grows.
+        let ids = [0, last - 2_000, last - 900, last].into_iter().chain((0..700).map(|i| last - 1 - i * 7 % 4_001));
+        for (position, id) in ids.enumerate() {
+            let known = plain.iter().any(|&(other, _)| other == id);
+            assert_eq!(numbers.add(id, position), !known, "{id}");
+            if !known {
+                plain.push((id, position));
+            }
+            if position % 50 == 3 {
+                assert!(plain.iter().all(|&(id, at)| numbers.get(id) == Some(at)), "after {position}");
+            }
+        }
+        for (at, (id, position)) in plain.iter_mut().enumerate() {
+            *position = 3 * at;
+            numbers.set(*id, *position);
+        }
+        assert!(plain.iter().all(|&(id, at)| numbers.get(id) == Some(at)));
+        for absent in [last + 1, u64::MAX, last - 5_000, 1] {
+            assert_eq!(numbers.get(absent), None, "{absent}");
+        }
+        assert!(!numbers.far.is_empty() && numbers.near.len() > 1_000, "both places are in use");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know operations by name, gradients, or where a buffer comes from.
 
+mod alike;
 pub mod contract;
 pub mod executor;
 pub mod fault;

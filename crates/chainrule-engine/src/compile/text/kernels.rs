@@ -29,12 +29,12 @@ impl Kernels {
                 }
                 Kernel::Contract(contract) => product(text, k, contract)?,
                 Kernel::Scatter(scatter) => {
-                    let Scatter { batch, count, limit, rest, index, updates, out, .. } = scatter;
+                    let Scatter { batch, count, limit, rest, index, updates, out, .. } = &**scatter;
                     writeln!(text, "{k}: scatter batch {batch} count {count} limit {limit} rest {rest}")?;
                     accesses(text, "  ", &[("index", index), ("updates", updates), ("out", out)])?;
                 }
                 Kernel::Fold(fold) => {
-                    let Fold { outer, sizes, counts, windows, strides, dilations, rest, input, out } = fold;
+                    let Fold { outer, sizes, counts, windows, strides, dilations, rest, input, out } = &**fold;
                     write!(text, "{k}: fold outer {:?} sizes {:?} counts {:?} ", &outer[..], &sizes[..], &counts[..])?;
                     writeln!(
                         text,

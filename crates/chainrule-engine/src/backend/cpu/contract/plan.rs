@@ -80,6 +80,7 @@ pub enum Columns {
 }
 
 /// A contraction ready to run. Its A and B are those of the contraction unless `swapped`.
+#[derive(Clone)]
 pub struct Plan {
     /// The type products are computed in.
     pub lane: Lane,
@@ -206,6 +207,17 @@ impl Plan {
                 plan.method = Method::of(contract, [plan.m, plan.n, plan.chunk], unit);
                 plan.cut(contract, f32::kernels(level));
             }
+        }
+        plan
+    }
+
+    /// The plan of a contraction that is [`alike`](super::super::alike): nothing here depends on where operands lie.
+    pub fn with_accesses_of(&self, contract: &Contract) -> Plan {
+        let mut plan = Plan { shared: [None; 2], ..self.clone() };
+        let (a, b) = if self.swapped { (&contract.b, &contract.a) } else { (&contract.a, &contract.b) };
+        for (operand, access) in [(&mut plan.a, a), (&mut plan.b, b), (&mut plan.out, &contract.out)] {
+            operand.path.buffer = access.buffer as usize;
+            operand.path.offset = access.offset * access.dtype.bytes() as isize;
         }
         plan
     }

@@ -16,10 +16,11 @@ use crate::compile::kernel::{Access, Binary, Code, Extent, Instruction, Lane, Nu
 /// Plans a region; `epilogue` if load 0 is the product of a contraction. Runs of steps become
 /// functions of `written` if it takes any.
 pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written) -> Plan {
-    let region = &normalised(region);
+    let (region, more_loads) = &normalised(region);
     let shape = Shape::new(region, epilogue);
     let mut builder = Builder {
         region,
+        more_loads,
         epilogue,
         table: table(level),
         names: Vec::with_capacity(region.code.len()),
@@ -31,6 +32,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
             paths: Vec::new(),
             values: Vec::new(),
             constants: Vec::new(),
+            placed: Vec::new(),
             views_once: Vec::new(),
             views: Vec::new(),
             far: Vec::new(),
@@ -57,15 +59,17 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
     plan
 }
 
-/// Gives every load that is read once per row an access of its own that says so.
-fn normalised(region: &Region) -> Region {
-    let mut region = region.clone();
+/// Gives every load that is read once per row an access of its own that says so; and the loads from which those were
+/// made that are new.
+fn normalised(region: &Region) -> (Region, Vec<usize>) {
+    let (mut region, mut more) = (region.clone(), Vec::new());
     for instruction in region.code.iter_mut().filter(|i| i.extent == Extent::Row) {
         match &mut instruction.code {
             Code::Load(load) | Code::LoadAt { load, .. } => {
                 let mut access = region.loads[*load].clone();
                 if access.strides.len() > region.row_axes && access.strides[region.row_axes..].iter().any(|&s| s != 0) {
                     access.strides[region.row_axes..].fill(0);
+                    more.push(*load);
                     *load = region.loads.len();
                     region.loads.push(access);
                 }
@@ -74,12 +78,14 @@ fn normalised(region: &Region) -> Region {
             _ => {}
         }
     }
-    region
+    (region, more)
 }
 
 /// A plan under construction.
 pub(super) struct Builder<'a> {
     pub(super) region: &'a Region,
+    /// The loads from which the last ones were made.
+    more_loads: &'a [usize],
     pub(super) epilogue: bool,
     pub(super) table: &'static Table,
     /// The value of each instruction.
@@ -104,6 +110,12 @@ impl Builder<'_> {
         let skip = usize::from(self.epilogue);
         let used: Vec<&Path> = paths.iter().skip(skip).collect();
         self.plan.shape.cut(region, &used);
+        // Which access it is, in the place of where that lies.
+        let own = region.loads.len() - self.more_loads.len();
+        let accesses = (0..own).chain(self.more_loads.iter().copied()).chain(own..own + region.stores.len());
+        for (path, access) in paths.iter_mut().zip(accesses) {
+            (path.buffer, path.offset) = (access, 0);
+        }
         self.plan.paths = paths;
     }
 

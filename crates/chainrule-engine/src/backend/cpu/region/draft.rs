@@ -84,9 +84,22 @@ impl Draft {
     }
 
     pub fn run(&self, level: Level, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
+        self.run_as(&placed(|written| CompiledRegion::at(&self.region, level, written)), backwards)
+    }
+
+    /// The same with what was made of another region, in which every access has a buffer of its own and starts elsewhere.
+    fn run_alike(&self, level: Level, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
+        let mut apart = self.region.clone();
+        for (i, access) in apart.loads.iter_mut().chain(&mut apart.stores).enumerate() {
+            (access.buffer, access.offset) = (100 + i as u32, 1000 * i as isize);
+        }
+        let model = placed(|written| CompiledRegion::at(&apart, level, written));
+        self.run_as(&model.with_accesses_of(&self.region), backwards)
+    }
+
+    fn run_as(&self, compiled: &CompiledRegion, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
         let mut memory = self.buffers.clone();
         let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
-        let compiled = placed(|written| CompiledRegion::at(&self.region, level, written));
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
         let units = compiled.units();
         for unit in 0..units {
@@ -100,10 +113,12 @@ impl Draft {
         for level in Level::available() {
             let expected = evaluate(&self.region, &self.buffers, level);
             for backwards in [false, true] {
-                let (memory, _) = self.run(level, backwards);
+                let (memory, fault) = self.run(level, backwards);
                 for (i, (found, wanted)) in memory.iter().zip(&expected).enumerate() {
                     assert!(same(self.dtypes[i], found, wanted), "{context}, {level:?}, buffer {i}: {:#?}", self.region);
                 }
+                let alike = self.run_alike(level, backwards);
+                assert!(alike == (memory, fault), "{context}, {level:?}: made of another region: {:#?}", self.region);
             }
         }
     }

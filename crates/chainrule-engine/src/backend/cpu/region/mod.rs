@@ -40,12 +40,29 @@ mod tests;
 use super::fault::FaultCell;
 use super::level::Level;
 use super::machine::Written;
-use crate::compile::kernel::Region;
+use crate::compile::kernel::{Access, BufferId, Region};
 use plan::Plan;
+use std::sync::Arc;
 
 /// A region made ready to run.
 pub struct CompiledRegion {
-    plan: Plan,
+    /// Shared by all regions that are [`alike`](super::alike).
+    plan: Arc<Plan>,
+    starts: Box<[Start]>,
+}
+
+/// Where an access starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Start {
+    buffer: BufferId,
+    /// In bytes.
+    offset: isize,
+}
+
+/// Where the loads of a region start, and then its stores.
+fn starts(region: &Region) -> Box<[Start]> {
+    let start = |access: &Access| Start { buffer: access.buffer, offset: access.offset * access.dtype.bytes() as isize };
+    region.loads.iter().chain(&region.stores).map(start).collect()
 }
 
 /// What a [`Scratch`] must hold for a kernel.
@@ -135,13 +152,19 @@ impl CompiledRegion {
 
     /// As [`CompiledRegion::new`], for a given level of vector instructions.
     pub fn at(region: &Region, level: Level, written: &mut Written) -> CompiledRegion {
-        CompiledRegion { plan: build::plan(region, level, false, written) }
+        CompiledRegion { plan: Arc::new(build::plan(region, level, false, written)), starts: starts(region) }
     }
 
     /// For code that follows a contraction: load 0 is the product, given to
     /// [`CompiledRegion::run_tile`] as elements of its instruction's lane type.
     pub fn epilogue(region: &Region, written: &mut Written) -> CompiledRegion {
-        CompiledRegion { plan: build::plan(region, Level::detect(), true, written) }
+        CompiledRegion { plan: Arc::new(build::plan(region, Level::detect(), true, written)), starts: starts(region) }
+    }
+
+    /// A region that is [`alike`](super::alike) the one this was made from: it shares the plan and has accesses of its
+    /// own.
+    pub fn with_accesses_of(&self, region: &Region) -> CompiledRegion {
+        CompiledRegion { plan: self.plan.clone(), starts: starts(region) }
     }
 
     /// How many units of work there are; depends on the region alone. 0 if an axis is empty.
@@ -170,7 +193,7 @@ impl CompiledRegion {
     pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         scratch.reserve(&self.plan.needs);
         // SAFETY: the caller's; the scratch is large enough.
-        unsafe { run::Run::new(&self.plan, buffers, scratch, faults, None).unit(unit) }
+        unsafe { run::Run::new(&self.plan, (&self.starts, buffers), scratch, faults, None).unit(unit) }
     }
 
     /// Asks for what [`CompiledRegion::run_tile`] will read besides the product, so that it comes while that is
@@ -178,7 +201,7 @@ impl CompiledRegion {
     pub fn ask_for(&self, rectangle: Rectangle, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         if !self.plan.later.is_empty() {
             scratch.reserve(&self.plan.needs);
-            run::Run::new(&self.plan, buffers, scratch, faults, None).ask_for_all(rectangle);
+            run::Run::new(&self.plan, (&self.starts, buffers), scratch, faults, None).ask_for_all(rectangle);
         }
     }
 
@@ -192,6 +215,6 @@ impl CompiledRegion {
     pub unsafe fn run_tile(&self, rectangle: Rectangle, product: Product, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         scratch.reserve(&self.plan.needs);
         // SAFETY: the caller's; the scratch is large enough.
-        unsafe { run::Run::new(&self.plan, buffers, scratch, faults, Some((product, rectangle))).rectangle(rectangle) }
+        unsafe { run::Run::new(&self.plan, (&self.starts, buffers), scratch, faults, Some((product, rectangle))).rectangle(rectangle) }
     }
 }

@@ -9,12 +9,13 @@ use smallvec::SmallVec;
 /// each other. Empty if nothing moves.
 pub type Line = SmallVec<[(usize, isize); 4]>;
 
-/// An access of a region in bytes.
+/// An access in bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
-    /// Which buffer.
+    /// Which buffer. In the plan of a region, which of the region's accesses: kernels that differ in buffers and
+    /// offsets alone share a plan, and each says itself where its accesses start.
     pub buffer: usize,
-    /// Offset of the first element.
+    /// Offset of the first element; in the plan of a region 0, or the first of the numbers that positions give.
     pub offset: isize,
     /// The row axes.
     pub rows: Line,

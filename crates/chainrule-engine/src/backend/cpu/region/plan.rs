@@ -190,6 +190,9 @@ pub struct Plan {
     pub values: Vec<Known>,
     /// Bytes of constants.
     pub constants: Vec<[u8; 8]>,
+    /// The values that stay at one place, a constant or a slot, and are pointed there at the start of a unit. What lies
+    /// inside machine code is not among them, so the list is short where the code is long.
+    pub placed: Vec<u32>,
     /// Values in memory, set once per unit.
     pub views_once: Vec<View>,
     /// Values in memory, set for each tile.

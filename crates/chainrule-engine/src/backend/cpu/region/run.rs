@@ -7,7 +7,7 @@ use super::super::level::{prefetch, prefetch_for_later};
 use super::super::loops::Call;
 use super::path::{Path, offset_at, pieces};
 use super::plan::{Class, Home, NO_VALUE, Plan, Step, View, Work};
-use super::{Product, Rectangle, Scratch};
+use super::{Product, Rectangle, Scratch, Start};
 
 /// Where a value lies during a tile: its first element and the bytes from row to row (0 for what
 /// does not vary with rows).
@@ -27,7 +27,10 @@ impl Operand {
 /// One run of a plan on one thread.
 pub struct Run<'a> {
     pub(super) plan: &'a Plan,
+    starts: &'a [Start],
     buffers: &'a [*mut u8],
+    /// The first byte of the scratch's slots.
+    slots: *mut u8,
     operands: &'a mut [Operand],
     pub(super) faults: &'a FaultCell,
     product: Option<(Product, Rectangle)>,
@@ -46,28 +49,33 @@ impl<'a> Run<'a> {
     /// Gives every slot its place in the scratch.
     pub fn new(
         plan: &'a Plan,
-        buffers: &'a [*mut u8],
+        (starts, buffers): (&'a [Start], &'a [*mut u8]),
         scratch: &'a mut Scratch,
         faults: &'a FaultCell,
         product: Option<(Product, Rectangle)>,
     ) -> Run<'a> {
-        let base = scratch.lines.as_mut_ptr().cast::<u8>();
+        let slots = scratch.lines.as_mut_ptr().cast::<u8>();
         let operands = &mut scratch.operands[..plan.values.len()];
-        for (operand, known) in operands.iter_mut().zip(&plan.values) {
-            let bytes = known.lane.bytes();
-            let stride = match (known.class.rows, known.class.cols) {
-                (true, true) => plan.shape.tile_cols * bytes,
-                (true, false) => bytes,
-                _ => 0,
-            };
-            let first = match known.home {
-                Home::Slot(offset) => base.wrapping_add(offset),
-                Home::Constant(index) => plan.constants[index].as_ptr().cast_mut(),
-                Home::View | Home::Nowhere => std::ptr::null_mut(),
-            };
-            *operand = Operand { first, stride: stride as isize };
-        }
-        Run { plan, buffers, operands, faults, product }
+        let mut run = Run { plan, starts, buffers, slots, operands, faults, product };
+        plan.placed.iter().for_each(|&value| run.point(value));
+        run
+    }
+
+    /// Points a value that stays at one place there.
+    fn point(&mut self, value: u32) {
+        let known = &self.plan.values[value as usize];
+        let first = match known.home {
+            Home::Slot(offset) => self.slots.wrapping_add(offset),
+            Home::Constant(index) => self.plan.constants[index].as_ptr().cast_mut(),
+            Home::View | Home::Nowhere => return,
+        };
+        let bytes = known.lane.bytes();
+        let stride = match (known.class.rows, known.class.cols) {
+            (true, true) => self.plan.shape.tile_cols * bytes,
+            (true, false) => bytes,
+            _ => 0,
+        };
+        self.operands[value as usize] = Operand { first, stride: stride as isize };
     }
 
     /// Runs one unit.
@@ -181,7 +189,8 @@ impl<'a> Run<'a> {
 
     /// The first element of an access.
     pub(super) fn base(&self, path: &Path) -> *mut u8 {
-        self.buffers[path.buffer].wrapping_offset(path.offset)
+        let Start { buffer, offset } = self.starts[path.buffer];
+        self.buffers[buffer as usize].wrapping_offset(offset)
     }
 
     /// What is the same for all tiles of a unit, found at its first tile.
@@ -293,6 +302,7 @@ impl<'a> Run<'a> {
             // SAFETY: all operands have homes of the step's class.
             Work::Fused(fused) => unsafe {
                 if !fused.run(self.operands, extent(step.class, tile)) {
+                    fused.steps.iter().for_each(|step| self.point(step.to));
                     fused.steps.iter().for_each(|step| self.step(step, tile));
                 }
             },

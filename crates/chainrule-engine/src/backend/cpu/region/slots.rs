@@ -164,6 +164,8 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
         may_fail[run.steps.clone()].fill(run.may_fail());
     }
     let last_use: Vec<usize> = last_uses(&plan.steps, plan.values.len()).iter().map(|&at| end_of.get(at).copied().unwrap_or(0)).collect();
+    // What only a run itself reads is pointed to its place by whoever runs the steps one by one after all.
+    let mut owned = vec![false; plan.values.len()];
     let mut dying: Vec<usize> = Vec::new();
     for (at, step) in plan.steps.iter().enumerate() {
         for &operand in step.operands.iter().filter(|&&operand| operand != NO_VALUE) {
@@ -172,7 +174,11 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
                 dying.push(operand);
             }
         }
-        let inside = in_run[at] && !may_fail[at] && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
+        let own = in_run[at] && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
+        let inside = own && !may_fail[at];
+        if own {
+            owned[step.to as usize] = true;
+        }
         if step.to != NO_VALUE && plan.values[step.to as usize].home == Home::Nowhere && !inside {
             let to = step.to as usize;
             let same = |&&operand: &&usize| {
@@ -203,6 +209,8 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
             }
         }
     }
+    let stays = |&value: &usize| !owned[value] && matches!(plan.values[value].home, Home::Constant(_) | Home::Slot(_));
+    plan.placed = (0..plan.values.len()).filter(stays).map(|value| value as u32).collect();
     plan.needs = Needs { bytes: slots.end, operands: plan.values.len() };
 }
 

@@ -142,7 +142,7 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
             draft.region.loads.push(key);
             let strides: Axes<i64> = draft.strides(dice, &axes).iter().map(|&s| s as i64).collect();
             let bits = dice.pick(&[1, 24, 31, 32, 53, 64]);
-            let code = Code::Random { key: draft.region.loads.len() - 1, bits, offset: 1_000_000, strides };
+            let code = Code::Random { key: draft.region.loads.len() - 1, bits, offset: 1_000_000, strides: Box::new(strides) };
             draft.push(code, if bits <= 31 { Lane::I32 } else { Lane::I64 }, extent);
         }
         11 => {
