@@ -36,6 +36,7 @@ mod shape;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use super::fault::FaultCell;
 use super::level::Level;
