@@ -84,9 +84,13 @@ impl Draft {
     }
 
     pub fn run(&self, level: Level, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
+        self.run_on(&placed(|written| CompiledRegion::at(&self.region, level, written)), backwards)
+    }
+
+    /// The memory after all units, and the first fault.
+    pub fn run_on(&self, compiled: &CompiledRegion, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
         let mut memory = self.buffers.clone();
         let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
-        let compiled = placed(|written| CompiledRegion::at(&self.region, level, written));
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
         let units = compiled.units();
         for unit in 0..units {

@@ -23,6 +23,8 @@ mod build;
 mod cases;
 #[cfg(test)]
 mod draft;
+#[cfg(test)]
+mod function_tests;
 mod fused;
 mod gather;
 mod memory;
