@@ -4,8 +4,13 @@
 use super::code::Size::{Eight, Four};
 use super::encode::{Assembler, Encoding, Lanes, Place};
 use super::opcodes as x86;
-use Place::{Element, Mask, Pool, PoolSingle, Register, Single, Stack};
+use Place::{Mask, Pool, PoolSingle, Register, Single, Stack};
 use std::arch::asm;
+
+/// Some blocks on from the pointer that was fetched.
+fn element(bytes: u8, block: u8) -> Place {
+    Place::Element { bytes, block }
+}
 
 /// The bytes of a text.
 macro_rules! assembled {
@@ -13,7 +18,10 @@ macro_rules! assembled {
         let (start, end): (*const u8, *const u8);
         // SAFETY: the text is jumped over; two registers are set.
         unsafe {
-            asm!("lea {start}, [rip + 2f]", "lea {end}, [rip + 3f]", "jmp 3f", "2:", $text, "3:", start = out(reg) start, end = out(reg) end);
+            asm!(
+                "lea {start}, [rip + 2f]", "lea {end}, [rip + 3f]", "jmp 3f", "2:", $text, "3:",
+                start = out(reg) start, end = out(reg) end,
+            );
             std::slice::from_raw_parts(start, end.offset_from(start) as usize)
         }
     }};
@@ -55,9 +63,9 @@ fn vex_instructions_are_those_of_the_assembler() {
         "{{vex3}} vcmpps ymm11, ymm2, ymm3, 17" => vector_with(x86::COMPARE.of(Four), 32, 11, 2, Register(3), 17);
         "{{vex3}} vcmppd ymm11, ymm2, [rip + 1], 4" => vector_with(x86::COMPARE.of(Eight), 32, 11, 2, Pool(0), 4);
         "{{vex3}} vmovups ymm11, ymm3" => vector(x86::LOAD.of(Four), 32, 11, 0, Register(3));
-        "{{vex3}} vmovups ymm11, [rax + 4*rsi + 96]" => vector(x86::LOAD.of(Four), 32, 11, 0, Element { bytes: 4, block: 3 });
+        "{{vex3}} vmovups ymm11, [rax + 4*rsi + 96]" => vector(x86::LOAD.of(Four), 32, 11, 0, element(4, 3));
         "{{vex3}} vmovupd [rsp + 9600], ymm11" => vector(x86::STORE.of(Eight), 32, 11, 0, Stack(300));
-        "{{vex3}} vmovups [rax + 4*rsi + 32], ymm1" => vector(x86::STORE.of(Four), 32, 1, 0, Element { bytes: 4, block: 1 });
+        "{{vex3}} vmovups [rax + 4*rsi + 32], ymm1" => vector(x86::STORE.of(Four), 32, 1, 0, element(4, 1));
         "{{vex3}} vmovmskps eax, ymm9" => vector(x86::SIGNS.of(Four), 32, 0, 0, Register(9));
         "{{vex3}} vmovmskpd eax, ymm9" => vector(x86::SIGNS.of(Eight), 32, 0, 0, Register(9));
         "{{vex3}} vfmadd213ps ymm11, ymm2, ymm3" => vector(x86::FMADD213.of(Four), 32, 11, 2, Register(3));
@@ -88,24 +96,24 @@ fn vex_instructions_are_those_of_the_assembler() {
         "{{vex3}} vcvtpd2ps xmm11, ymm3" => vector(x86::NARROW, 32, 11, 0, Register(3));
         "{{vex3}} vblendvps ymm11, ymm2, ymm3, ymm12" => vector_with(x86::BLEND_SIGNS.of(Four), 32, 11, 2, Register(3), 12 << 4);
         "{{vex3}} vblendvpd ymm11, ymm2, ymm3, ymm12" => vector_with(x86::BLEND_SIGNS.of(Eight), 32, 11, 2, Register(3), 12 << 4);
-        "{{vex3}} vmaskmovps ymm1, ymm15, [rax + 4*rsi + 32]" => vector(x86::MASKED_LOAD.of(Four), 32, 1, 15, Element { bytes: 4, block: 1 });
-        "{{vex3}} vmaskmovps [rax + 4*rsi + 32], ymm15, ymm1" => vector(x86::MASKED_STORE.of(Four), 32, 1, 15, Element { bytes: 4, block: 1 });
+        "{{vex3}} vmaskmovps ymm1, ymm15, [rax + 4*rsi + 32]" => vector(x86::MASKED_LOAD.of(Four), 32, 1, 15, element(4, 1));
+        "{{vex3}} vmaskmovps [rax + 4*rsi + 32], ymm15, ymm1" => vector(x86::MASKED_STORE.of(Four), 32, 1, 15, element(4, 1));
         "{{vex3}} vmovups ymm15, [rcx]" => vector(x86::LOAD.of(Four), 32, 15, 0, Mask);
-        "{{vex3}} vpmovzxbd ymm1, qword ptr [rax + rsi + 24]" => vector(x86::BYTES.of(Four), 32, 1, 0, Element { bytes: 1, block: 3 });
+        "{{vex3}} vpmovzxbd ymm1, qword ptr [rax + rsi + 24]" => vector(x86::BYTES.of(Four), 32, 1, 0, element(1, 3));
         "{{vex3}} vextracti128 xmm9, ymm1, 1" => vector_with(x86::UPPER_HALF, 32, 1, 0, Register(9), 1);
         "{{vex3}} vshufps xmm9, xmm1, xmm11, 221" => vector_with(x86::SHUFFLE, 16, 9, 1, Register(11), 221);
         "{{vex3}} vpackssdw xmm9, xmm1, xmm11" => vector(x86::PACK_WORDS, 16, 9, 1, Register(11));
         "{{vex3}} vpackuswb xmm9, xmm1, xmm11" => vector(x86::PACK_BYTES, 16, 9, 1, Register(11));
-        "{{vex3}} vmovq qword ptr [rax + rsi + 8], xmm9" => vector(x86::STORE_8, 16, 9, 0, Element { bytes: 1, block: 1 });
+        "{{vex3}} vmovq qword ptr [rax + rsi + 8], xmm9" => vector(x86::STORE_8, 16, 9, 0, element(1, 1));
     }
     same! { Vex 4:
-        "{{vex3}} vmovupd ymm11, [rax + 8*rsi + 96]" => vector(x86::LOAD.of(Eight), 32, 11, 0, Element { bytes: 8, block: 3 });
-        "{{vex3}} vmovups xmm11, [rax + 4*rsi + 16]" => vector(x86::LOAD.of(Four), 16, 11, 0, Element { bytes: 4, block: 1 });
-        "{{vex3}} vmaskmovpd ymm1, ymm15, [rax + 8*rsi + 32]" => vector(x86::MASKED_LOAD.of(Eight), 32, 1, 15, Element { bytes: 8, block: 1 });
-        "{{vex3}} vmaskmovpd [rax + 8*rsi + 32], ymm15, ymm1" => vector(x86::MASKED_STORE.of(Eight), 32, 1, 15, Element { bytes: 8, block: 1 });
+        "{{vex3}} vmovupd ymm11, [rax + 8*rsi + 96]" => vector(x86::LOAD.of(Eight), 32, 11, 0, element(8, 3));
+        "{{vex3}} vmovups xmm11, [rax + 4*rsi + 16]" => vector(x86::LOAD.of(Four), 16, 11, 0, element(4, 1));
+        "{{vex3}} vmaskmovpd ymm1, ymm15, [rax + 8*rsi + 32]" => vector(x86::MASKED_LOAD.of(Eight), 32, 1, 15, element(8, 1));
+        "{{vex3}} vmaskmovpd [rax + 8*rsi + 32], ymm15, ymm1" => vector(x86::MASKED_STORE.of(Eight), 32, 1, 15, element(8, 1));
         "{{vex3}} vpmovsxdq ymm14, xmmword ptr [rcx]" => vector(x86::LENGTHEN, 32, 14, 0, Mask);
-        "{{vex3}} vpmovzxbq ymm1, dword ptr [rax + rsi + 12]" => vector(x86::BYTES.of(Eight), 32, 1, 0, Element { bytes: 1, block: 3 });
-        "{{vex3}} vmovd dword ptr [rax + rsi + 4], xmm9" => vector(x86::STORE_4, 16, 9, 0, Element { bytes: 1, block: 1 });
+        "{{vex3}} vpmovzxbq ymm1, dword ptr [rax + rsi + 12]" => vector(x86::BYTES.of(Eight), 32, 1, 0, element(1, 3));
+        "{{vex3}} vmovd dword ptr [rax + rsi + 4], xmm9" => vector(x86::STORE_4, 16, 9, 0, element(1, 1));
     }
 }
 
@@ -141,9 +149,9 @@ fn evex_instructions_are_those_of_the_assembler() {
         "vcmpps k3, zmm2, zmm23, 17" => vector_with(x86::COMPARE.of(Four), 64, 3, 2, Register(23), 17);
         "vcmppd k7, zmm22, qword ptr [rip + 1]{{1to8}}, 4" => vector_with(x86::COMPARE.of(Eight), 64, 7, 22, Pool(0), 4);
         "vmovups zmm19, zmm3" => vector(x86::LOAD.of(Four), 64, 19, 0, Register(3));
-        "vmovups zmm19, [rax + 4*rsi + 192]" => vector(x86::LOAD.of(Four), 64, 19, 0, Element { bytes: 4, block: 3 });
-        "vmovups zmm19 {{k5}} {{z}}, [rax + 4*rsi + 64]" => lanes(Lanes::or_zero(5), x86::LOAD.of(Four), 64, 19, 0, Element { bytes: 4, block: 1 });
-        "vmovups [rax + 4*rsi + 64] {{k7}}, zmm19" => lanes(Lanes::of(7), x86::STORE.of(Four), 64, 19, 0, Element { bytes: 4, block: 1 });
+        "vmovups zmm19, [rax + 4*rsi + 192]" => vector(x86::LOAD.of(Four), 64, 19, 0, element(4, 3));
+        "vmovups zmm19 {{k5}} {{z}}, [rax + 4*rsi + 64]" => lanes(Lanes::or_zero(5), x86::LOAD.of(Four), 64, 19, 0, element(4, 1));
+        "vmovups [rax + 4*rsi + 64] {{k7}}, zmm19" => lanes(Lanes::of(7), x86::STORE.of(Four), 64, 19, 0, element(4, 1));
         "vmovupd [rsp + 19200], zmm29" => vector(x86::STORE.of(Eight), 64, 29, 0, Stack(300));
         "vfmadd213ps zmm19, zmm2, zmm3" => vector(x86::FMADD213.of(Four), 64, 19, 2, Register(3));
         "vfmadd213pd zmm19, zmm2, zmm3" => vector(x86::FMADD213.of(Eight), 64, 19, 2, Register(3));
@@ -176,9 +184,9 @@ fn evex_instructions_are_those_of_the_assembler() {
         "vblendmpd zmm19 {{k3}}, zmm2, qword ptr [rip]{{1to8}}" => lanes(Lanes::of(3), x86::BLEND.of(Eight), 64, 19, 2, Pool(0));
         "vpmovd2m k3, zmm19" => vector(x86::SIGNS_TO_MASK.of(Four), 64, 3, 0, Register(19));
         "vpmovq2m k3, zmm19" => vector(x86::SIGNS_TO_MASK.of(Eight), 64, 3, 0, Register(19));
-        "vmovdqu8 xmm19, [rax + rsi + 48]" => vector(x86::LOAD_BYTES, 16, 19, 0, Element { bytes: 1, block: 3 });
-        "vmovdqu8 xmm19 {{k7}} {{z}}, [rax + rsi + 16]" => lanes(Lanes::or_zero(7), x86::LOAD_BYTES, 16, 19, 0, Element { bytes: 1, block: 1 });
-        "vmovdqu8 [rax + rsi + 16] {{k7}}, xmm19" => lanes(Lanes::of(7), x86::STORE_BYTES, 16, 19, 0, Element { bytes: 1, block: 1 });
+        "vmovdqu8 xmm19, [rax + rsi + 48]" => vector(x86::LOAD_BYTES, 16, 19, 0, element(1, 3));
+        "vmovdqu8 xmm19 {{k7}} {{z}}, [rax + rsi + 16]" => lanes(Lanes::or_zero(7), x86::LOAD_BYTES, 16, 19, 0, element(1, 1));
+        "vmovdqu8 [rax + rsi + 16] {{k7}}, xmm19" => lanes(Lanes::of(7), x86::STORE_BYTES, 16, 19, 0, element(1, 1));
         "vptestmb k5, xmm19, xmm19" => vector(x86::TEST_BYTES, 16, 5, 19, Register(19));
         "vpmovm2b xmm19, k6" => vector(x86::MASK_TO_BYTES, 16, 19, 0, Register(6));
         "vpabsb xmm19, xmm29" => vector(x86::BYTE_SIZES, 16, 19, 0, Register(29));
@@ -189,11 +197,11 @@ fn evex_instructions_are_those_of_the_assembler() {
         "{{vex3}} kmovw word ptr [rsp + 19200], k1" => mask(x86::MASK_STORE, 1, 0, Stack(300));
     }
     same! { Evex 8:
-        "vmovupd zmm19, [rax + 8*rsi + 192]" => vector(x86::LOAD.of(Eight), 64, 19, 0, Element { bytes: 8, block: 3 });
-        "vmovupd zmm19 {{k5}} {{z}}, [rax + 8*rsi + 64]" => lanes(Lanes::or_zero(5), x86::LOAD.of(Eight), 64, 19, 0, Element { bytes: 8, block: 1 });
-        "vmovups ymm19, [rax + 4*rsi + 96]" => vector(x86::LOAD.of(Four), 32, 19, 0, Element { bytes: 4, block: 3 });
-        "vmovq xmm19, qword ptr [rax + rsi + 24]" => vector(x86::LOAD_8, 16, 19, 0, Element { bytes: 1, block: 3 });
-        "vmovq qword ptr [rax + rsi + 24], xmm19" => vector(x86::STORE_8, 16, 19, 0, Element { bytes: 1, block: 3 });
+        "vmovupd zmm19, [rax + 8*rsi + 192]" => vector(x86::LOAD.of(Eight), 64, 19, 0, element(8, 3));
+        "vmovupd zmm19 {{k5}} {{z}}, [rax + 8*rsi + 64]" => lanes(Lanes::or_zero(5), x86::LOAD.of(Eight), 64, 19, 0, element(8, 1));
+        "vmovups ymm19, [rax + 4*rsi + 96]" => vector(x86::LOAD.of(Four), 32, 19, 0, element(4, 3));
+        "vmovq xmm19, qword ptr [rax + rsi + 24]" => vector(x86::LOAD_8, 16, 19, 0, element(1, 3));
+        "vmovq qword ptr [rax + rsi + 24], xmm19" => vector(x86::STORE_8, 16, 19, 0, element(1, 3));
         "{{vex3}} kandb k1, k2, k3" => mask(x86::MASK_AND, 1, 2, Register(3));
         "{{vex3}} korb k1, k2, k3" => mask(x86::MASK_OR, 1, 2, Register(3));
         "{{vex3}} knotb k1, k3" => mask(x86::MASK_NOT, 1, 0, Register(3));
