@@ -1,22 +1,34 @@
-//! Fused code as a list of instructions on vectors of eight 32-bit lanes, each a value.
+//! Fused code as a list of instructions, each of which makes a value: a vector of 32-bit or 64-bit lanes,
+//! one for each of some neighbouring positions, or a truth for each of them.
 //!
-//! Equal instructions are written once. Refuses to know registers.
+//! Equal instructions are written once. Refuses to know registers, how many positions there are, and what
+//! a truth looks like.
 
 use rustc_hash::FxHashMap;
 
 /// The position of the instruction that makes a value.
 pub type Id = u32;
 
-/// What an instruction does.
+/// Bytes of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Size {
+    /// f32, or an integer of 32 bits.
+    Four = 4,
+    /// f64, or an integer of 64 bits.
+    Eight = 8,
+}
+
+/// What an instruction does. Its size is that of the lanes it works on; of a truth, that of the lanes it
+/// was found for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// The same bits in all lanes.
-    Constant(u32),
-    /// Eight elements of an operand, from the position on.
+    Constant(u64),
+    /// Elements of an operand, from the position on.
     Load(u32),
     /// One element of an operand, in all lanes.
     LoadSingle(u32),
-    /// Eight bytes of an operand: all ones where they are not 0.
+    /// Bytes of an operand: true where they are not 0.
     LoadTruth(u32),
     /// Writes a value.
     Store(u32),
@@ -52,20 +64,38 @@ pub enum Op {
     Minus,
     /// Bits moved up.
     Up(u8),
-    /// Bits moved down, the sign repeated.
+    /// Bits moved down, zeros following.
     Down(u8),
-    /// The float nearest to an integer.
+    /// Bits moved down, the sign repeated; of 32-bit lanes.
+    DownSigned(u8),
+    /// The float nearest to an integer; of 32-bit lanes.
     Nearest,
+    /// f32 as f64: the result is of eight bytes.
+    Widen,
+    /// The f32 nearest to an f64: the result is of four bytes.
+    Narrow,
     /// Comparison of floats, as a truth.
     Compare(Comparison),
     /// First integer greater than second, as a truth.
     Greater,
+    /// The highest bit, as a truth.
+    Sign,
+    /// Whether both truths hold.
+    Both,
+    /// Whether either truth holds.
+    Either,
+    /// Whether a truth does not hold.
+    Not,
+    /// A truth that was found for lanes of the other size.
+    Resize,
     /// First where it is less than second, else second, so also if either is NaN.
     Smaller,
     /// First where second is less than it, else second, so also if either is NaN.
     Larger,
-    /// Second where the first is true, else third. It asks for the highest bit alone.
+    /// Second where the first, a truth, holds, else third.
     Choose,
+    /// Second where the first, a truth, holds, else no bit. It asks for more than a [`Op::Sign`] knows.
+    Keep,
 }
 
 /// Comparisons of floats; the number is the processor's.
@@ -84,26 +114,36 @@ pub enum Comparison {
 pub struct Instruction {
     /// What it does.
     pub op: Op,
+    /// Of lanes of which size.
+    pub size: Size,
     /// Its arguments.
     pub args: [Id; 3],
 }
 
 impl Instruction {
-    fn new(op: Op, given: &[Id]) -> Instruction {
+    fn new(op: Op, size: Size, given: &[Id]) -> Instruction {
         let mut args = [0; 3];
         args[..given.len()].copy_from_slice(given);
-        Instruction { op, args }
+        Instruction { op, size, args }
     }
 
     /// The arguments that count.
     pub fn args(&self) -> &[Id] {
+        use Op::*;
         let count = match self.op {
-            Op::Constant(_) | Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) => 0,
-            Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Sqrt | Op::Floor | Op::Up(_) | Op::Down(_) | Op::Nearest => 1,
-            Op::MultiplyAdd | Op::NegativeMultiplyAdd | Op::Choose => 3,
+            Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) => 0,
+            Store(_) | StoreTruth(_) | Report | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
+            Widen | Narrow | Sign | Not | Resize => 1,
+            MultiplyAdd | NegativeMultiplyAdd | Choose => 3,
             _ => 2,
         };
         &self.args[..count]
+    }
+
+    /// Whether its value is a truth.
+    pub fn is_truth(&self) -> bool {
+        use Op::*;
+        matches!(self.op, LoadTruth(_) | Compare(_) | Greater | Sign | Both | Either | Not | Resize)
     }
 }
 
@@ -118,10 +158,10 @@ pub struct Code {
 impl Code {
     /// The value of an instruction, written now or before. What one instruction can choose is not
     /// compared first.
-    pub fn push(&mut self, op: Op, args: &[Id]) -> Id {
+    pub fn push(&mut self, op: Op, size: Size, args: &[Id]) -> Id {
         let instruction = match (op, args) {
-            (Op::Choose, &[test, yes, no]) => self.chosen(test, yes, no),
-            _ => Instruction::new(op, args),
+            (Op::Choose, &[test, yes, no]) => self.chosen(size, test, yes, no),
+            _ => Instruction::new(op, size, args),
         };
         *self.known.entry(instruction).or_insert_with(|| {
             self.list.push(instruction);
@@ -130,37 +170,59 @@ impl Code {
     }
 
     /// The value of an instruction that was written before.
-    pub fn known(&self, op: Op, args: &[Id]) -> Option<Id> {
-        self.known.get(&Instruction::new(op, args)).copied()
+    pub fn known(&self, op: Op, size: Size, args: &[Id]) -> Option<Id> {
+        self.known.get(&Instruction::new(op, size, args)).copied()
     }
 
-    fn chosen(&self, test: Id, yes: Id, no: Id) -> Instruction {
-        let Instruction { op, args: [a, b, _] } = self.list[test as usize];
+    fn chosen(&self, size: Size, test: Id, yes: Id, no: Id) -> Instruction {
+        let Instruction { op, args: [a, b, _], .. } = self.list[test as usize];
         match op {
-            Op::Compare(Comparison::Less) if (yes, no) == (a, b) => Instruction::new(Op::Smaller, &[yes, no]),
-            Op::Compare(Comparison::Less) if (yes, no) == (b, a) => Instruction::new(Op::Larger, &[yes, no]),
-            _ => Instruction::new(Op::Choose, &[test, yes, no]),
+            Op::Compare(Comparison::Less) if (yes, no) == (a, b) => Instruction::new(Op::Smaller, size, &[yes, no]),
+            Op::Compare(Comparison::Less) if (yes, no) == (b, a) => Instruction::new(Op::Larger, size, &[yes, no]),
+            _ => Instruction::new(Op::Choose, size, &[test, yes, no]),
         }
     }
 
     /// Without what no store needs.
     pub fn without_dead(&self) -> Vec<Instruction> {
-        let mut new_of = vec![None; self.list.len()];
         let mut live: Vec<bool> = self.list.iter().map(|i| matches!(i.op, Op::Store(_) | Op::StoreTruth(_) | Op::Report)).collect();
         for at in (0..self.list.len()).rev() {
             if live[at] {
                 self.list[at].args().iter().for_each(|&arg| live[arg as usize] = true);
             }
         }
-        let mut kept = Vec::new();
-        for (at, instruction) in self.list.iter().enumerate().filter(|&(at, _)| live[at]) {
-            let mut moved = *instruction;
-            for (k, &arg) in instruction.args().iter().enumerate() {
-                moved.args[k] = new_of[arg as usize].unwrap_or(0);
-            }
-            new_of[at] = Some(kept.len() as Id);
-            kept.push(moved);
-        }
-        kept
+        let mut at = 0..;
+        kept(&self.list, |_| if at.next().is_some_and(|at: usize| live[at]) { Kept::Yes } else { Kept::No })
     }
+}
+
+/// The list where every instruction of a kind gives way to its argument.
+pub fn without(list: &[Instruction], gone: Op) -> Vec<Instruction> {
+    kept(list, |instruction| if instruction.op == gone { Kept::AsArgument } else { Kept::Yes })
+}
+
+/// What becomes of an instruction.
+enum Kept {
+    Yes,
+    No,
+    /// Its argument stands for it.
+    AsArgument,
+}
+
+fn kept(list: &[Instruction], mut which: impl FnMut(&Instruction) -> Kept) -> Vec<Instruction> {
+    let (mut new_of, mut result): (Vec<Id>, Vec<Instruction>) = (Vec::with_capacity(list.len()), Vec::new());
+    for instruction in list {
+        let mut moved = *instruction;
+        let count = instruction.args().len();
+        moved.args[..count].iter_mut().for_each(|arg| *arg = new_of[*arg as usize]);
+        new_of.push(match which(instruction) {
+            Kept::Yes => {
+                result.push(moved);
+                result.len() as Id - 1
+            }
+            Kept::No => 0,
+            Kept::AsArgument => moved.args[0],
+        });
+    }
+    result
 }

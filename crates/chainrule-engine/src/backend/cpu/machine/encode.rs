@@ -1,25 +1,66 @@
-//! Instructions as bytes: the few of x86-64 with 256-bit vectors that fused code needs.
+//! Instructions as bytes, in the encoding VEX of 256-bit vectors and sixteen registers or EVEX of 512-bit
+//! vectors, thirty-two registers and masks.
 //!
 //! Refuses to know values and registers' contents; a caller names registers and addresses.
-//! Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, section 2.3
-//! (VEX prefixes) and the pages of the instructions.
+//! Encodings: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, sections 2.3
+//! (VEX prefixes) and 2.7 (EVEX prefixes).
 
-/// A vector register, 0 to 15.
+use super::code::Size;
+use super::opcodes::{self as x86, MaskOpcode, Opcode, Pair, Wide};
+
+/// How instructions are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Vectors of 256 bits: AVX2, FMA, F16C.
+    Vex,
+    /// Vectors of 512 bits and masks: AVX-512 F, BW, DQ, VL.
+    Evex,
+}
+
+impl Encoding {
+    /// Bytes of the longest vector.
+    pub fn bytes(self) -> u8 {
+        match self {
+            Encoding::Vex => 32,
+            Encoding::Evex => 64,
+        }
+    }
+
+    /// How many vector registers there are.
+    pub fn registers(self) -> u8 {
+        match self {
+            Encoding::Vex => 16,
+            Encoding::Evex => 32,
+        }
+    }
+
+    /// From one constant of the pool to the next: EVEX repeats one as it is read.
+    fn pool_bytes(self) -> usize {
+        match self {
+            Encoding::Vex => 32,
+            Encoding::Evex => 8,
+        }
+    }
+}
+
+/// A vector register, 0 to 15 or 31; or a mask, 0 to 7.
 pub type Register = u8;
 
 /// Where the last operand of an instruction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In a vector register.
+    /// In a register.
     Register(Register),
-    /// A constant of the pool, by its number.
+    /// A constant of the pool, by its number, in all lanes.
     Pool(u32),
+    /// A lane of it, for an instruction that repeats one.
+    PoolSingle(u32),
     /// On the stack, by the number of its slot.
     Stack(u32),
     /// At the pointer last fetched by [`Assembler::pointer`], plus the position times `bytes`, so
-    /// many blocks of eight further on.
+    /// many blocks of positions further on.
     Element {
-        /// Bytes of an element: 1 or 4.
+        /// Bytes of an element: 1, 4 or 8.
         bytes: u8,
         /// How many blocks further.
         block: u8,
@@ -30,86 +71,36 @@ pub enum Place {
     Mask,
 }
 
-/// The bytes before the opcode, as the manual writes them.
-#[derive(Clone, Copy, Debug)]
-pub enum Prefix {
-    /// None.
-    None = 0,
-    /// 66.
-    P66 = 1,
+/// Which lanes an EVEX instruction writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lanes {
+    /// The mask; 0 stands for all.
+    mask: Register,
+    /// Whether the others become zero; otherwise they stay.
+    zero: bool,
 }
 
-/// The map of opcodes.
-#[derive(Clone, Copy, Debug)]
-pub enum Map {
-    /// 0F.
-    M0F = 1,
-    /// 0F 38.
-    M0F38 = 2,
-    /// 0F 3A.
-    M0F3A = 3,
-}
+impl Lanes {
+    /// Those of a mask, the others stay as they are, or choose another operand.
+    pub fn of(mask: Register) -> Lanes {
+        Lanes { mask, zero: false }
+    }
 
-/// An operation: prefix, map and opcode.
-#[derive(Clone, Copy, Debug)]
-pub struct Opcode(pub Prefix, pub Map, pub u8);
-
-macro_rules! opcodes {
-    ($($name:ident $prefix:ident $map:ident $code:literal)*) => {
-        $(#[doc = concat!("v", stringify!($name), ", in lower case.")]
-        pub const $name: Opcode = Opcode(Prefix::$prefix, Map::$map, $code);)*
-    };
+    /// Those of a mask, the others become zero.
+    pub fn or_zero(mask: Register) -> Lanes {
+        Lanes { mask, zero: true }
+    }
 }
-opcodes! {
-    ADDPS None M0F 0x58
-    MULPS None M0F 0x59
-    SUBPS None M0F 0x5c
-    DIVPS None M0F 0x5e
-    MINPS None M0F 0x5d
-    MAXPS None M0F 0x5f
-    SQRTPS None M0F 0x51
-    ANDPS None M0F 0x54
-    ORPS None M0F 0x56
-    XORPS None M0F 0x57
-    CMPPS None M0F 0xc2
-    CVTDQ2PS None M0F 0x5b
-    MOVMSKPS None M0F 0x50
-    MOVUPS_LOAD None M0F 0x10
-    MOVUPS_STORE None M0F 0x11
-    PADDD P66 M0F 0xfe
-    PSUBD P66 M0F 0xfa
-    PCMPGTD P66 M0F 0x66
-    SHIFT_DWORDS P66 M0F 0x72
-    PACKSSDW P66 M0F 0x6b
-    PACKUSWB P66 M0F 0x67
-    MOVQ_STORE P66 M0F 0xd6
-    BROADCASTSS P66 M0F38 0x18
-    MASKMOVPS_LOAD P66 M0F38 0x2c
-    MASKMOVPS_STORE P66 M0F38 0x2e
-    PMOVZXBD P66 M0F38 0x31
-    FMADD213PS P66 M0F38 0xa8
-    FMADD231PS P66 M0F38 0xb8
-    FNMADD213PS P66 M0F38 0xac
-    FNMADD231PS P66 M0F38 0xbc
-    ROUNDPS P66 M0F3A 0x08
-    EXTRACTI128 P66 M0F3A 0x39
-    BLENDVPS P66 M0F3A 0x4a
-}
-
-/// `/digit` of [`SHIFT_DWORDS`] to the left.
-pub const LEFT: Register = 6;
-/// To the right, zeros following.
-pub const RIGHT: Register = 2;
-/// To the right, the sign following.
-pub const RIGHT_SIGNED: Register = 4;
 
 /// Writes code for a function `(table, many, whole, mask, rows)` in the registers of the System V
 /// calling convention: rdi, rsi, rdx, rcx, r8. The position is kept in rsi, `many` in r9, what is
-/// reported in r10; rax serves for pointers, and for the answer.
-#[derive(Default)]
+/// reported in r10, the stack as it was in rbp; rax serves for pointers, and for the answer.
 pub struct Assembler {
     /// The bytes so far.
     pub bytes: Vec<u8>,
+    encoding: Encoding,
+    /// Positions of a block.
+    positions: u8,
     /// Where four bytes wait for the distance to a constant of the pool.
     pool_uses: Vec<(usize, u32)>,
 }
@@ -118,26 +109,45 @@ pub struct Assembler {
 pub struct Jump(usize);
 
 impl Assembler {
-    /// An instruction on 256-bit registers: result, first operand, last operand.
-    pub fn vector(&mut self, opcode: Opcode, to: Register, a: Register, b: Place) {
-        self.vex(opcode, true, to, a, b, 0);
+    /// No code yet.
+    pub fn new(encoding: Encoding, positions: u8) -> Assembler {
+        Assembler { bytes: Vec::new(), encoding, positions, pool_uses: Vec::new() }
+    }
+
+    /// An instruction on vectors of so many bytes: result, first operand, last operand.
+    pub fn vector(&mut self, opcode: Opcode, bytes: u8, to: Register, a: Register, b: Place) {
+        self.instruction(opcode, bytes, to, a, b, Lanes::default(), 0);
     }
 
     /// The same with a byte after it.
-    pub fn vector_with(&mut self, opcode: Opcode, to: Register, a: Register, b: Place, byte: u8) {
-        self.vex(opcode, true, to, a, b, 1);
+    pub fn vector_with(&mut self, opcode: Opcode, bytes: u8, to: Register, a: Register, b: Place, byte: u8) {
+        self.instruction(opcode, bytes, to, a, b, Lanes::default(), 1);
         self.bytes.push(byte);
     }
 
-    /// An instruction on 128-bit registers.
-    pub fn half(&mut self, opcode: Opcode, to: Register, a: Register, b: Place) {
-        self.vex(opcode, false, to, a, b, 0);
+    /// The same for some lanes.
+    pub fn lanes(&mut self, lanes: Lanes, opcode: Opcode, bytes: u8, to: Register, a: Register, b: Place) {
+        self.instruction(opcode, bytes, to, a, b, lanes, 0);
     }
 
-    /// Moves the bits of 32-bit lanes.
-    pub fn shift(&mut self, digit: Register, to: Register, a: Register, by: u8) {
-        self.vex(SHIFT_DWORDS, true, digit, to, Place::Register(a), 1);
+    /// Moves the bits of lanes.
+    pub fn shift(&mut self, digit: u8, size: Size, bytes: u8, to: Register, a: Register, by: u8) {
+        let opcode = x86::SHIFT.of(size);
+        // The result stands where other instructions have their first operand.
+        self.instruction(opcode, bytes, digit, to, Place::Register(a), Lanes::default(), 1);
         self.bytes.push(by);
+    }
+
+    /// An instruction on masks of as many bits as there are positions in a block.
+    pub fn mask(&mut self, opcode: MaskOpcode, to: Register, a: Register, b: Place) {
+        let prefix = if self.positions == 8 { x86::Prefix::P66 } else { x86::Prefix::None };
+        let MaskOpcode { byte, two } = opcode;
+        self.vex(Opcode { prefix, map: x86::Map::M0F, byte, wide: Wide::No }, u8::from(two), to, a, b, 0);
+    }
+
+    /// A mask of the bits that are the fourth argument.
+    pub fn mask_of_argument(&mut self, to: Register) {
+        self.mask(x86::MASK_FROM_BITS, to, 0, Place::Register(1)); // ecx
     }
 
     /// Fetches a pointer of the table, for [`Place::Element`] and [`Place::Single`]: rax = [rdi + 8 n].
@@ -146,34 +156,39 @@ impl Assembler {
         self.bytes.extend((8 * n).to_le_bytes());
     }
 
-    /// Adds the signs of a register's lanes to what is reported.
-    pub fn report(&mut self, from: Register) {
-        self.vector(MOVMSKPS, 0, 0, Place::Register(from)); // eax
+    /// Adds a mask, or with VEX the signs of a register's lanes, to what is reported.
+    pub fn report(&mut self, signs: Pair, size: Size, bytes: u8, from: Register) {
+        match self.encoding {
+            Encoding::Vex => self.vector(signs.of(size), bytes, 0, 0, Place::Register(from)), // eax
+            Encoding::Evex => self.mask(x86::MASK_TO_BITS, 0, 0, Place::Register(from)),
+        }
         self.bytes.extend([0x41, 0x09, 0xc2]); // or r10d, eax
     }
 
-    /// Makes room for 32-byte slots on the stack, rsp -= 32 n, and keeps `many` where the position
-    /// is not.
+    /// Makes room for slots of a vector each on the stack, and keeps `many` where the position is not.
     pub fn enter(&mut self, slots: u32) {
         self.bytes.extend([0x49, 0x89, 0xf1]); // mov r9, rsi
         self.bytes.extend([0x45, 0x31, 0xd2]); // xor r10d, r10d
+        if slots == 0 {
+            return;
+        }
+        let room = slots * u32::from(self.encoding.bytes());
+        self.bytes.extend([0x55, 0x48, 0x89, 0xe5]); // push rbp; mov rbp, rsp
         // Page by page, so that a stack that ends ends here and not in somebody else's memory.
-        for page in 1..=32 * slots / 4096 {
+        for page in 1..=(room + 64) / 4096 {
             self.bytes.extend([0x48, 0x83, 0x8c, 0x24]); // or qword [rsp - 4096 page], 0
             self.bytes.extend((-4096 * page as i32).to_le_bytes());
             self.bytes.push(0);
         }
-        if slots > 0 {
-            self.bytes.extend([0x48, 0x81, 0xec]);
-            self.bytes.extend((32 * slots).to_le_bytes());
-        }
+        self.bytes.extend([0x48, 0x81, 0xec]); // sub rsp, room
+        self.bytes.extend(room.to_le_bytes());
+        self.bytes.extend([0x48, 0x83, 0xe4, 0xc0]); // and rsp, -64: no vector lies in two cache lines
     }
 
     /// Gives the room back, forgets the upper halves of registers, and returns.
     pub fn leave(&mut self, slots: u32) {
         if slots > 0 {
-            self.bytes.extend([0x48, 0x81, 0xc4]);
-            self.bytes.extend((32 * slots).to_le_bytes());
+            self.bytes.extend([0x48, 0x89, 0xec, 0x5d]); // mov rsp, rbp; pop rbp
         }
         self.bytes.extend([0x44, 0x89, 0xd0]); // mov eax, r10d
         self.bytes.extend([0xc5, 0xf8, 0x77, 0xc3]); // vzeroupper, ret
@@ -213,14 +228,14 @@ impl Assembler {
 
     /// Moves on by some blocks and goes back to `start` unless they do not fit any more.
     pub fn repeat_many(&mut self, start: usize, blocks: u8) {
-        self.bytes.extend([0x48, 0x83, 0xc6, 8 * blocks]); // add rsi, 8 blocks
+        self.bytes.extend([0x48, 0x83, 0xc6, self.positions * blocks]); // add rsi, positions * blocks
         self.bytes.extend([0x4c, 0x39, 0xce]); // cmp rsi, r9
         self.jump_back(&[0x0f, 0x82], start); // jb
     }
 
     /// Moves on by a block and goes back to `start` unless none is left.
     pub fn repeat_one(&mut self, start: usize) {
-        self.bytes.extend([0x48, 0x83, 0xc6, 0x08]); // add rsi, 8
+        self.bytes.extend([0x48, 0x83, 0xc6, self.positions]); // add rsi, positions
         self.bytes.extend([0x48, 0x39, 0xd6]); // cmp rsi, rdx
         self.jump_back(&[0x0f, 0x82], start); // jb
     }
@@ -257,48 +272,80 @@ impl Assembler {
         self.bytes.extend((distance as i32).to_le_bytes());
     }
 
-    /// Appends the pool, each constant in eight lanes, and fills in the distances.
-    pub fn finish(mut self, pool: &[u32]) -> Vec<u8> {
-        self.bytes.resize(self.bytes.len().next_multiple_of(32), 0xcc);
+    /// Appends the pool, each constant as often as it is read, and fills in the distances.
+    pub fn finish(mut self, pool: &[u64]) -> Vec<u8> {
+        let each = self.encoding.pool_bytes();
+        self.bytes.resize(self.bytes.len().next_multiple_of(each), 0xcc);
         let start = self.bytes.len();
         for &constant in pool {
-            (0..8).for_each(|_| self.bytes.extend(constant.to_le_bytes()));
+            (0..each / 8).for_each(|_| self.bytes.extend(constant.to_le_bytes()));
         }
         for (at, constant) in self.pool_uses {
             let tail = i32::from_le_bytes([self.bytes[at], self.bytes[at + 1], self.bytes[at + 2], self.bytes[at + 3]]);
             // The distance counts from the end of the instruction, `tail` bytes after the field.
-            let distance = (start + 32 * constant as usize) as i64 - (at as i64 + 4 + i64::from(tail));
+            let distance = (start + each * constant as usize) as i64 - (at as i64 + 4 + i64::from(tail));
             self.bytes[at..at + 4].copy_from_slice(&(distance as i32).to_le_bytes());
         }
         self.bytes
     }
 
-    /// Prefix, opcode and operands of a VEX instruction; `tail` bytes will follow.
-    fn vex(&mut self, Opcode(prefix, map, opcode): Opcode, wide: bool, register: u8, a: Register, b: Place, tail: u8) {
-        let base = match b {
-            Place::Register(b) => b,
-            _ => 0,
-        };
+    /// Prefix, opcode and operands of an instruction; `tail` bytes will follow.
+    #[allow(clippy::too_many_arguments, reason = "the fields of an instruction")]
+    fn instruction(&mut self, opcode: Opcode, bytes: u8, to: Register, a: Register, b: Place, lanes: Lanes, tail: u8) {
+        let length = bytes.trailing_zeros() as u8 - 4;
+        match self.encoding {
+            Encoding::Vex => self.vex(opcode, length, to, a, b, tail),
+            Encoding::Evex => self.evex(opcode, length, to, a, b, lanes, tail),
+        }
+    }
+
+    /// A VEX instruction of vectors of `16 << length` bytes.
+    fn vex(&mut self, opcode: Opcode, length: u8, register: Register, a: Register, b: Place, tail: u8) {
+        let Opcode { prefix, map, byte, wide } = opcode;
+        let base = if let Place::Register(b) = b { b } else { 0 };
         let high = |register: u8, bit: u8| ((!register >> 3) & 1) << bit;
         self.bytes.push(0xc4);
         self.bytes.push(high(register, 7) | 1 << 6 | high(base, 5) | map as u8);
-        self.bytes.push((!a & 15) << 3 | u8::from(wide) << 2 | prefix as u8);
-        self.bytes.push(opcode);
+        self.bytes.push(u8::from(wide == Wide::Yes) << 7 | (!a & 15) << 3 | length << 2 | prefix as u8);
+        self.bytes.push(byte);
+        // Distances count in bytes.
+        self.operand(register, b, |bytes, positions, block| bytes * positions * block, tail);
+    }
+
+    /// An EVEX instruction of vectors of `16 << length` bytes. A constant is repeated as it is read.
+    #[allow(clippy::too_many_arguments, reason = "the fields of an instruction")]
+    fn evex(&mut self, opcode: Opcode, length: u8, register: Register, a: Register, b: Place, lanes: Lanes, tail: u8) {
+        let Opcode { prefix, map, byte, wide } = opcode;
+        let base = if let Place::Register(b) = b { b } else { 0 };
+        let inverted = |register: u8, bit: u8, to: u8| ((!register >> bit) & 1) << to;
+        self.bytes.push(0x62);
+        self.bytes.push(inverted(register, 3, 7) | inverted(base, 4, 6) | inverted(base, 3, 5) | inverted(register, 4, 4) | map as u8);
+        self.bytes.push(u8::from(wide != Wide::No) << 7 | (!a & 15) << 3 | 1 << 2 | prefix as u8);
+        let repeats = matches!(b, Place::Pool(_));
+        self.bytes.push(u8::from(lanes.zero) << 7 | length << 5 | u8::from(repeats) << 4 | inverted(a, 4, 3) | lanes.mask);
+        self.bytes.push(byte);
+        // Distances count in what an instruction reads or writes: one block.
+        self.operand(register, b, |_, _, block| block, tail);
+    }
+
+    /// The byte ModR/M and what belongs to it.
+    fn operand(&mut self, register: Register, b: Place, near: impl Fn(u8, u8, u8) -> u8, tail: u8) {
         let field = (register & 7) << 3;
         match b {
             Place::Register(b) => self.bytes.push(0xc0 | field | (b & 7)),
-            Place::Pool(constant) => {
+            Place::Pool(constant) | Place::PoolSingle(constant) => {
                 self.bytes.push(field | 0b101);
                 self.pool_uses.push((self.bytes.len(), constant));
                 self.bytes.extend(i32::from(tail).to_le_bytes());
             }
             Place::Stack(slot) => {
                 self.bytes.extend([0x80 | field | 0b100, 0x24]);
-                self.bytes.extend((32 * slot).to_le_bytes());
+                self.bytes.extend((u32::from(self.encoding.bytes()) * slot).to_le_bytes());
             }
             // [rax + rsi * bytes + distance]
             Place::Element { bytes, block } => {
-                self.bytes.extend([0x40 | field | 0b100, (bytes.trailing_zeros() as u8 * 64) | (6 << 3), 8 * bytes * block]);
+                let scale = bytes.trailing_zeros() as u8 * 64;
+                self.bytes.extend([0x40 | field | 0b100, scale | (6 << 3), near(bytes, self.positions, block)]);
             }
             Place::Single => self.bytes.push(field),
             Place::Mask => self.bytes.push(field | 1),

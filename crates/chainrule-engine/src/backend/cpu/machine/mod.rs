@@ -1,11 +1,11 @@
-//! Machine code for runs of elementwise work, on x86-64 with AVX2.
+//! Machine code for runs of elementwise work, on x86-64 with AVX2, or with AVX-512 where the machine has it.
 //!
 //! ```text
 //! fused steps --trace--> Code --emit--> bytes --Pages--> Function
 //! ```
-//! `trace` turns formulas into `code`, `emit` chooses registers, `encode` knows the bytes of
-//! instructions, `pages` the memory that can be run. A function takes a table of pointers and runs
-//! over rows of positions, eight at a time.
+//! `trace` turns formulas into `code`; `emit` writes it with `registers` that it is given and the
+//! instructions in `opcodes`, of which `encode` knows the bytes; `pages` is the memory that can be run.
+//! A function takes a table of pointers and runs over rows of positions, a vector of them at a time.
 //!
 //! Refuses to know what is computed, and where it cannot run: there is no code then, and whoever
 //! asked keeps to loops.
@@ -13,16 +13,24 @@
 pub mod code;
 mod emit;
 mod encode;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod encode_tests;
+mod opcodes;
 mod pages;
+mod registers;
 pub mod trace;
 
+use super::level::Level;
 use code::{Code, Instruction};
+use emit::Form;
+use encode::Encoding;
 use pages::Pages;
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// `(table, positions of many blocks, of whole blocks, mask of the rest, rows)`.
+/// `(table, positions of many blocks, of whole blocks, which are left, rows)`. With VEX, what is left is said by
+/// lanes of ones in memory, with EVEX by the bits of the argument itself; by none if nothing is left.
 type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize) -> u32;
 
 /// Functions of one program: written one after the other, then placed together. Equal ones are
@@ -30,7 +38,7 @@ type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, us
 pub struct Written {
     /// `None` where this machine runs no such functions, or nobody wants them.
     bytes: Option<Vec<u8>>,
-    known: FxHashMap<(Vec<Instruction>, usize), Entry>,
+    known: FxHashMap<(Vec<Instruction>, usize, Encoding), Entry>,
     shelf: Arc<OnceLock<Pages>>,
 }
 
@@ -38,6 +46,7 @@ pub struct Written {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     start: usize,
+    form: Form,
     blocks: u8,
 }
 
@@ -50,7 +59,6 @@ pub struct Function {
 
 /// Whether this machine runs such functions.
 pub fn available() -> bool {
-    use super::level::Level;
     cfg!(all(target_os = "linux", target_arch = "x86_64", not(miri))) && Level::detect() >= Level::Avx2
 }
 
@@ -77,15 +85,18 @@ impl Written {
         self.bytes.is_some()
     }
 
-    /// Writes a function of so many operands; not where [`Written::is_open`] says no.
-    pub fn add(&mut self, code: &Code, ports: usize) -> Option<Function> {
+    /// Writes a function of so many operands for a level of vector instructions, or the best below that this
+    /// machine has; not where [`Written::is_open`] says no.
+    pub fn add(&mut self, code: &Code, ports: usize, level: Level) -> Option<Function> {
         let bytes = self.bytes.as_mut()?;
-        let entry = *self.known.entry((code.without_dead(), ports)).or_insert_with_key(|(list, ports)| {
-            let emitted = emit::emit(list, *ports as u32);
+        let encoding = if level.min(Level::detect()) >= Level::Avx512 { Encoding::Evex } else { Encoding::Vex };
+        let entry = *self.known.entry((code.without_dead(), ports, encoding)).or_insert_with_key(|(list, ports, encoding)| {
+            let form = Form::of(list, *encoding);
+            let emitted = emit::emit(list, *ports as u32, form);
             let start = bytes.len().next_multiple_of(64);
             bytes.resize(start, 0xcc);
             bytes.extend(&emitted.bytes);
-            Entry { start, blocks: emitted.blocks }
+            Entry { start, form, blocks: emitted.blocks }
         });
         Some(Function { shelf: self.shelf.clone(), entry })
     }
@@ -104,26 +115,41 @@ impl Written {
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Function {
+    /// Bytes are read and written for so many positions at a time, also where fewer are left.
+    pub fn bytes_at_once(&self) -> usize {
+        match self.entry.form.encoding {
+            Encoding::Vex => self.entry.form.positions.into(),
+            Encoding::Evex => 1,
+        }
+    }
+
     /// Runs over rows of `cols` positions each, and says whether anything was reported. The table holds a pointer for each operand,
     /// and then for each the bytes from row to row; the pointers are moved.
     ///
     /// # Safety
     /// The function was placed. Every pointer is valid for all rows and positions, as the code reads
-    /// and writes them; those of truths for positions up to a multiple of eight.
+    /// and writes them; those of truths for positions up to a multiple of [`Function::bytes_at_once`].
     #[inline]
     pub unsafe fn run(&self, table: *mut *mut u8, rows: usize, cols: usize) -> bool {
         let Some(pages) = self.shelf.get().filter(|_| rows > 0 && cols > 0) else {
             debug_assert!(rows == 0 || cols == 0, "a function runs after it was placed");
             return false;
         };
-        let whole = cols / 8 * 8;
-        let many = if self.entry.blocks > 1 { whole - whole % (8 * usize::from(self.entry.blocks)) } else { 0 };
-        let mask = if whole < cols { MASKS[8 - (cols - whole)..].as_ptr() } else { std::ptr::null() };
+        let Entry { form, blocks, .. } = self.entry;
+        let (positions, blocks) = (usize::from(form.positions), usize::from(blocks));
+        let rest = cols % positions;
+        let whole = cols - rest;
+        let many = if blocks > 1 { whole - whole % (positions * blocks) } else { 0 };
+        let left = match form.encoding {
+            _ if rest == 0 => std::ptr::null(),
+            Encoding::Vex => MASKS[8 - rest..].as_ptr(),
+            Encoding::Evex => std::ptr::without_provenance((1 << rest) - 1),
+        };
         // SAFETY: the bytes at the start are a function of this kind, the machine has its
         // instructions, and there is a row.
         unsafe {
             let entry = std::mem::transmute::<*const u8, Call>(pages.at(self.entry.start));
-            entry(table, many, whole, mask, rows) != 0
+            entry(table, many, whole, left, rows) != 0
         }
     }
 }

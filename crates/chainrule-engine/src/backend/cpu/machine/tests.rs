@@ -1,10 +1,11 @@
-//! Functions against the definition of their code, lane by lane: random code with few and many
-//! values alive, every length, nothing written beside the operands.
+//! Functions against the definition of their code, lane by lane and at every level: random code with few and
+//! many values alive, of lanes of either size and of both, every length, nothing written beside the operands.
 
-use super::super::math::formula;
+use super::super::level::Level;
 use super::super::math::real::Real;
-use super::code::{Code, Comparison, Id, Op};
-use super::trace::Traced;
+use super::super::math::{formula, formula_double};
+use super::code::{Code, Comparison, Id, Op, Size, without};
+use super::trace::{Float, Traced};
 use super::{Function, Written, available};
 use std::cell::RefCell;
 
@@ -17,225 +18,348 @@ impl Dice {
         (self.0 >> 33) as usize % limit
     }
 
-    /// Bits of a float: mostly common numbers, sometimes the ends of the range.
-    fn number(&mut self) -> u32 {
-        let rare = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MIN_POSITIVE, 1.0e-40, f32::MAX];
+    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+
+    /// A float: mostly common numbers, sometimes the ends of the range.
+    fn number(&mut self) -> f64 {
         match self.below(10) {
-            0 => rare[self.below(rare.len())].to_bits(),
-            _ => ((self.below(4001) as f32 - 2000.0) / 64.0).to_bits(),
+            0 => self.pick(&[0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1.2e-38, 1.0e-40, 3.4e38, 2.2e-308, 5e-324, 1.7e308]),
+            _ => (self.below(4001) as f64 - 2000.0) / 64.0,
+        }
+    }
+
+    fn bits(&mut self, size: Size) -> u64 {
+        match size {
+            Size::Four => (self.number() as f32).to_bits().into(),
+            Size::Eight => self.number().to_bits(),
         }
     }
 }
 
-/// One lane of an operation on bits; a truth is all ones or all zeros.
-fn lane(op: Op, args: [u32; 3]) -> u32 {
-    let [x, y, z] = args.map(f32::from_bits);
-    let [a, b, c] = args;
-    let truth = |holds: bool| if holds { u32::MAX } else { 0 };
-    match op {
-        Op::Constant(bits) => bits,
-        Op::Add => (x + y).to_bits(),
-        Op::Subtract => (x - y).to_bits(),
-        Op::Multiply => (x * y).to_bits(),
-        Op::Divide => (x / y).to_bits(),
-        Op::MultiplyAdd => x.mul_add(y, z).to_bits(),
-        Op::NegativeMultiplyAdd => (-x).mul_add(y, z).to_bits(),
-        Op::Sqrt => x.sqrt().to_bits(),
-        Op::Floor => x.floor().to_bits(),
-        Op::And => a & b,
-        Op::Or => a | b,
-        Op::Xor => a ^ b,
-        Op::Plus => a.wrapping_add(b),
-        Op::Minus => a.wrapping_sub(b),
-        Op::Up(by) => a << by,
-        Op::Down(by) => (a as i32 >> by) as u32,
-        Op::Nearest => (a as i32 as f32).to_bits(),
-        Op::Compare(Comparison::Equal) => truth(x == y),
-        Op::Compare(Comparison::Less) => truth(x < y),
-        Op::Compare(Comparison::NotEqual) => truth(x != y),
-        Op::Greater => truth(a as i32 > b as i32),
-        Op::Smaller => {
-            if x < y {
-                a
-            } else {
-                b
+/// The levels that have functions.
+fn levels() -> Vec<Level> {
+    Level::available().into_iter().filter(|&level| available() && level >= Level::Avx2).collect()
+}
+
+/// A function of some code, placed.
+fn function(code: &Code, ports: usize, level: Level) -> Function {
+    let mut written = Written::new();
+    let function = written.add(code, ports, level).expect("a machine that runs functions");
+    assert!(written.place(), "pages that run");
+    function
+}
+
+/// What floats of a size and integers of their bits do.
+macro_rules! lanes {
+    ($name:ident, $float:ident, $unsigned:ident, $signed:ident) => {
+        /// One lane of an operation on bits; a truth is 1 or 0.
+        fn $name(op: Op, args: [u64; 3]) -> u64 {
+            let [a, b, c] = args.map(|bits| bits as $unsigned);
+            let [x, y, z] = [a, b, c].map($float::from_bits);
+            let float = |x: $float| u64::from(x.to_bits());
+            let whole = |n: $unsigned| u64::from(n);
+            match op {
+                Op::Constant(bits) => bits,
+                Op::Add => float(x + y),
+                Op::Subtract => float(x - y),
+                Op::Multiply => float(x * y),
+                Op::Divide => float(x / y),
+                Op::MultiplyAdd => float(x.mul_add(y, z)),
+                Op::NegativeMultiplyAdd => float((-x).mul_add(y, z)),
+                Op::Sqrt => float(x.sqrt()),
+                Op::Floor => float(x.floor()),
+                Op::And => whole(a & b),
+                Op::Or => whole(a | b),
+                Op::Xor => whole(a ^ b),
+                Op::Plus => whole(a.wrapping_add(b)),
+                Op::Minus => whole(a.wrapping_sub(b)),
+                Op::Up(by) => whole(a << by),
+                Op::Down(by) => whole(a >> by),
+                Op::DownSigned(by) => whole((a as $signed >> by) as $unsigned),
+                Op::Nearest => float(a as $signed as $float),
+                Op::Compare(Comparison::Equal) => u64::from(x == y),
+                Op::Compare(Comparison::Less) => u64::from(x < y),
+                Op::Compare(Comparison::NotEqual) => u64::from(x != y),
+                Op::Greater => u64::from(a as $signed > b as $signed),
+                Op::Sign => u64::from((a as $signed) < 0),
+                Op::Both => args[0] & args[1],
+                Op::Either => args[0] | args[1],
+                Op::Not => 1 - args[0],
+                Op::Resize => args[0],
+                Op::Smaller => whole(if x < y { a } else { b }),
+                Op::Larger => whole(if x > y { a } else { b }),
+                Op::Choose => {
+                    if args[0] != 0 {
+                        args[1]
+                    } else {
+                        args[2]
+                    }
+                }
+                Op::Keep => {
+                    if args[0] != 0 {
+                        args[1]
+                    } else {
+                        0
+                    }
+                }
+                Op::Widen => f64::from(f32::from_bits(args[0] as u32)).to_bits(),
+                Op::Narrow => u64::from((f64::from_bits(args[0]) as f32).to_bits()),
+                Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report => {
+                    unreachable!("memory")
+                }
             }
         }
-        Op::Larger => {
-            if x > y {
-                a
-            } else {
-                b
-            }
-        }
-        Op::Choose => {
-            if a >> 31 == 1 {
-                b
-            } else {
-                c
-            }
-        }
-        Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report => unreachable!("memory"),
+    };
+}
+lanes!(lane_of_four, f32, u32, i32);
+lanes!(lane_of_eight, f64, u64, i64);
+
+fn lane(op: Op, size: Size, args: [u64; 3]) -> u64 {
+    match size {
+        Size::Four => lane_of_four(op, args),
+        Size::Eight => lane_of_eight(op, args),
     }
 }
 
-/// What a code reads and writes: floats from operands 0 and 1, one float from 2, truths from 3;
-/// floats to 4 and 5, truths to 6.
+/// Operands of a test's code: floats are read from two operands and from one that has a single float, truths
+/// from one; two are written, and truths to another.
+const PORTS: usize = 12;
+const FOURS: [u32; 5] = [0, 1, 2, 4, 5];
+const EIGHTS: [u32; 5] = [7, 8, 9, 10, 11];
+const TRUTHS: u32 = 3;
+const TRUTHS_TO: u32 = 6;
+
+fn ports(size: Size) -> [u32; 5] {
+    if size == Size::Four { FOURS } else { EIGHTS }
+}
+
+/// What a code reads.
 struct Memory {
-    floats: [Vec<u32>; 2],
-    single: u32,
+    floats: [Vec<f64>; 2],
+    single: f64,
     truths: Vec<u8>,
 }
 
-/// Random code of `count` operations that reads from as far back as `reach`.
-fn code(dice: &mut Dice, count: usize, reach: usize) -> Code {
-    let mut code = Code::default();
-    let mut floats: Vec<Id> = vec![
-        code.push(Op::Load(0), &[]),
-        code.push(Op::Load(1), &[]),
-        code.push(Op::LoadSingle(2), &[]),
-        code.push(Op::Constant(0x3fc0_0000), &[]),
-    ];
-    let mut truths: Vec<Id> = vec![code.push(Op::LoadTruth(3), &[])];
-    // Which NaN a float operation gives is left open, so integers are made of integers only.
-    let mut bits: Vec<Id> = floats.clone();
-    for _ in 0..count {
-        let mut pick = |from: &[Id]| from[from.len() - 1 - dice.below(from.len().min(reach))];
-        let (x, y, z, t) = (pick(&floats), pick(&floats), pick(&floats), pick(&truths));
-        let (i, j) = (pick(&bits), pick(&bits));
-        let float = match dice.below(24) {
-            0 => code.push(Op::Constant(dice.number()), &[]),
-            1 => code.push(Op::Subtract, &[x, y]),
-            2 => code.push(Op::Divide, &[x, y]),
-            3..=5 => code.push(Op::MultiplyAdd, &[x, y, z]),
-            6 => code.push(Op::NegativeMultiplyAdd, &[x, y, z]),
-            7 => code.push(Op::Sqrt, &[x]),
-            8 => code.push(Op::Floor, &[x]),
-            9 => code.push(Op::Choose, &[t, x, y]),
-            10 => code.push(Op::And, &[x, t]),
-            11 => code.push(Op::Xor, &[i, j]),
-            12 => code.push(Op::Plus, &[i, j]),
-            13 => code.push(Op::Minus, &[i, j]),
-            14 => code.push(Op::Up(3), &[i]),
-            15 => code.push(Op::Down(5), &[i]),
-            16 => code.push(Op::Nearest, &[i]),
-            17 => code.push(Op::Multiply, &[x, y]),
-            18..=19 => {
-                let less = code.push(Op::Compare(Comparison::Less), &[x, y]);
-                truths.push(less);
-                if dice.below(2) == 0 { code.push(Op::Choose, &[less, x, y]) } else { code.push(Op::Choose, &[less, y, x]) }
-            }
-            _ => code.push(Op::Add, &[x, y]),
-        };
-        floats.push(float);
-        if matches!(code.list[float as usize].op, Op::Xor | Op::Plus | Op::Minus | Op::Up(_) | Op::Down(_) | Op::Nearest) {
-            bits.push(float);
-        }
-        truths.push(match dice.below(6) {
-            0 => code.push(Op::Compare(Comparison::Equal), &[x, y]),
-            1 => code.push(Op::Compare(Comparison::NotEqual), &[x, y]),
-            2 => code.push(Op::Greater, &[i, j]),
-            3 => code.push(Op::Or, &[t, truths[0]]),
-            _ => code.push(Op::Compare(Comparison::Less), &[x, y]),
-        });
+impl Memory {
+    fn new(dice: &mut Dice, length: usize) -> Memory {
+        let mut numbers = || (0..length).map(|_| dice.number()).collect::<Vec<_>>();
+        let floats = [numbers(), numbers()];
+        Memory { floats, single: dice.number(), truths: (0..length).map(|_| dice.pick(&[0, 1, 2, 128, 255])).collect() }
     }
-    code.push(Op::Store(4), &[floats[floats.len() - 1]]);
-    code.push(Op::Store(5), &[floats[floats.len() / 2]]);
-    code.push(Op::StoreTruth(6), &[truths[truths.len() - 1]]);
+}
+
+/// What a code writes at one position: floats of four bytes, of eight, a truth.
+type Results = ([u32; 2], [u64; 2], u8);
+
+/// Values to choose from while random code is written.
+struct Values {
+    size: Size,
+    floats: Vec<Id>,
+    /// Which NaN a float operation gives is left open, so integers are made of integers only.
+    bits: Vec<Id>,
+    /// Truths that are more than signs.
+    truths: Vec<Id>,
+    /// Truths of any kind.
+    signs: Vec<Id>,
+}
+
+impl Values {
+    fn new(code: &mut Code, size: Size) -> Values {
+        let [first, second, single, ..] = ports(size);
+        let half = if size == Size::Four { 1.5_f32.to_bits().into() } else { 1.5_f64.to_bits() };
+        let mut push = |op| code.push(op, size, &[]);
+        let floats = vec![push(Op::Load(first)), push(Op::Load(second)), push(Op::LoadSingle(single)), push(Op::Constant(half))];
+        let truths = vec![push(Op::LoadTruth(TRUTHS))];
+        Values { size, bits: floats.clone(), signs: truths.clone(), truths, floats }
+    }
+
+    /// Adds an instruction or two that reach as far back as `reach`.
+    fn grow(&mut self, code: &mut Code, dice: &mut Dice, reach: usize) {
+        let size = self.size;
+        let mut from = |list: &[Id]| list[list.len() - 1 - dice.below(list.len().min(reach))];
+        let (x, y, z, i, j) = (from(&self.floats), from(&self.floats), from(&self.floats), from(&self.bits), from(&self.bits));
+        let (t, u, s) = (from(&self.truths), from(&self.truths), from(&self.signs));
+        let float = match dice.below(26) {
+            0 => code.push(Op::Constant(dice.bits(size)), size, &[]),
+            1 => code.push(Op::Subtract, size, &[x, y]),
+            2 => code.push(Op::Divide, size, &[x, y]),
+            3..=5 => code.push(Op::MultiplyAdd, size, &[x, y, z]),
+            6 => code.push(Op::NegativeMultiplyAdd, size, &[x, y, z]),
+            7 => code.push(Op::Sqrt, size, &[x]),
+            8 => code.push(Op::Floor, size, &[x]),
+            9 => code.push(Op::Choose, size, &[s, x, y]),
+            10 => code.push(Op::Keep, size, &[t, x]),
+            11 => code.push(dice.pick(&[Op::Xor, Op::Or, Op::And]), size, &[i, j]),
+            12 => code.push(Op::Plus, size, &[i, j]),
+            13 => code.push(Op::Minus, size, &[i, j]),
+            14 => code.push(Op::Up(3), size, &[i]),
+            15 => code.push(Op::Down(5), size, &[i]),
+            16 if size == Size::Four => code.push(Op::DownSigned(5), size, &[i]),
+            17 if size == Size::Four => code.push(Op::Nearest, size, &[i]),
+            18 => code.push(Op::Multiply, size, &[x, y]),
+            19..=20 => {
+                let less = code.push(Op::Compare(Comparison::Less), size, &[x, y]);
+                self.truths.push(less);
+                if dice.below(2) == 0 { code.push(Op::Choose, size, &[less, x, y]) } else { code.push(Op::Choose, size, &[less, y, x]) }
+            }
+            _ => code.push(Op::Add, size, &[x, y]),
+        };
+        self.floats.push(float);
+        use Op::{And, Down, DownSigned, Minus, Nearest, Or, Plus, Up, Xor};
+        if matches!(code.list[float as usize].op, And | Or | Xor | Plus | Minus | Up(_) | Down(_) | DownSigned(_) | Nearest) {
+            self.bits.push(float);
+        }
+        self.truths.push(match dice.below(8) {
+            0 => code.push(Op::Compare(Comparison::Equal), size, &[x, y]),
+            1 => code.push(Op::Compare(Comparison::NotEqual), size, &[x, y]),
+            2 => code.push(Op::Greater, size, &[i, j]),
+            3 => code.push(Op::Either, size, &[t, u]),
+            4 => code.push(Op::Both, size, &[t, u]),
+            5 => code.push(Op::Not, size, &[t]),
+            _ => code.push(Op::Compare(Comparison::Less), size, &[x, y]),
+        });
+        self.signs.push(self.truths[self.truths.len() - 1]);
+        match dice.below(8) {
+            // The sign of an integer, as that of a NaN is left open.
+            0 => self.signs.push(code.push(Op::Sign, size, &[i])),
+            1 => self.signs.push(code.push(dice.pick(&[Op::Both, Op::Either]), size, &[s, t])),
+            2 => self.signs.push(code.push(Op::Not, size, &[s])),
+            _ => {}
+        }
+    }
+
+    /// Takes a float and truths of the other size over.
+    fn convert(&mut self, code: &mut Code, other: &Values) {
+        let size = self.size;
+        let last = |list: &[Id]| list[list.len() - 1];
+        let float = code.push(if size == Size::Eight { Op::Widen } else { Op::Narrow }, size, &[last(&other.floats)]);
+        self.floats.push(float);
+        let truth = code.push(Op::Resize, size, &[last(&other.truths)]);
+        let sign = code.push(Op::Resize, size, &[last(&other.signs)]);
+        self.truths.push(truth);
+        self.signs.extend([truth, sign]);
+    }
+
+    fn store(&self, code: &mut Code) {
+        let [.., first, second] = ports(self.size);
+        code.push(Op::Store(first), self.size, &[self.floats[self.floats.len() - 1]]);
+        code.push(Op::Store(second), self.size, &[self.floats[self.floats.len() / 2]]);
+    }
+}
+
+/// Random code of `count` operations on lanes of some sizes.
+fn code(dice: &mut Dice, sizes: &[Size], count: usize, reach: usize) -> Code {
+    let mut code = Code::default();
+    let mut values: Vec<Values> = sizes.iter().map(|&size| Values::new(&mut code, size)).collect();
+    for _ in 0..count {
+        let at = dice.below(values.len());
+        values[at].grow(&mut code, dice, reach);
+        if let [first, second] = &mut values[..]
+            && dice.below(5) == 0
+        {
+            if at == 0 { first.convert(&mut code, second) } else { second.convert(&mut code, first) }
+        }
+    }
+    values.iter().for_each(|values| values.store(&mut code));
+    let truths = &values[dice.below(values.len())];
+    code.push(Op::StoreTruth(TRUTHS_TO), truths.size, &[truths.signs[truths.signs.len() - 1]]);
     code
 }
 
 /// What the code says is in the operands that are written, at one position.
-fn expected(code: &Code, memory: &Memory, at: usize) -> (u32, u32, u8) {
-    let mut values: Vec<u32> = Vec::new();
-    let mut written = (0, 0, 0);
+fn expected(code: &Code, memory: &Memory, at: usize) -> Results {
+    let mut values: Vec<u64> = Vec::new();
+    let mut written = Results::default();
+    let bits = |x: f64, size: Size| if size == Size::Four { (x as f32).to_bits().into() } else { x.to_bits() };
     for instruction in &code.list {
+        let size = instruction.size;
         let args = instruction.args.map(|arg| values.get(arg as usize).copied().unwrap_or(0));
+        let [first, _, _, to, _] = ports(size);
         values.push(match instruction.op {
-            Op::Load(n) => memory.floats[n as usize][at],
-            Op::LoadSingle(_) => memory.single,
-            Op::LoadTruth(_) => u32::from(memory.truths[at] != 0).wrapping_neg(),
-            Op::Store(4) => {
-                written.0 = args[0];
+            Op::Load(n) => bits(memory.floats[(n - first) as usize][at], size),
+            Op::LoadSingle(_) => bits(memory.single, size),
+            Op::LoadTruth(_) => u64::from(memory.truths[at] != 0),
+            Op::Store(n) if size == Size::Four => {
+                written.0[(n - to) as usize] = args[0] as u32;
                 0
             }
-            Op::Store(_) => {
-                written.1 = args[0];
+            Op::Store(n) => {
+                written.1[(n - to) as usize] = args[0];
                 0
             }
             Op::StoreTruth(_) => {
-                written.2 = (args[0] & 1) as u8;
+                written.2 = args[0] as u8;
                 0
             }
-            op => lane(op, args),
+            op => lane(op, size, args),
         });
     }
     written
 }
 
 /// The same bits, or two NaN: which of them is left open.
-fn same(a: u32, b: u32) -> bool {
-    a == b || (f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan())
+fn same(a: Results, b: Results) -> bool {
+    let fours = a.0.into_iter().zip(b.0).all(|(a, b)| a == b || (f32::from_bits(a).is_nan() && f32::from_bits(b).is_nan()));
+    let eights = a.1.into_iter().zip(b.1).all(|(a, b)| a == b || (f64::from_bits(a).is_nan() && f64::from_bits(b).is_nan()));
+    fours && eights && a.2 == b.2
 }
 
-/// Runs a function over rows that follow each other, `length` positions in all.
-fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec<u32>, Vec<u32>, Vec<u8>, bool) {
-    const UNTOUCHED: u32 = 0xdead_beef;
-    // Bytes are read and written eight at a time whatever the mask: there is room for them.
-    let (room, cols) = (length + 8, length / rows);
-    let (mut first, mut second, mut truths) = (vec![UNTOUCHED; length + 1], vec![UNTOUCHED; length + 1], vec![7_u8; room]);
+/// Runs a function over rows that follow each other, `length` positions in all; what is not written stays 0.
+fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec<Results>, bool) {
+    const BEYOND: u8 = 0xad;
+    // Bytes may be read and written a few at a time, whatever is left.
+    let room = length + function.bytes_at_once() - 1;
+    let mut fours = [0, 1].map(|n: usize| memory.floats[n].iter().map(|&x| x as f32).collect::<Vec<_>>());
+    let mut eights = memory.floats.clone();
+    let (mut single, mut double) = (memory.single as f32, memory.single);
     let mut flags = memory.truths.clone();
     flags.resize(room, 0);
-    let floats = |n: usize| memory.floats[n].as_ptr().cast_mut().cast::<u8>();
-    let down = |bytes: usize| std::ptr::without_provenance_mut::<u8>(bytes * cols);
-    let mut table: [*mut u8; 14] = [
-        floats(0),
-        floats(1),
-        (&raw const memory.single).cast_mut().cast(),
-        flags.as_mut_ptr(),
-        first.as_mut_ptr().cast(),
-        second.as_mut_ptr().cast(),
-        truths.as_mut_ptr(),
-        down(4),
-        down(4),
-        down(0),
-        down(1),
-        down(4),
-        down(4),
-        down(1),
-    ];
+    let mut fours_to = [(); 2].map(|()| vec![0_u32; length + 1]);
+    let mut eights_to = [(); 2].map(|()| vec![0_u64; length + 1]);
+    let mut truths_to = vec![BEYOND; length + 16];
+    let mut table: [*mut u8; 2 * PORTS] = [std::ptr::null_mut(); 2 * PORTS];
+    let mut port = |n: u32, first: *mut u8, bytes: usize| {
+        let down = std::ptr::without_provenance_mut(bytes * (length / rows));
+        (table[n as usize], table[PORTS + n as usize]) = (first, down);
+    };
+    for n in 0..2 {
+        port(FOURS[n], fours[n].as_mut_ptr().cast(), 4);
+        port(EIGHTS[n], eights[n].as_mut_ptr().cast(), 8);
+        port(FOURS[3 + n], fours_to[n].as_mut_ptr().cast(), 4);
+        port(EIGHTS[3 + n], eights_to[n].as_mut_ptr().cast(), 8);
+    }
+    port(FOURS[2], (&raw mut single).cast(), 0);
+    port(EIGHTS[2], (&raw mut double).cast(), 0);
+    port(TRUTHS, flags.as_mut_ptr(), 1);
+    port(TRUTHS_TO, truths_to.as_mut_ptr(), 1);
     // SAFETY: all operands are as long as the positions, those of bytes longer.
-    let reported = unsafe { function.run(table.as_mut_ptr(), rows, cols) };
-    assert_eq!((first.pop(), second.pop()), (Some(UNTOUCHED), Some(UNTOUCHED)), "written beyond the end");
-    truths.truncate(length);
-    (first, second, truths, reported)
+    let reported = unsafe { function.run(table.as_mut_ptr(), rows, length / rows) };
+    let ends = (fours_to.iter().all(|list| list[length] == 0), eights_to.iter().all(|list| list[length] == 0));
+    assert_eq!((ends, truths_to[room..].iter().all(|&byte| byte == BEYOND)), ((true, true), true), "written beyond the end");
+    let results = |at: usize| ([fours_to[0][at], fours_to[1][at]], [eights_to[0][at], eights_to[1][at]], truths_to[at]);
+    ((0..length).map(results).collect(), reported)
 }
 
 #[test]
 fn functions_do_what_their_code_says() {
-    if !available() {
-        return;
-    }
-    let lengths = [1, 2, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 63, 100];
-    for seed in 0..300 {
+    let lengths = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 63, 64, 65, 100, 131];
+    for seed in 0..400 {
         let mut dice = Dice(seed);
         // Values from far back are many that are alive at once: some wait on the stack.
-        let (count, reach) = ([3, 10, 40, 120, 900][dice.below(5)], [2, 6, 20, 60, 900][dice.below(5)]);
-        let code = code(&mut dice, count, reach);
-        let mut written = Written::new();
-        let function = written.add(&code, 7).expect("a machine that runs functions");
-        assert!(written.place(), "pages that run");
-        let (rows, cols) = ([1, 1, 2, 5][dice.below(4)], lengths[dice.below(lengths.len())]);
-        let length = rows * cols;
-        let mut numbers = || (0..length).map(|_| dice.number()).collect::<Vec<_>>();
-        let floats = [numbers(), numbers()];
-        let memory = Memory { floats, single: dice.number(), truths: (0..length).map(|_| dice.below(3) as u8).collect() };
-        let (first, second, truths, _) = run(&function, &memory, rows, length);
-        for at in 0..length {
-            let (a, b, c) = expected(&code, &memory, at);
-            let right = same(first[at], a) && same(second[at], b) && truths[at] == c;
-            let found = (first[at], second[at], truths[at]);
-            assert!(right, "seed {seed}, {count} operations, position {at} of {length}: {found:x?}, not {:x?}", (a, b, c));
+        let (count, reach) = (dice.pick(&[3, 10, 40, 120, 900]), dice.pick(&[2, 6, 20, 60, 900]));
+        let sizes = dice.pick(&[&[Size::Four][..], &[Size::Eight], &[Size::Four, Size::Eight]]);
+        let code = code(&mut dice, sizes, count, reach);
+        let (rows, cols) = (dice.pick(&[1, 1, 2, 5]), dice.pick(&lengths));
+        let memory = Memory::new(&mut dice, rows * cols);
+        for level in levels() {
+            let (results, _) = run(&function(&code, PORTS, level), &memory, rows, rows * cols);
+            for (at, found) in results.into_iter().enumerate() {
+                let wanted = expected(&code, &memory, at);
+                let place = format!("{level:?}, seed {seed}, {count} operations on {sizes:?}, position {at} of {rows} x {cols}");
+                assert!(same(found, wanted), "{place}: {found:x?}, not {wanted:x?}");
+            }
         }
     }
 }
@@ -244,91 +368,121 @@ fn functions_do_what_their_code_says() {
 fn a_nan_that_is_told_from_a_number_is_told_alike() {
     // Integer work on the bits of a NaN depends on which NaN it is; formulas do none.
     let mut code = Code::default();
-    let x = code.push(Op::Load(0), &[]);
-    let test = code.push(Op::Compare(Comparison::NotEqual), &[x, x]);
-    let one = code.push(Op::Constant(1.0_f32.to_bits()), &[]);
-    let chosen = code.push(Op::Choose, &[test, one, x]);
-    code.push(Op::Store(4), &[chosen]);
-    if !available() {
-        return;
+    let x = code.push(Op::Load(7), Size::Eight, &[]);
+    let test = code.push(Op::Compare(Comparison::NotEqual), Size::Eight, &[x, x]);
+    let one = code.push(Op::Constant(1.0_f64.to_bits()), Size::Eight, &[]);
+    let chosen = code.push(Op::Choose, Size::Eight, &[test, one, x]);
+    let narrow = code.push(Op::Narrow, Size::Four, &[chosen]);
+    code.push(Op::Store(4), Size::Four, &[narrow]);
+    for level in levels() {
+        let memory = Memory { floats: [vec![f64::NAN, 2.0, 0.0], vec![0.0; 3]], single: 0.0, truths: vec![0; 3] };
+        let (results, _) = run(&function(&code, PORTS, level), &memory, 1, 3);
+        let floats: Vec<f32> = results.iter().map(|result| f32::from_bits(result.0[0])).collect();
+        assert_eq!(floats, [1.0, 2.0, 0.0], "{level:?}");
     }
-    let mut written = Written::new();
-    let function = written.add(&code, 7).expect("a machine that runs functions");
-    assert!(written.place(), "pages that run");
-    let memory = Memory { floats: [vec![f32::NAN.to_bits(), 2.0_f32.to_bits(), 0], vec![0; 3]], single: 0, truths: vec![0; 3] };
-    assert_eq!(run(&function, &memory, 1, 3).0, [1.0_f32.to_bits(), 2.0_f32.to_bits(), 0]);
 }
 
 #[test]
 fn equal_instructions_are_written_once_and_dead_ones_not_at_all() {
     let mut code = Code::default();
-    let x = code.push(Op::Load(0), &[]);
-    let (a, b) = (code.push(Op::Add, &[x, x]), code.push(Op::Add, &[x, x]));
+    let x = code.push(Op::Load(0), Size::Four, &[]);
+    let (a, b) = (code.push(Op::Add, Size::Four, &[x, x]), code.push(Op::Add, Size::Four, &[x, x]));
     assert_eq!(a, b);
-    code.push(Op::Sqrt, &[x]);
-    code.push(Op::Store(1), &[a]);
+    assert_ne!(code.push(Op::Constant(1), Size::Four, &[]), code.push(Op::Constant(1), Size::Eight, &[]));
+    code.push(Op::Sqrt, Size::Four, &[x]);
+    code.push(Op::Store(1), Size::Four, &[a]);
     let list = code.without_dead();
     assert_eq!(list.iter().map(|i| i.op).collect::<Vec<_>>(), [Op::Load(0), Op::Add, Op::Store(1)]);
 }
 
 #[test]
+fn an_instruction_gives_way_to_its_argument() {
+    let mut code = Code::default();
+    let mut push = |op, args: &[Id]| code.push(op, Size::Four, args);
+    let (x, y) = (push(Op::Load(0), &[]), push(Op::Load(1), &[]));
+    let sign = push(Op::Sign, &[y]);
+    let both = push(Op::Both, &[sign, sign]);
+    let chosen = push(Op::Choose, &[both, x, y]);
+    push(Op::Store(1), &[chosen]);
+    let list: Vec<(Op, [Id; 3])> = without(&code.list, Op::Sign).iter().map(|i| (i.op, i.args)).collect();
+    let made = [(Op::Both, [1, 1, 0]), (Op::Choose, [2, 0, 1]), (Op::Store(1), [3, 0, 0])];
+    assert_eq!(list[2..], made);
+}
+
+#[test]
 fn a_choice_of_the_compared_is_one_instruction() {
     let mut code = Code::default();
-    let (x, y) = (code.push(Op::Load(0), &[]), code.push(Op::Load(1), &[]));
-    let less = code.push(Op::Compare(Comparison::Less), &[x, y]);
-    let (smaller, larger) = (code.push(Op::Choose, &[less, x, y]), code.push(Op::Choose, &[less, y, x]));
+    let mut push = |op, args: &[Id]| code.push(op, Size::Eight, args);
+    let (x, y) = (push(Op::Load(0), &[]), push(Op::Load(1), &[]));
+    let less = push(Op::Compare(Comparison::Less), &[x, y]);
+    let (smaller, larger) = (push(Op::Choose, &[less, x, y]), push(Op::Choose, &[less, y, x]));
     let made = [smaller, larger].map(|id| (code.list[id as usize].op, code.list[id as usize].args));
     assert_eq!(made, [(Op::Smaller, [x, y, 0]), (Op::Larger, [y, x, 0])]);
 }
 
 #[test]
 fn opposite_arguments_are_of_one_size() {
-    let code = RefCell::new(Code::default());
-    let x = Traced::new(&code, code.borrow_mut().push(Op::Load(0), &[]));
-    assert_eq!((-x).abs().id, x.abs().id);
-    assert_eq!((-(-x).abs()).id, (-x.abs()).id);
-    // Products that differ in the sign of a constant, on whichever side of either it stands.
-    for (first, second) in [(x * x.of(1.5), x * x.of(-1.5)), (x.of(-2.5) * x, x * x.of(2.5))] {
-        assert_eq!(second.abs().id, first.abs().id);
+    fn check<F: Float>(constants: [F; 5]) {
+        let code = RefCell::new(Code::default());
+        let x = Traced::<F>::new(&code, code.borrow_mut().push(Op::Load(0), F::SIZE, &[]));
+        assert_eq!((-x).abs().id, x.abs().id);
+        assert_eq!((-(-x).abs()).id, (-x.abs()).id);
+        // Products that differ in the sign of a constant, on whichever side of either it stands.
+        let [a, minus_a, b, minus_b, c] = constants.map(|value| x.of(value));
+        for (first, second) in [(x * a, x * minus_a), (minus_b * x, x * b)] {
+            assert_eq!(second.abs().id, first.abs().id);
+        }
+        assert_ne!((x * a).abs().id, (x * c).abs().id);
     }
-    assert_ne!((x * x.of(3.0)).abs().id, (x * x.of(3.5)).abs().id);
+    check([1.5_f32, -1.5, 2.5, -2.5, 3.5]);
+    check([1.5_f64, -1.5, 2.5, -2.5, 3.5]);
+}
+
+/// How many instructions of two kinds are left of what formulas write of one argument.
+fn count<F: Float>(which: [fn(Op) -> bool; 2], formulas: &dyn Fn(Traced<'_, F>) -> Vec<Id>) -> [usize; 2] {
+    let code = RefCell::new(Code::default());
+    let x = Traced::new(&code, code.borrow_mut().push(Op::Load(0), F::SIZE, &[]));
+    for id in formulas(x) {
+        code.borrow_mut().push(Op::Store(1), F::SIZE, &[id]);
+    }
+    let list = code.borrow().without_dead();
+    which.map(|which| list.iter().filter(|i| which(i.op)).count())
 }
 
 #[test]
 fn functions_that_level_off_share_their_exponential() {
-    let count = |formulas: &dyn Fn(Traced<'_>) -> Vec<Id>| {
-        let code = RefCell::new(Code::default());
-        let x = Traced::new(&code, code.borrow_mut().push(Op::Load(0), &[]));
-        for id in formulas(x) {
-            code.borrow_mut().push(Op::Store(1), &[id]);
-        }
-        let list = code.borrow().without_dead();
-        (list.iter().filter(|i| matches!(i.op, Op::Up(_))).count(), list.iter().filter(|i| i.op == Op::Divide).count())
-    };
-    assert_eq!(count(&|x| vec![formula::tanh(x).id, formula::sech(x).id, formula::sech(-x).id]), (1, 1));
-    assert_eq!(count(&|x| vec![formula::sigmoid(x).id, formula::sigmoid(-x).id, formula::softplus(-x).id]), (1, 1));
+    let single = |formulas: &dyn Fn(Traced<'_, f32>) -> Vec<Id>| count([|op| matches!(op, Op::Up(_)), |op| op == Op::Divide], formulas);
+    assert_eq!(single(&|x| vec![formula::tanh(x).id, formula::sech(x).id, formula::sech(-x).id]), [1, 1]);
+    assert_eq!(single(&|x| vec![formula::sigmoid(x).id, formula::sigmoid(-x).id, formula::softplus(-x).id]), [1, 1]);
+    let down = |op| op == Op::Down(1);
+    let double = count::<f64>([down, |op| op == Op::Divide], &|x| vec![formula_double::sech(x).id, formula_double::sech(-x).id]);
+    assert_eq!(double, [1, 1]);
 }
 
 #[test]
 fn what_holds_at_one_position_is_reported() {
-    if !available() {
-        return;
-    }
-    let mut code = Code::default();
-    let (x, limit) = (code.push(Op::Load(0), &[]), code.push(Op::Constant(9.0_f32.to_bits()), &[]));
-    let beyond = code.push(Op::Compare(Comparison::Less), &[limit, x]);
-    code.push(Op::Report, &[beyond]);
-    code.push(Op::Store(4), &[x]);
-    let mut written = Written::new();
-    let function = written.add(&code, 7).expect("a machine that runs functions");
-    assert!(written.place(), "pages that run");
-    for length in 1..70 {
-        let small = vec![1.0_f32.to_bits(); length];
-        for at in [None, Some(0), Some(length / 2), Some(length - 1)] {
-            let mut numbers = small.clone();
-            at.iter().for_each(|&at| numbers[at] = 10.0_f32.to_bits());
-            let memory = Memory { floats: [numbers, small.clone()], single: 0, truths: vec![0; length] };
-            assert_eq!(run(&function, &memory, 1, length).3, at.is_some(), "{at:?} of {length}");
+    for size in [Size::Four, Size::Eight] {
+        let [load, _, _, store, _] = ports(size);
+        let mut code = Code::default();
+        let limit = if size == Size::Four { 9.0_f32.to_bits().into() } else { 9.0_f64.to_bits() };
+        let (x, limit) = (code.push(Op::Load(load), size, &[]), code.push(Op::Constant(limit), size, &[]));
+        let within = code.push(Op::Compare(Comparison::Less), size, &[x, limit]);
+        let beyond = code.push(Op::Compare(Comparison::Less), size, &[limit, x]);
+        // What is not there counts as 0, so that it is within as well.
+        let both = code.push(Op::Both, size, &[within, beyond]);
+        let either = code.push(Op::Either, size, &[beyond, both]);
+        code.push(Op::Report, size, &[either]);
+        code.push(Op::Store(store), size, &[x]);
+        for level in levels() {
+            let function = function(&code, PORTS, level);
+            for length in 1..140 {
+                for at in [None, Some(0), Some(length / 2), Some(length - 1)] {
+                    let mut numbers = vec![1.0; length];
+                    at.iter().for_each(|&at| numbers[at] = 10.0);
+                    let memory = Memory { floats: [numbers.clone(), numbers], single: 0.0, truths: vec![0; length] };
+                    assert_eq!(run(&function, &memory, 1, length).1, at.is_some(), "{level:?}, {at:?} of {length}");
+                }
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The f32 formulas of exp, log, tanh and their kin, for whatever is a [`Real`]; see the parent
+//! The f32 formulas of exp, log, tanh and their kin, for whatever is a [`Single`]; see the parent
 //! module for how errors were measured.
 //!
 //! The polynomials are weighted minimax fits (Remez exchange, 60 digits), made by
 //! `tests/data/math_coefficients.py`. Refuses powers, and sines of far arguments, which need another
 //! way.
 
-use super::real::{Real, Whole};
+use super::real::{Single, Whole, Whole32};
 use core::f32::consts::{FRAC_2_PI, FRAC_PI_2, LN_2, LOG2_E};
 
 /// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
@@ -19,29 +19,20 @@ const DOWN_64: f32 = 1.0 / (1_u128 << 64) as f32;
 /// The bits of sqrt(1/2): mantissas are taken from [sqrt(1/2), sqrt(2)).
 const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
 
-/// The polynomial with the given coefficients, lowest power first, by Horner's rule: fewest
-/// operations, and a loop over elements hides the latency.
-macro_rules! polynomial {
-    ($x:expr; $lowest:expr) => { $x.of($lowest) };
-    ($x:expr; $lowest:expr, $($higher:expr),+ $(,)?) => {
-        polynomial!($x; $($higher),+).fma($x, $x.of($lowest))
-    };
-}
-
 /// 2^n for -126 <= n <= 127.
 #[inline(always)]
-fn power_of_two<W: Whole>(n: W) -> W::Real {
+fn power_of_two<W: Whole32>(n: W) -> W::Real {
     n.plus(n.of(127)).up(23).as_bits()
 }
 
 /// 2^(n - 127) for an integer whose lowest nine bits are `n`, 1 <= n <= 254.
 #[inline(always)]
-fn power_of_lowest<W: Whole>(n: W) -> W::Real {
+fn power_of_lowest<W: Whole32>(n: W) -> W::Real {
     n.up(23).as_bits()
 }
 
 /// An argument split as `n ln 2 + r + rest`, `|r| <= ln 2 / 2`.
-struct Reduced<R: Real> {
+struct Reduced<R: Single> {
     /// Its lowest nine bits are `n` plus what was added.
     raised: R::Whole,
     n: R,
@@ -52,7 +43,7 @@ struct Reduced<R: Real> {
 /// Splits `x`, which must be within +-150 or NaN. What is added to `n` saves adding it to an
 /// exponent: the sum with [`ROUND`] holds it for nothing.
 #[inline(always)]
-fn reduce<R: Real>(x: R, added: i16) -> Reduced<R> {
+fn reduce<R: Single>(x: R, added: i16) -> Reduced<R> {
     let round = x.of(ROUND + f32::from(added));
     let shifted = x.fma(x.of(LOG2_E), round);
     let n = shifted - round;
@@ -64,40 +55,40 @@ fn reduce<R: Real>(x: R, added: i16) -> Reduced<R> {
 
 /// `(e^r - 1 - r) / r^2` for `|r| <= ln 2 / 2`.
 #[inline(always)]
-fn exp_rest<R: Real>(r: R) -> R {
+fn exp_rest<R: Single>(r: R) -> R {
     polynomial!(r; 0.499_999_97, 0.166_665_42, 0.041_667_204, 0.008_366_645, 0.001_388_251_4)
 }
 
 /// `x`, but `most` where it is more.
 #[inline(always)]
-fn at_most<R: Real>(x: R, most: f32) -> R {
+fn at_most<R: Single>(x: R, most: f32) -> R {
     let most = x.of(most);
     R::choose(most.less(x), most, x)
 }
 
 /// `x`, but `least` where it is less.
 #[inline(always)]
-fn at_least<R: Real>(x: R, least: f32) -> R {
+fn at_least<R: Single>(x: R, least: f32) -> R {
     let least = x.of(least);
     R::choose(x.less(least), least, x)
 }
 
 /// e^r for `|r| <= ln 2 / 2`.
 #[inline(always)]
-fn exp_near<R: Real>(r: R) -> R {
+fn exp_near<R: Single>(r: R) -> R {
     (r * r).fma(exp_rest(r), r) + r.of(1.0)
 }
 
 /// e^x where the result is known to be a normal number (`|x| < 87`) or NaN.
 #[inline(always)]
-fn exp_normal<R: Real>(x: R) -> R {
+fn exp_normal<R: Single>(x: R) -> R {
     let Reduced { raised, r, .. } = reduce(x, 127);
     exp_near(r) * power_of_lowest(raised)
 }
 
 /// e^x. Error up to 1.1 ULP. Underflows gradually, overflows to infinity.
 #[inline(always)]
-pub fn exp<R: Real>(x: R) -> R {
+pub fn exp<R: Single>(x: R) -> R {
     let x = at_least(at_most(x, 89.0), -104.0);
     let Reduced { raised, r, .. } = reduce(x, 254);
     // Two steps, because 2^n alone may be out of range at either end.
@@ -111,7 +102,7 @@ pub fn exp<R: Real>(x: R) -> R {
 /// them of one argument, or of `x` and `-x`, computes it once. The rest of the split would take a
 /// tenth of an ULP from its error, and next to nothing from theirs.
 #[inline(always)]
-fn decay<R: Real>(x: R) -> R {
+fn decay<R: Single>(x: R) -> R {
     let x = at_least(-x.abs(), -104.0);
     // As n is not positive, one factor 2^64 on the way keeps its power a normal number.
     let Reduced { raised, r, .. } = reduce(x, 127 + 64);
@@ -120,7 +111,7 @@ fn decay<R: Real>(x: R) -> R {
 
 /// e^x - 1, exact in sign at zero. Error up to 1.7 ULP.
 #[inline(always)]
-pub fn expm1<R: Real>(x: R) -> R {
+pub fn expm1<R: Single>(x: R) -> R {
     let Reduced { raised, n, r, rest } = reduce(at_least(at_most(x, 89.0), -18.0), 126);
     let value = r + (r * r).fma(exp_rest(r), rest);
     // 2^n (value + 1) - 1, halved on the way because 2^128 is no f32.
@@ -131,7 +122,7 @@ pub fn expm1<R: Real>(x: R) -> R {
 
 /// `log(1 + f) - f` for `1 + f` in [sqrt(1/2), sqrt(2)).
 #[inline(always)]
-fn log_rest<R: Real>(f: R) -> R {
+fn log_rest<R: Single>(f: R) -> R {
     let square = f * f;
     let cubic = polynomial!(f;
         0.333_333_3, -0.250_008_2, 0.200_012_27, -0.166_233_6,
@@ -141,16 +132,16 @@ fn log_rest<R: Real>(f: R) -> R {
 
 /// Splits a positive normal number into an exponent and a mantissa in [sqrt(1/2), sqrt(2)).
 #[inline(always)]
-fn split<R: Real>(x: R) -> (R::Whole, R) {
+fn split<R: Single>(x: R) -> (R::Whole, R) {
     let bits = x.bits();
     let bits = bits.minus(bits.of(SQRT_HALF_BITS));
     let mantissa = bits.and(bits.of(0x007f_ffff)).plus(bits.of(SQRT_HALF_BITS)).as_bits();
-    (bits.down(23), mantissa)
+    (bits.down_signed(23), mantissa)
 }
 
 /// Natural logarithm: -inf at zero, NaN below. Error up to 0.9 ULP.
 #[inline(always)]
-pub fn log<R: Real>(x: R) -> R {
+pub fn log<R: Single>(x: R) -> R {
     let small = x.less(x.of(f32::MIN_POSITIVE));
     let (exponent, mantissa) = split(R::choose(small, x * x.of(8_388_608.0), x));
     let k = exponent.nearest() - R::choose(small, x.of(23.0), x.of(0.0));
@@ -161,7 +152,7 @@ pub fn log<R: Real>(x: R) -> R {
 
 /// Puts the results outside (0, inf) in place of `value`.
 #[inline(always)]
-fn log_ends<R: Real>(x: R, value: R) -> R {
+fn log_ends<R: Single>(x: R, value: R) -> R {
     let value = R::choose(x.less(x.of(f32::INFINITY)), value, x);
     let value = R::choose(x.equal(x.of(0.0)), x.of(f32::NEG_INFINITY), value);
     R::choose(x.less(x.of(0.0)), x.of(f32::NAN), value)
@@ -170,7 +161,7 @@ fn log_ends<R: Real>(x: R, value: R) -> R {
 /// log(high + low), where `high` is positive, normal and finite and `low` is what rounding took
 /// from it.
 #[inline(always)]
-fn log_pair<R: Real>(high: R, low: R) -> R {
+fn log_pair<R: Single>(high: R, low: R) -> R {
     let (exponent, mantissa) = split(high);
     // Far out the low part has no say, and 2^-exponent must stay in range.
     let most = exponent.of(64);
@@ -184,7 +175,7 @@ fn log_pair<R: Real>(high: R, low: R) -> R {
 
 /// log(1 + x): -inf at -1, NaN below, -0 at -0. Error up to 1.5 ULP.
 #[inline(always)]
-pub fn log1p<R: Real>(x: R) -> R {
+pub fn log1p<R: Single>(x: R) -> R {
     let one = x.of(1.0);
     let sum = one + x;
     let part = sum - one;
@@ -194,14 +185,14 @@ pub fn log1p<R: Real>(x: R) -> R {
 
 /// e^-|x| and half of sech(x), which [`tanh`] and [`sech`] share.
 #[inline(always)]
-fn decay_and_half<R: Real>(x: R) -> (R, R) {
+fn decay_and_half<R: Single>(x: R) -> (R, R) {
     let t = decay(x);
     (t, t / t.fma(t, x.of(1.0)))
 }
 
 /// Hyperbolic tangent. Error up to 1.6 ULP (1.9 without fused steps).
 #[inline(always)]
-pub fn tanh<R: Real>(x: R) -> R {
+pub fn tanh<R: Single>(x: R) -> R {
     let size = x.abs();
     let z = size * size;
     let rest = polynomial!(z; -0.333_332_45, 0.133_304_43, -0.053_657_13, 0.020_373_82, -0.005_414_359_7);
@@ -215,7 +206,7 @@ pub fn tanh<R: Real>(x: R) -> R {
 /// Hyperbolic secant 2 / (e^x + e^-x), down to subnormal results. With [`tanh`] it makes the
 /// derivatives of both. Error up to 1.6 ULP (2.0 without fused steps).
 #[inline(always)]
-pub fn sech<R: Real>(x: R) -> R {
+pub fn sech<R: Single>(x: R) -> R {
     let (t, half) = decay_and_half(x);
     // `half + half` would carry the rounding of a sum and a quotient; here they count only where
     // t^2 does.
@@ -226,7 +217,7 @@ pub fn sech<R: Real>(x: R) -> R {
 /// Logistic function 1 / (1 + e^-x), down to subnormal results. Error up to 1.6 ULP (1.8 without
 /// fused steps).
 #[inline(always)]
-pub fn sigmoid<R: Real>(x: R) -> R {
+pub fn sigmoid<R: Single>(x: R) -> R {
     let t = decay(x);
     // t / (1 + t) in a way that makes its rounding count less where t is small. The other side of
     // zero is what is left to 1, and shares the division.
@@ -237,7 +228,7 @@ pub fn sigmoid<R: Real>(x: R) -> R {
 /// log(1 + e^x), near `x` for large `x` and near e^x for very negative `x`. Its derivative is
 /// [`sigmoid`]. Error up to 1.7 ULP.
 #[inline(always)]
-pub fn softplus<R: Real>(x: R) -> R {
+pub fn softplus<R: Single>(x: R) -> R {
     let t = decay(x);
     let (zero, half) = (x.of(0.0), x.of(0.5));
     // 1 + t is 1 + f or 2 (1 + f), f exact in both.
@@ -254,7 +245,7 @@ pub fn softplus<R: Real>(x: R) -> R {
 
 /// Error function (2 / sqrt(pi)) * integral of e^(-t^2) from 0 to x. Error up to 1.4 ULP.
 #[inline(always)]
-pub fn erf<R: Real>(x: R) -> R {
+pub fn erf<R: Single>(x: R) -> R {
     let size = x.abs();
     let z = size * size;
     let rest = polynomial!(z;
@@ -275,13 +266,13 @@ pub const NEAR: f32 = 1.0e5;
 
 /// Where [`sin_near`] and [`cos_near`] are worthless.
 #[inline(always)]
-pub fn is_far<R: Real>(x: R) -> R::Truth {
+pub fn is_far<R: Single>(x: R) -> R::Truth {
     x.of(NEAR).less(x.abs())
 }
 
 /// sin(r) and cos(r) for `|r|` up to pi / 4.
 #[inline(always)]
-pub fn sin_cos<R: Real>(r: R) -> (R, R) {
+pub fn sin_cos<R: Single>(r: R) -> (R, R) {
     let z = r * r;
     let sine = polynomial!(z; -0.166_666_55, 0.008_332_173, -0.000_195_166_74);
     let cosine = polynomial!(z; 0.041_666_646, -0.001_388_736_2, 0.000_024_437_733);
@@ -293,7 +284,7 @@ pub fn sin_cos<R: Real>(r: R) -> (R, R) {
 /// The quarter turns in `x`, at most [`NEAR`] in size, and what is left (Cody and Waite). Each product
 /// is exact inside a fused step, so three f32 hold enough of pi / 2; only for such.
 #[inline(always)]
-fn reduce_angle<R: Real>(x: R) -> (R::Whole, R) {
+fn reduce_angle<R: Single>(x: R) -> (R::Whole, R) {
     let round = x.of(ROUND);
     let shifted = x.fma(x.of(FRAC_2_PI), round);
     let back = -(shifted - round);
@@ -305,7 +296,7 @@ fn reduce_angle<R: Real>(x: R) -> (R::Whole, R) {
 
 /// The sine or the cosine, by the last bit of `quarter`, with the sign that `turned` says.
 #[inline(always)]
-fn picked<R: Real>(quarter: R::Whole, even: R, odd: R, turned: R::Whole) -> R {
+fn picked<R: Single>(quarter: R::Whole, even: R, odd: R, turned: R::Whole) -> R {
     let is_odd = quarter.and(quarter.of(1)).greater(quarter.of(0));
     let value = R::choose(is_odd, odd, even);
     value.bits().xor(turned.and(quarter.of(2)).up(30)).as_bits()
@@ -313,7 +304,7 @@ fn picked<R: Real>(quarter: R::Whole, even: R, odd: R, turned: R::Whole) -> R {
 
 /// sin(x) for `|x|` up to [`NEAR`], with fused steps. Error up to 1.6 ULP.
 #[inline(always)]
-pub fn sin_near<R: Real>(x: R) -> R {
+pub fn sin_near<R: Single>(x: R) -> R {
     let (quarter, r) = reduce_angle(x);
     let (sine, cosine) = sin_cos(r);
     // The polynomial turns -0 into 0.
@@ -322,7 +313,7 @@ pub fn sin_near<R: Real>(x: R) -> R {
 
 /// cos(x) for `|x|` up to [`NEAR`], with fused steps. Error up to 1.6 ULP.
 #[inline(always)]
-pub fn cos_near<R: Real>(x: R) -> R {
+pub fn cos_near<R: Single>(x: R) -> R {
     let (quarter, r) = reduce_angle(x);
     let (sine, cosine) = sin_cos(r);
     picked(quarter, cosine, sine, quarter.plus(quarter.of(1)))

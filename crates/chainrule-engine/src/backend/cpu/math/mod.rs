@@ -1,6 +1,6 @@
 //! Element functions of the CPU backend: exp, log, log1p, expm1, tanh,
 //! sech, sigmoid, softplus, erf, sin, cos and pow, for f32 ([`single`],
-//! [`formula`]) and f64 ([`double`]).
+//! [`formula`]) and f64 ([`double`], [`formula_double`]).
 //!
 //! Every function is straight-line code: no branches, no tables, no calls, and
 //! no float-to-integer conversion (integers are read from the low bits of a
@@ -24,14 +24,15 @@
 /// The polynomial with the given coefficients, lowest power first, by Horner's
 /// rule: fewest operations, and a loop over elements hides the latency.
 macro_rules! polynomial {
-    ($mode:ident, $x:expr; $lowest:expr) => { $lowest };
-    ($mode:ident, $x:expr; $lowest:expr, $($higher:expr),+ $(,)?) => {
-        fma::<$mode>(polynomial!($mode, $x; $($higher),+), $x, $lowest)
+    ($x:expr; $lowest:expr) => { $x.of($lowest) };
+    ($x:expr; $lowest:expr, $($higher:expr),+ $(,)?) => {
+        polynomial!($x; $($higher),+).fma($x, $x.of($lowest))
     };
 }
 
 pub mod double;
 pub mod formula;
+pub mod formula_double;
 pub mod real;
 pub mod single;
 

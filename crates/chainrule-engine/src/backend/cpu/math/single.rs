@@ -7,7 +7,7 @@
 //! by `tests/data/math_coefficients.py`.
 
 use super::formula;
-use super::real::Scalar;
+use super::real::{Real, Scalar};
 
 /// Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
 const ROUND_64: f64 = 6_755_399_441_055_744.0;
@@ -24,7 +24,7 @@ macro_rules! of_f32 {
         #[doc = concat!("[`formula::", stringify!($name), "`] of an f32.")]
         #[inline(always)]
         pub fn $name<const FMA: bool>(x: f32) -> f32 {
-            formula::$name(Scalar::<FMA>(x)).0
+            formula::$name(Scalar::<f32, FMA>(x)).0
         }
     )*};
 }
@@ -44,7 +44,7 @@ fn reduce_angle(x: f32) -> (u32, f32) {
 /// sin(r) and cos(r) for `|r|` up to pi / 4, without fused steps.
 #[inline(always)]
 fn sin_cos(r: f32) -> (f32, f32) {
-    let (sine, cosine) = formula::sin_cos(Scalar::<false>(r));
+    let (sine, cosine) = formula::sin_cos(Scalar::<f32, false>(r));
     (sine.0, cosine.0)
 }
 
@@ -53,7 +53,7 @@ fn sin_cos(r: f32) -> (f32, f32) {
 #[inline(always)]
 pub fn sin_near<const FMA: bool>(x: f32) -> f32 {
     if FMA {
-        return formula::sin_near(Scalar::<true>(x)).0;
+        return formula::sin_near(Scalar::<f32, true>(x)).0;
     }
     let (quarter, r) = reduce_angle(x);
     let (sine, cosine) = sin_cos(r);
@@ -68,7 +68,7 @@ pub fn sin_near<const FMA: bool>(x: f32) -> f32 {
 #[inline(always)]
 pub fn cos_near<const FMA: bool>(x: f32) -> f32 {
     if FMA {
-        return formula::cos_near(Scalar::<true>(x)).0;
+        return formula::cos_near(Scalar::<f32, true>(x)).0;
     }
     let (quarter, r) = reduce_angle(x);
     let (sine, cosine) = sin_cos(r);
@@ -189,26 +189,27 @@ fn log2_64<const FMA: bool>(x: f32) -> f64 {
 /// `log2(1 + f) / f` for `1 + f` in [sqrt(1/2), sqrt(2)).
 #[inline(always)]
 fn log2_rest<const FMA: bool>(f: f64) -> f64 {
-    use fma_64 as fma;
-    polynomial!(FMA, f;
+    let f = Scalar::<f64, FMA>(f);
+    let series = polynomial!(f;
         1.442695040868708, -0.7213475208686777, 0.4808983613940681,
         -0.36067367484017004, 0.2885372935883425, -0.24045316521636628,
         0.20617535592566488, -0.18030060353944205, 0.15876984463810934,
         -0.1431564907059008, 0.14474827139213925, -0.14283905950944753,
-        0.07737032990751151)
+        0.07737032990751151);
+    series.0
 }
 
 /// 2^x in f64 to about 29 bits, held within 2^-200 and 2^200.
 #[inline(always)]
 fn exp2_64<const FMA: bool>(x: f64) -> f64 {
-    use fma_64 as fma;
     let x = if x > 200.0 { 200.0 } else { x };
     let x = if x < -200.0 { -200.0 } else { x };
     let shifted = x + ROUND_64;
     let r = x - (shifted - ROUND_64);
-    let value = polynomial!(FMA, r;
+    let r = Scalar::<f64, FMA>(r);
+    let value = polynomial!(r;
         1.0000000005623582, 0.6931472060343802, 0.24022646847524567,
         0.055503281253844274, 0.00961849160441811, 0.0013400195172834112,
         0.00015345636691069335);
-    value * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1.0f64.to_bits()))
+    value.0 * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1.0f64.to_bits()))
 }

@@ -137,23 +137,23 @@ fn an_epilogue_runs_on_any_rectangle() {
 /// run after all, also where the result goes over what was read.
 #[test]
 fn far_sines_are_found_in_the_midst_of_a_run() {
-    for n in [1, 7, 8, 33, 1030] {
-        for (factor, over) in [(1.0, false), (1.0e6, false), (1.0e6, true), (f64::INFINITY, true)] {
+    for (n, (lane, dtype)) in [1, 7, 8, 33, 1030].into_iter().flat_map(|n| [(n, (Lane::F32, DType::F32)), (n, (Lane::F64, DType::F64))]) {
+        for (factor, over) in [(1.0, false), (1.0e7, false), (1.0e7, true), (f64::INFINITY, true)] {
             let mut dice = Dice(n as i64, 0);
             let mut draft = Draft::new(&[n], 0);
             for _ in 0..2 {
-                let access = draft.access(&mut dice, DType::F32, &[1], &[n]);
+                let access = draft.access(&mut dice, dtype, &[1], &[n]);
                 draft.region.loads.push(access);
             }
-            let (a, b) = (draft.push(Code::Load(0), Lane::F32, Extent::Full), draft.push(Code::Load(1), Lane::F32, Extent::Full));
-            let factor = draft.push(Code::Constant(Number::Float(factor)), Lane::F32, Extent::Full);
-            let scaled = draft.push(Code::Binary(Binary::Multiply, a, factor), Lane::F32, Extent::Full);
-            let sine = draft.push(Code::Unary(Unary::Sin, scaled), Lane::F32, Extent::Full);
-            let sum = draft.push(Code::Binary(Binary::Add, sine, b), Lane::F32, Extent::Full);
-            let cosine = draft.push(Code::Unary(Unary::Cos, sum), Lane::F32, Extent::Full);
-            let to = if over { draft.region.loads[1].clone() } else { draft.access(&mut dice, DType::F32, &[1], &[n]) };
+            let (a, b) = (draft.push(Code::Load(0), lane, Extent::Full), draft.push(Code::Load(1), lane, Extent::Full));
+            let factor = draft.push(Code::Constant(Number::Float(factor)), lane, Extent::Full);
+            let scaled = draft.push(Code::Binary(Binary::Multiply, a, factor), lane, Extent::Full);
+            let sine = draft.push(Code::Unary(Unary::Sin, scaled), lane, Extent::Full);
+            let sum = draft.push(Code::Binary(Binary::Add, sine, b), lane, Extent::Full);
+            let cosine = draft.push(Code::Unary(Unary::Cos, sum), lane, Extent::Full);
+            let to = if over { draft.region.loads[1].clone() } else { draft.access(&mut dice, dtype, &[1], &[n]) };
             draft.region.stores = vec![to];
-            draft.push(Code::Store(0, cosine), Lane::F32, Extent::Full);
+            draft.push(Code::Store(0, cosine), lane, Extent::Full);
             draft.check("far sines");
         }
     }

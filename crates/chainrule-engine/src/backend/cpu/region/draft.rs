@@ -84,7 +84,7 @@ impl Draft {
     }
 
     pub fn run(&self, level: Level, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
-        self.run_as(&placed(|written| CompiledRegion::at(&self.region, level, written)), backwards)
+        self.run_on(&placed(|written| CompiledRegion::at(&self.region, level, written)), backwards)
     }
 
     /// The same with what was made of another region, in which every access has a buffer of its own and starts elsewhere.
@@ -94,10 +94,11 @@ impl Draft {
             (access.buffer, access.offset) = (100 + i as u32, 1000 * i as isize);
         }
         let model = placed(|written| CompiledRegion::at(&apart, level, written));
-        self.run_as(&model.with_accesses_of(&self.region), backwards)
+        self.run_on(&model.with_accesses_of(&self.region), backwards)
     }
 
-    fn run_as(&self, compiled: &CompiledRegion, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
+    /// The memory after all units, and the first fault.
+    pub fn run_on(&self, compiled: &CompiledRegion, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
         let mut memory = self.buffers.clone();
         let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());

@@ -23,6 +23,8 @@ mod build;
 mod cases;
 #[cfg(test)]
 mod draft;
+#[cfg(test)]
+mod function_tests;
 mod fused;
 mod gather;
 mod memory;
@@ -36,6 +38,7 @@ mod shape;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use super::fault::FaultCell;
 use super::level::Level;

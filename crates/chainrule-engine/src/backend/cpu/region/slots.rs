@@ -45,9 +45,9 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written, level
         }
     }
     let last_use = last_uses(&plan.steps, plan.values.len());
-    let runs = if written.is_open() { fused::runs(plan, &last_use, level) } else { Vec::new() };
+    let runs = if written.is_open() { fused::runs(plan, &last_use) } else { Vec::new() };
     allocate(plan, &runs);
-    fused::replace(plan, runs, &last_use, written);
+    fused::replace(plan, runs, &last_use, written, level);
 }
 
 /// A loaded value that is stored as it is must be out of its memory before any store is made,

@@ -1,0 +1,151 @@
+//! Functions of machine code against the loops they stand for: the same bits.
+
+use super::super::level::Level;
+use super::super::machine::{Written, available, placed};
+use super::CompiledRegion;
+use super::draft::{Dice, Draft};
+use super::plan::Work;
+use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Minimum, Multiply, Or, Remainder, Scale, Subtract};
+use crate::compile::kernel::Unary::{Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh};
+use crate::compile::kernel::{Code, Extent, Lane};
+use crate::tensor::DType;
+
+/// Numbers at which functions change their ways, or end.
+#[rustfmt::skip]
+const SPECIAL: [f64; 30] = [
+    0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.0, -1.0, 0.5, -0.3, 2.5, -2.5, 1e-3, 0.44, 0.54, 0.93,
+    5.9, 20.5, -39.9, 88.8, -103.7, 709.9, -745.3, 1e-40, -1e-42, 1.2e-38, 5e-324, 1e-310, 3.4e38, 1.7e308, -1e5,
+];
+
+/// The type in memory of a lane.
+fn dtype_of(lane: Lane) -> DType {
+    match lane {
+        Lane::F32 => DType::F32,
+        Lane::F64 => DType::F64,
+        _ => DType::Bool,
+    }
+}
+
+/// Bytes of each element, with one NaN for all.
+fn bits(dtype: DType, buffer: &[u8]) -> Vec<u64> {
+    let one_nan = |is_nan: bool, bits: u64| if is_nan { u64::MAX } else { bits };
+    let bits = |bytes: &[u8]| match dtype {
+        DType::F32 => {
+            let x = f32::from_ne_bytes(bytes.try_into().expect("four bytes"));
+            one_nan(x.is_nan(), x.to_bits().into())
+        }
+        DType::F64 => {
+            let x = f64::from_ne_bytes(bytes.try_into().expect("eight bytes"));
+            one_nan(x.is_nan(), x.to_bits())
+        }
+        _ => bytes[0].into(),
+    };
+    buffer.chunks_exact(dtype.bytes()).map(bits).collect()
+}
+
+/// A region over `n` positions that reads two floats and a truth (values 0, 1 and 2), and writes what `code` makes of
+/// them and its opposite: two steps, so that they are put in one function. Operand `k` is `number(k, position)`.
+fn region(n: usize, lane: Lane, codes: &[(Code, Lane)], number: impl Fn(usize, usize) -> f64) -> (Draft, Vec<DType>) {
+    let mut dice = Dice(n as i64, 0);
+    let mut draft = Draft::new(&[n], 0);
+    let mut dtypes = Vec::new();
+    for (load, lane) in [lane, lane, Lane::U8].into_iter().enumerate() {
+        let access = draft.access(&mut dice, dtype_of(lane), &[1], &[n]);
+        let first = access.offset as usize;
+        for at in 0..n {
+            let x = number(load, at);
+            match lane {
+                Lane::F32 => draft.buffers[load][4 * (first + at)..][..4].copy_from_slice(&(x as f32).to_ne_bytes()),
+                Lane::F64 => draft.buffers[load][8 * (first + at)..][..8].copy_from_slice(&x.to_ne_bytes()),
+                _ => {}
+            }
+        }
+        dtypes.push(dtype_of(lane));
+        draft.region.loads.push(access);
+        draft.push(Code::Load(load), lane, Extent::Full);
+    }
+    let values: Vec<(u32, Lane)> = codes.iter().map(|(code, lane)| (draft.push(code.clone(), *lane, Extent::Full), *lane)).collect();
+    let Some(&(value, made)) = values.last() else { return (draft, dtypes) };
+    let after = draft.push(Code::Unary(if made == Lane::U8 { Not } else { Negate }, value), made, Extent::Full);
+    for (store, value) in [value, after].into_iter().enumerate() {
+        let access = draft.access(&mut dice, dtype_of(made), &[1], &[n]);
+        dtypes.push(dtype_of(made));
+        draft.region.stores.push(access);
+        draft.push(Code::Store(store, value), made, Extent::Full);
+    }
+    (draft, dtypes)
+}
+
+/// Runs a region with functions and without at a level.
+fn check(level: Level, draft: &Draft, dtypes: &[DType], context: &str) {
+    let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+    let steps: Vec<bool> = compiled.plan.steps.iter().map(|step| matches!(step.work, Work::Fused(_))).collect();
+    assert_eq!(steps, [true], "{context}: one function");
+    let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
+    let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
+    for (at, &dtype) in dtypes.iter().enumerate() {
+        assert_eq!(bits(dtype, &found[at]), bits(dtype, &wanted[at]), "{context}, buffer {at}");
+    }
+}
+
+/// Every operation that becomes machine code.
+fn operations(lane: Lane) -> Vec<Vec<(Code, Lane)>> {
+    let other = if lane == Lane::F32 { Lane::F64 } else { Lane::F32 };
+    let unary = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sech, Sigmoid, Softplus, Erf, Floor, Negate];
+    let binary = [Add, Subtract, Multiply, Divide, Minimum, Maximum, Remainder, Scale];
+    let less = (Code::Binary(Less, 0, 1), Lane::U8);
+    let equal = (Code::Binary(Equal, 0, 1), Lane::U8);
+    let alone = unary.map(|op| Code::Unary(op, 0)).into_iter().chain(binary.map(|op| Code::Binary(op, 0, 1)));
+    let mut all: Vec<Vec<(Code, Lane)>> = alone.map(|code| vec![(code, lane)]).collect();
+    all.extend([
+        vec![(Code::Select(2, 0, 1), lane)],
+        vec![less.clone()],
+        vec![equal.clone()],
+        vec![less.clone(), (Code::Select(3, 1, 0), lane)],
+        vec![less.clone(), equal.clone(), (Code::Binary(And, 3, 4), Lane::U8)],
+        vec![less.clone(), equal.clone(), (Code::Binary(Or, 3, 4), Lane::U8)],
+        vec![(Code::Unary(Not, 2), Lane::U8)],
+        vec![(Code::Cast(0), other)],
+        vec![less.clone(), (Code::Cast(3), lane)],
+        vec![less.clone(), (Code::Cast(3), other)],
+        // Truths that were found for lanes of one size and choose, or are joined, for lanes of the other.
+        vec![less.clone(), (Code::Cast(0), other), (Code::Cast(1), other), (Code::Select(3, 4, 5), other)],
+        vec![less, (Code::Cast(0), other), (Code::Binary(Less, 4, 4), Lane::U8), (Code::Binary(Or, 3, 5), Lane::U8)],
+    ]);
+    all
+}
+
+#[test]
+fn functions_give_the_bits_of_the_loops() {
+    let pairs = SPECIAL.len() * SPECIAL.len();
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for lane in [Lane::F32, Lane::F64] {
+            for codes in operations(lane) {
+                // Sines of far arguments are not of this function.
+                let near = codes.iter().any(|(code, _)| matches!(code, Code::Unary(Sin | Cos, _)));
+                let held = |x: f64| if near && x.abs() > 1e5 { 3.0 } else { x };
+                for n in [pairs, 1, 3, 5, 8, 13, 17, 31] {
+                    let number = |operand: usize, at: usize| held(SPECIAL[at / [1, SPECIAL.len(), 1][operand] % SPECIAL.len()]);
+                    let (draft, dtypes) = region(n, lane, &codes, number);
+                    check(level, &draft, &dtypes, &format!("{codes:?} at {level:?}, {n} long"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn functions_give_the_bits_of_the_loops_for_many_numbers() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for lane in [Lane::F32, Lane::F64] {
+            for codes in operations(lane) {
+                let number = |operand: usize, at: usize| {
+                    let part = (at * 2 + operand) as f64 * 0.618_033_988_749_894_9 % 1.0 - 0.5;
+                    part * [1.0, 8.0, 64.0, 1600.0][at % 4]
+                };
+                let (draft, dtypes) = region(4096, lane, &codes, number);
+                check(level, &draft, &dtypes, &format!("{codes:?} at {level:?}"));
+            }
+        }
+    }
+}
