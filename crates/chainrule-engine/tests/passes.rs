@@ -22,6 +22,8 @@ mod golden;
 mod programs;
 #[path = "passes/recomputed.rs"]
 mod recomputed;
+#[path = "passes/remade.rs"]
+mod remade;
 #[path = "passes/rules.rs"]
 mod rules;
 #[path = "support/mod.rs"]

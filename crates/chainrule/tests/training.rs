@@ -135,6 +135,43 @@ fn the_number_of_threads_changes_no_bit() {
     }
 }
 
+/// A parameter whose gradient is too small for f16, a power of two apart from one that is not.
+#[test]
+fn a_scaled_loss_has_the_same_gradients_and_loses_none_in_f16() {
+    let trained = |factor: f64, small: f64| {
+        let model = Linear::new(4, 3, &mut Rng::new(3));
+        let loss = move |model: &Linear, batch: &[Tensor], _: &mut Mode<'_>| {
+            (model.forward(&batch[0]) * small).cast(DType::F16).cast(DType::F32).sum()
+        };
+        let mut trainer = Trainer::new(model, Sgd::new(1.0), loss).unwrap().scale_loss(factor);
+        let losses = [0; 3].map(|_| trainer.step(&[Tensor::ones([2, 4])]).unwrap().to_bits());
+        (losses, bits(trainer.model().unwrap()))
+    };
+    assert_eq!(trained(1024.0, 0.25), trained(1.0, 0.25));
+    // Below 2^-25 there is nothing in f16. What is scaled by the loss passes through it.
+    let lost = |factor: f64| {
+        let model = Linear::new(4, 3, &mut Rng::new(3));
+        let before = bits(&model);
+        let loss =
+            |model: &Linear, batch: &[Tensor], _: &mut Mode<'_>| model.forward(&batch[0]).cast(DType::F16).cast(DType::F32).sum() * 1e-9;
+        let mut trainer = Trainer::new(model, Sgd::new(1e6), loss).unwrap().scale_loss(factor);
+        trainer.step(&[Tensor::ones([2, 4])]).unwrap();
+        bits(trainer.model().unwrap()) == before
+    };
+    assert!(lost(1.0) && !lost(65_536.0));
+}
+
+/// An index outside is found while the step runs: the values that the model let go of are still to be had.
+#[test]
+fn an_error_in_a_first_step_leaves_a_model_with_values() {
+    let table = Embedding::new(5, 3, &mut Rng::new(1));
+    let loss = |table: &Embedding, batch: &[Tensor], _: &mut Mode<'_>| table.forward(&batch[0]).square().sum();
+    let mut trainer = Trainer::new(table, Sgd::new(0.1), loss).unwrap();
+    let error = trainer.step(&[Tensor::from_slice(&[7i64], [1])]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Index);
+    assert!(trainer.model().unwrap().state().iter().all(|(_, tensor)| tensor.to_vec::<f32>().unwrap().len() == 15));
+}
+
 #[test]
 fn random_numbers_are_new_in_each_step_and_the_same_for_a_seed() {
     let losses = |seed| {
