@@ -129,7 +129,7 @@ pub fn is_movement(op: &Op) -> bool {
 const SMALL: usize = 1024;
 
 /// What must be there before a value may be read: the second inputs of the barriers that lie between it and its memory.
-pub fn behind(graph: &Graph, mut id: NodeId) -> impl Iterator<Item = NodeId> {
+fn behind(graph: &Graph, mut id: NodeId) -> impl Iterator<Item = NodeId> {
     std::iter::from_fn(move || {
         while is_movement(&graph.node(id).op) {
             let node = graph.node(id);
