@@ -154,7 +154,8 @@ fn reused_memory_is_less() -> Outcome {
         let w = numbers(&[64, 64], 1, 0.1);
         let y = (0..30).fold(x.clone(), |y, _| y.matmul(&w).tanh());
         let runtime = Runtime::shared().with_options(Options { reuse_memory, ..Options::default() });
-        Ok(Step::capture_on(&runtime, &[&x], &[&y], &[])?.arena_bytes())
+        // Without what is packed, which differs between machines.
+        Ok(Step::capture_on(&runtime, &[&x], &[&y], &[])?.program().schedule.arena_bytes)
     };
     let (reused, apart) = (peak(true)?, peak(false)?);
     assert!(reused <= 2 * 64 * 64 * 4 && apart >= 29 * 64 * 64 * 4, "{reused} bytes, {apart} without");
