@@ -153,7 +153,7 @@ fn planned(length: usize, causal: bool) -> usize {
     let loss = attention(q, k, v, &AttentionOptions { causal, ..Default::default() }).square().sum();
     let gradients = loss.grad(&[q, k, v]).unwrap();
     let step = chainrule_engine::Step::capture(&[q, k, v], &gradients.iter().collect::<Vec<_>>(), &[]).unwrap();
-    step.arena_bytes()
+    step.program().schedule.arena_bytes
 }
 
 #[test]
