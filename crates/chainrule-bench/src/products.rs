@@ -1,8 +1,10 @@
-//! Times matrix products of the shapes that the workloads need, on one thread, in GFLOP/s.
+//! Times matrix products of the shapes that the workloads need, on one thread, in GFLOP/s. The result goes to memory
+//! that is there. `PRECISION` is that of the products, the default if not given.
 //!
 //! With the feature `gemm`, that crate computes the same products in turn.
 
-use chainrule::{DType, Rng, Runtime, Step, Tensor};
+use crate::steps::precision;
+use chainrule::{DType, Precision, Rng, Runtime, Step, Tensor};
 use std::time::Instant;
 
 /// A product `[m, k] x [k, n]`, and whether an operand lies transposed in memory.
@@ -51,17 +53,18 @@ static ROWS: &[Row] = &[
     row("pinn", [50, 50, 2000], TO_WEIGHTS),
 ];
 
-/// Prints GFLOP/s of every row, or of those of the workloads named: the least time of many.
+/// Prints GFLOP/s of every row, or of those of the workloads named: the least time of many, and the median.
 pub fn run(which: &[String]) -> Result<(), String> {
     let mut rows = ROWS.iter().filter(|row| which.is_empty() || which.iter().any(|name| name == row.place)).peekable();
     if rows.peek().is_none() {
         return Err(format!("no products of {}", which.join(", ")));
     }
-    rows.try_for_each(measure).map_err(|error| error.to_string())
+    let precision = precision()?;
+    rows.try_for_each(|row| measure(row, precision)).map_err(|error| error.to_string())
 }
 
-fn measure(row: &Row) -> chainrule::Result<()> {
-    let runtime = Runtime::new(1)?;
+fn measure(row: &Row, precision: Precision) -> chainrule::Result<()> {
+    let runtime = Runtime::new(1)?.with_precision(precision);
     let mut rng = Rng::new(1);
     let mut operand = |rows: usize, cols: usize, turned: bool| {
         let shape = if turned { [cols, rows] } else { [rows, cols] };
@@ -70,40 +73,40 @@ fn measure(row: &Row) -> chainrule::Result<()> {
     let (a, b) = (operand(row.m, row.k, row.a_turned)?, operand(row.k, row.n, row.b_turned)?);
     let as_used = |leaf: &Tensor, turned: bool| if turned { leaf.t() } else { leaf.clone() };
     let product = as_used(&a.0, row.a_turned).matmul(&as_used(&b.0, row.b_turned));
-    let mut step = Step::capture_on(&runtime, &[&a.0, &b.0], &[&product], &[])?;
+    let result = Tensor::zeros([row.m, row.n]).to_leaf()?;
+    let mut step = Step::capture_on(&runtime, &[&a.0, &b.0], &[], &[(&result, &product)])?;
     #[cfg(feature = "gemm")]
     let mut peer = peer::Peer::new(row, &a.1, &b.1)?;
     let flops = 2.0 * (row.m * row.n * row.k) as f64;
     let runs = (4e9 / flops).clamp(5.0, 2000.0) as usize;
-    let mut least = [f64::INFINITY; 2];
+    let mut times = [const { Vec::new() }; 2];
     for _ in 0..runs {
         let start = Instant::now();
         step.run(&[&a.1, &b.1])?;
-        least[0] = least[0].min(start.elapsed().as_secs_f64());
+        times[0].push(start.elapsed().as_secs_f64());
         #[cfg(feature = "gemm")]
         {
             let start = Instant::now();
             peer.run();
-            least[1] = least[1].min(start.elapsed().as_secs_f64());
+            times[1].push(start.elapsed().as_secs_f64());
         }
     }
-    let speed = least.map(|seconds| flops / seconds / 1e9);
     let turned = |turned: bool| if turned { "^T" } else { "  " };
-    print!(
-        "{:10} {:4} x {:4} x {:4} A{} B{}  {:6.1}",
-        row.place,
-        row.m,
-        row.n,
-        row.k,
-        turned(row.a_turned),
-        turned(row.b_turned),
-        speed[0]
-    );
+    print!("{:10} {:4} x {:4} x {:4} A{} B{}", row.place, row.m, row.n, row.k, turned(row.a_turned), turned(row.b_turned));
+    let speeds = times.map(|times| speeds(flops, times));
+    print!("  {:6.1} {:6.1}", speeds[0][0], speeds[0][1]);
     if cfg!(feature = "gemm") {
-        print!("   gemm {:6.1}   ratio {:.2}", speed[1], speed[0] / speed[1]);
+        let ratios = [0, 1].map(|i| speeds[0][i] / speeds[1][i]);
+        print!("   gemm {:6.1} {:6.1}   ratio {:.2} {:.2}", speeds[1][0], speeds[1][1], ratios[0], ratios[1]);
     }
     println!();
     Ok(())
+}
+
+/// GFLOP/s of the least time and of the median.
+fn speeds(flops: f64, mut times: Vec<f64>) -> [f64; 2] {
+    times.sort_by(f64::total_cmp);
+    [0, times.len() / 2].map(|at| times.get(at).map_or(0.0, |seconds| flops / seconds / 1e9))
 }
 
 #[cfg(feature = "gemm")]

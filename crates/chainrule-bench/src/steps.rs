@@ -48,12 +48,16 @@ pub fn run(which: &[String]) -> Result<(), String> {
         return Err(format!("no workload '{unknown}'; there are {}", names().join(", ")));
     }
     let threads = std::env::var("THREADS").ok().map_or(Ok(2), |text| text.parse()).map_err(|_| "THREADS is a whole number".to_string())?;
-    let precision: Precision = std::env::var("PRECISION").ok().map_or(Ok(Precision::default()), |name| name.parse())?;
-    let runtime = Runtime::new(threads).map_err(|error| error.to_string())?.with_precision(precision);
+    let runtime = Runtime::new(threads).map_err(|error| error.to_string())?.with_precision(precision()?);
     for row in ROWS.iter().filter(|row| which.is_empty() || which.iter().any(|name| name == row.name)) {
         time(row, &runtime).map_err(|error| format!("{}: {error}", row.name))?;
     }
     Ok(())
+}
+
+/// The precision that `PRECISION` names.
+pub fn precision() -> Result<Precision, String> {
+    std::env::var("PRECISION").ok().map_or(Ok(Precision::default()), |name| name.parse())
 }
 
 /// Milliseconds from the parameters of a workload to its captured step, several times.

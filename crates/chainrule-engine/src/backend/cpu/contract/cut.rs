@@ -18,6 +18,11 @@ pub struct Cut {
     pub fetch_a: f64,
     /// The same for B.
     pub fetch_b: f64,
+    /// What one number of either costs besides, in multiply-adds, if several tiles read it: it then lies farther away
+    /// than what a tile has packed for itself.
+    pub shared: f64,
+    /// By how much one thread may be slower than with the best cut, so that several can work.
+    pub slack: f64,
     /// Numbers of a vector.
     pub lanes: usize,
     /// The most columns of a tile.
@@ -42,7 +47,7 @@ const NEAR: usize = 256 * 1024;
 impl Cut {
     /// Rows and columns of a tile; the last ones are smaller.
     ///
-    /// Of all even cuts that cost one thread little more than the best, the one whose estimated
+    /// Of all even cuts that cost one thread little more than the best (`slack`), the one whose estimated
     /// time on 2, 4 and 8 threads is least.
     pub fn shape(&self) -> (usize, usize) {
         let all: Vec<(usize, usize)> = self.candidates();
@@ -51,7 +56,7 @@ impl Cut {
         for shape in all {
             let time = self.total(shape);
             let single = self.m as f64 * self.n as f64 * self.depth as f64 <= SMALL;
-            if time > fastest * 1.08 || (single && shape != (self.m, self.n) && self.fits((self.m, self.n))) {
+            if time > fastest * self.slack || (single && shape != (self.m, self.n) && self.fits((self.m, self.n))) {
                 continue;
             }
             let tiles = self.tiles(shape).saturating_mul(self.count.max(1));
@@ -116,6 +121,8 @@ impl Cut {
         let (low, right) = (self.m % rows, self.n % cols);
         let edge = |shape: (usize, usize)| if shape.0 * shape.1 == 0 { 0.0 } else { self.tile(shape) };
         let inner = (down * across) as f64 * self.tile((rows, cols));
-        inner + down as f64 * edge((rows, right)) + across as f64 * edge((low, cols)) + edge((low, right))
+        let several = |along: usize, tile: usize, length: usize| if tile < along { length as f64 * self.shared } else { 0.0 };
+        let shared = self.depth as f64 * (several(self.n, cols, self.m) + several(self.m, rows, self.n));
+        inner + down as f64 * edge((rows, right)) + across as f64 * edge((low, cols)) + edge((low, right)) + shared
     }
 }

@@ -8,6 +8,7 @@
 //! each is added in f32, rounded to nearest even; numbers below 2^-126 count as zero, in and out.
 
 use super::super::level::Level;
+use std::ops::Range;
 
 /// Rows, and columns, of a block.
 pub const SIDE: usize = 32;
@@ -25,12 +26,14 @@ pub struct Block {
     pub a: *const u8,
     /// The columns, likewise.
     pub b: *const u8,
-    /// The first of 32 by 32 numbers.
+    /// The first of 32 by 32 numbers that the sum begins with; null if with zeros.
+    pub before: *const f32,
+    /// Bytes from row to row of `before`.
+    pub before_row: isize,
+    /// The first of 32 by 32 numbers of the result.
     pub c: *mut f32,
     /// Bytes from row to row of `c`.
     pub c_row: isize,
-    /// Adds to `c` instead of overwriting it.
-    pub add: bool,
 }
 
 /// Computes a block.
@@ -39,59 +42,188 @@ pub struct Block {
 /// The pointers are valid for what the fields say, and [`Unit::start`] was called on this thread.
 pub type Kernel = unsafe fn(&Block);
 
-/// Computes the first rows and columns of a block; if it is added, and `apart`, as a sum of its own that is then added:
-/// long sums of many parts lose less so, as an accumulator that has grown rounds away more of each part.
-///
-/// # Safety
-/// As [`Kernel`], but `c` is valid for so many rows and columns; the machine has the level's instructions.
-pub unsafe fn part_of_block(kernel: Kernel, block: &Block, [rows, cols]: [usize; 2], apart: bool, level: Level) {
-    // SAFETY: the caller's; a sum of its own has room for a whole block.
-    unsafe {
-        if [rows, cols] == [SIDE; 2] && !(block.add && apart) {
-            return kernel(block);
+/// Panels of A below each other, by one of B.
+pub struct Strip {
+    /// Bytes from a panel of A to the next.
+    pub panel: usize,
+    /// How many times [`STEPS`] along the sum; at least one.
+    pub steps: usize,
+    /// How many steps of two panels the nearest cache holds.
+    pub near: usize,
+    /// The first panel of A.
+    pub a: *const u8,
+    /// The panel of B.
+    pub b: *const u8,
+    /// Bytes of a step of either.
+    pub step: usize,
+    /// The first number of the result.
+    pub c: *mut f32,
+    /// Bytes from row to row of the result.
+    pub c_row: isize,
+    /// Rows of the result, and columns, of which there are at most [`SIDE`].
+    pub size: [usize; 2],
+    /// Whether the result is added to.
+    pub add: bool,
+    /// Whether what is near is a sum of its own before it is added: long sums of many parts lose less so, as an
+    /// accumulator that has grown rounds away more of each part.
+    pub apart: bool,
+    /// Room for the sums of [`BLOCKS_OF_STRIP`] blocks, or of as many as the strip has, and of one more.
+    pub sums: *mut f32,
+}
+
+/// How many blocks share the steps of a panel of B that are in the nearest cache.
+pub const BLOCKS_OF_STRIP: usize = 8;
+
+/// Numbers of a block.
+pub const NUMBERS: usize = SIDE * SIDE;
+
+/// Bytes from row to row of the sums of a block.
+const ROW: isize = (SIDE * size_of::<f32>()) as isize;
+
+/// A block of a strip on its way: its first row, and where its sums are until they are complete.
+#[derive(Clone, Copy)]
+struct Stop {
+    down: usize,
+    sums: *mut f32,
+    spare: *mut f32,
+}
+
+impl Strip {
+    /// Computes it, some blocks and the steps that are near at a time.
+    ///
+    /// # Safety
+    /// The pointers are valid for what the fields say, `c` for rows and columns of the result alone; [`Unit::start`]
+    /// was called on this thread; the machine has the level's instructions.
+    pub unsafe fn multiply(&self, kernel: Kernel, level: Level) {
+        let pieces = self.steps.div_ceil(self.near);
+        let piece = self.steps.div_ceil(pieces);
+        for first in (0..self.size[0]).step_by(BLOCKS_OF_STRIP * SIDE) {
+            let rows = (self.size[0] - first).min(BLOCKS_OF_STRIP * SIDE);
+            for from in (0..self.steps).step_by(piece) {
+                let steps = from..(from + piece).min(self.steps);
+                for (at, down) in (first..first + rows).step_by(SIDE).enumerate() {
+                    // What needs no second visit needs no place of its own.
+                    let at = if pieces > 1 { 1 + at } else { 1 };
+                    let stop = Stop { down, sums: self.sums.wrapping_add(at * NUMBERS), spare: self.sums };
+                    // SAFETY: the caller's.
+                    unsafe { self.block(kernel, level, stop, steps.clone()) };
+                }
+            }
         }
-        let mut sums = Sums([[0.0; SIDE]; SIDE]);
-        kernel(&Block { c: sums.0.as_mut_ptr().cast(), c_row: (SIDE * size_of::<f32>()) as isize, add: false, ..*block });
-        #[cfg(target_arch = "x86_64")]
-        if level == Level::Avx512 {
-            return put_wide(&sums, block, rows, cols);
+    }
+
+    /// Computes some steps of a block. All but the last ones leave their sums for the next.
+    unsafe fn block(&self, kernel: Kernel, level: Level, stop: Stop, steps: Range<usize>) {
+        let (rows, cols) = ((self.size[0] - stop.down).min(SIDE), self.size[1]);
+        let c = self.c.wrapping_byte_offset(stop.down as isize * self.c_row);
+        let (first, last) = (steps.start == 0, steps.end == self.steps);
+        let direct = [rows, cols] == [SIDE; 2] && (!self.apart || first && !self.add);
+        let (before, before_row) = match (first, self.apart) {
+            (false, false) => (stop.sums.cast_const(), ROW),
+            (true, false) if direct && self.add => (c.cast_const(), self.c_row),
+            _ => (std::ptr::null(), 0),
+        };
+        let own = if first || !self.apart { stop.sums } else { stop.spare };
+        let (to, to_row) = if last && direct { (c, self.c_row) } else { (own, ROW) };
+        // SAFETY: the caller's.
+        unsafe {
+            kernel(&Block {
+                steps: steps.len(),
+                a: self.a.add(stop.down / SIDE * self.panel + steps.start * self.step),
+                b: self.b.add(steps.start * self.step),
+                before,
+                before_row,
+                c: to,
+                c_row: to_row,
+            });
+            let more = if first || !self.apart { std::ptr::null() } else { stop.spare.cast_const() };
+            if !last && !more.is_null() {
+                put(&Sums { sums: more, more: std::ptr::null(), c: stop.sums, c_row: ROW, rows: SIDE, cols: SIDE, add: true }, level);
+            } else if last && !direct {
+                put(&Sums { sums: stop.sums, more, c, c_row: self.c_row, rows, cols, add: self.add }, level);
+            }
         }
-        let _ = level;
-        put(&sums, block, rows, cols);
     }
 }
 
-/// A block in memory of its own.
-#[repr(align(64))]
-struct Sums([[f32; SIDE]; SIDE]);
-
-/// # Safety
-/// As [`put`], and the machine has the instructions.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn put_wide(sums: &Sums, block: &Block, rows: usize, cols: usize) {
-    // SAFETY: the caller's.
-    unsafe { put(sums, block, rows, cols) }
+/// Sums of a block on their way to the result.
+struct Sums {
+    sums: *const f32,
+    /// Others to be added to these; null if there are none.
+    more: *const f32,
+    c: *mut f32,
+    c_row: isize,
+    rows: usize,
+    cols: usize,
+    add: bool,
 }
 
 /// Writes or adds the first rows and columns of a block to the result.
 ///
 /// # Safety
-/// `c` of the block is valid for them.
+/// The sums are valid for a block, `c` for those rows and columns; the machine has the level's instructions.
+unsafe fn put(block: &Sums, level: Level) {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        if level == Level::Avx512 {
+            return put_wide(block);
+        }
+        let _ = level;
+        put_any(block);
+    }
+}
+
+/// # Safety
+/// As [`put`], and the machine has the instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn put_wide(block: &Sums) {
+    // SAFETY: the caller's.
+    unsafe { put_any(block) }
+}
+
+/// # Safety
+/// As [`put`].
 #[inline(always)]
-unsafe fn put(sums: &Sums, block: &Block, rows: usize, cols: usize) {
-    for (row, sums) in sums.0.iter().enumerate().take(rows) {
+unsafe fn put_any(block: &Sums) {
+    // SAFETY: the caller's.
+    unsafe {
+        match (block.more.is_null(), block.add) {
+            (true, false) => put_rows::<false, false>(block),
+            (true, true) => put_rows::<false, true>(block),
+            (false, false) => put_rows::<true, false>(block),
+            (false, true) => put_rows::<true, true>(block),
+        }
+    }
+}
+
+/// # Safety
+/// As [`put`].
+#[inline(always)]
+unsafe fn put_rows<const MORE: bool, const ADD: bool>(block: &Sums) {
+    const HALF: usize = SIDE / 2;
+    type Half = [f32; HALF];
+    let plus = |one: Half, other: Half| -> Half { std::array::from_fn(|i| one[i] + other[i]) };
+    for row in 0..block.rows {
         let to = block.c.wrapping_byte_offset(row as isize * block.c_row);
-        // SAFETY: the caller's.
-        unsafe {
-            if block.add && cols == SIDE {
-                let line = to.cast::<[f32; SIDE]>();
-                let before = line.read_unaligned();
-                line.write_unaligned(std::array::from_fn(|col| before[col] + sums[col]));
-                continue;
-            }
-            for (col, sum) in sums.iter().enumerate().take(cols) {
-                *to.add(col) = if block.add { to.add(col).read() + sum } else { *sum };
+        for first in [0, HALF] {
+            let at = row * SIDE + first;
+            let to = to.wrapping_add(first);
+            // SAFETY: the caller's; columns stay below those of the block.
+            unsafe {
+                let mut sum = block.sums.add(at).cast::<Half>().read();
+                if MORE {
+                    sum = plus(sum, block.more.add(at).cast::<Half>().read());
+                }
+                if block.cols >= first + HALF {
+                    let before = if ADD { to.cast::<Half>().read() } else { [0.0; HALF] };
+                    to.cast::<Half>().write(if ADD { plus(before, sum) } else { sum });
+                } else {
+                    for (i, sum) in sum.iter().enumerate().take(block.cols.saturating_sub(first)) {
+                        *to.add(i) = if ADD { to.add(i).read() + sum } else { *sum };
+                    }
+                }
             }
         }
     }
@@ -196,16 +328,16 @@ mod amx {
     macro_rules! kernel {
         ($name:ident, $parts:literal, $([$($side:ident $part:literal)*])*) => {
             unsafe fn $name(block: &Block) {
-                // SAFETY: the caller's; the loop reads `steps` steps of both operands, and reads and writes the
-                // 32 rows of 128 bytes of the result.
+                // SAFETY: the caller's; the loop reads `steps` steps of both operands, and the code around it reads
+                // 32 rows of 128 bytes of what was before and writes as many of the result.
                 unsafe {
                     asm!(
-                        "test {add:e}, {add:e}",
+                        "test {p}, {p}",
                         "jz 2f",
-                        "tileloadd tmm0, [{c} + {row}*1]",
-                        "tileloadd tmm1, [{c} + {row}*1 + 64]",
-                        "tileloadd tmm2, [{d} + {row}*1]",
-                        "tileloadd tmm3, [{d} + {row}*1 + 64]",
+                        "tileloadd tmm0, [{p} + {before}*1]",
+                        "tileloadd tmm1, [{p} + {before}*1 + 64]",
+                        "tileloadd tmm2, [{q} + {before}*1]",
+                        "tileloadd tmm3, [{q} + {before}*1 + 64]",
                         "jmp 3f",
                         "2:",
                         "tilezero tmm0",
@@ -228,7 +360,9 @@ mod amx {
                         "tilestored [{c} + {row}*1 + 64], tmm1",
                         "tilestored [{d} + {row}*1], tmm2",
                         "tilestored [{d} + {row}*1 + 64], tmm3",
-                        add = in(reg) u32::from(block.add),
+                        p = in(reg) block.before,
+                        q = in(reg) block.before.wrapping_byte_offset(16 * block.before_row),
+                        before = in(reg) block.before_row,
                         a = inout(reg) block.a => _,
                         b = inout(reg) block.b => _,
                         c = in(reg) block.c,

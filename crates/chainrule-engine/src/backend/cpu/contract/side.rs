@@ -2,7 +2,7 @@
 //!
 //! Refuses to choose forms and to know tiles.
 
-use super::super::region::path::Line;
+use super::super::region::path::{Line, span};
 use super::block::{Kernels, Multiply};
 use super::matrix::{SIDE, STEPS};
 use super::pack::{Copying, Dealing, Part, rectangles};
@@ -93,15 +93,37 @@ impl<T: Multiply> Side<'_, T> {
                 dense: self.numbers,
                 stride: (stride * size_of::<f32>()) as isize,
             };
+            let to = to.wrapping_add(done / SIDE * panel_bytes(steps, parts));
+            let whole = part.len == SIDE && pass.1 == steps * STEPS;
             // SAFETY: the caller's; the room holds the numbers of a whole panel, what the operand lacks among them.
             unsafe {
-                if part.len < SIDE || pass.1 < steps * STEPS {
-                    numbers.write_bytes(0, SIDE * steps * STEPS);
-                }
-                copying.gather();
-                let to = to.add(done / SIDE * panel_bytes(steps, parts));
-                split(&Numbers { from: numbers, to, steps, parts, rows }, self.plan.level);
+                let (from, row, along_sum) = match self.lying(part, sum).filter(|_| whole) {
+                    Some(lying) => lying,
+                    None => {
+                        if !whole {
+                            numbers.write_bytes(0, SIDE * steps * STEPS);
+                        }
+                        copying.gather();
+                        (numbers.cast_const(), stride as isize, rows)
+                    }
+                };
+                split(&Numbers { from, row, along_sum, to, steps, parts, rows }, self.plan.level);
             }
+        }
+    }
+
+    /// Where numbers lie that need not be fetched, as they are side by side along the sum or along lines: the first, how
+    /// far it is to the next row of them, and which it is.
+    fn lying(&self, line: Part<'_>, sum: Part<'_>) -> Option<(*const f32, isize, bool)> {
+        let bytes = size_of::<f32>() as isize;
+        let (below, down) = span(line.line, line.start, line.len)?;
+        let (right, across) = span(sum.line, sum.start, sum.len)?;
+        let from = self.memory.wrapping_offset(below + right).cast_const().cast();
+        match (down == bytes, across == bytes) {
+            _ if !self.plan.holds_numbers(self.operand) => None,
+            (_, true) => Some((from, down / bytes, true)),
+            (true, false) => Some((from, across / bytes, false)),
+            (false, false) => None,
         }
     }
 

@@ -7,20 +7,32 @@
 //!
 //! Refuses to fetch numbers from where they lie, and to lay out what parts cannot hold: such a panel is marked.
 
-use super::super::level::Level;
+use super::super::level::{Level, prefetch};
 use super::matrix::{SIDE, STEPS, TILE};
 
 /// Largest magnitudes of a row or column, as bits, that parts can hold: from 2^-45, so that products a rounding
 /// smaller than the largest are still far above 2^-126, up to 2^60, so that no sum overflows that would not in f32.
 const FIT: std::ops::Range<u32> = (127 - 45) << 23..(127 + 60) << 23;
 
+/// Bytes of one panel that stay in the nearest cache, of which a processor with tiles has 48 KB.
+const NEAR: usize = 24 * 1024;
+
+/// How far ahead memory is asked for that lies line after line. A line is long: the processor finds its pieces itself.
+const LINES_AHEAD: isize = 2;
+/// The same for memory step after step, of which each is in another page, perhaps.
+const STEPS_AHEAD: isize = 16;
+
 /// The first element of a panel that parts cannot hold: no number, hence in no other panel.
 const UNFIT: u16 = 0x7fff;
 
-/// Numbers of one panel, where they are fetched to: rows of A row after row, columns of B step after step.
+/// Numbers of one panel, where they lie or where they were fetched to: 32 lines, which are rows of A or columns of B.
 pub struct Numbers {
-    /// Rows of `steps * 32` numbers, or as many rows of 32 numbers. What the operand lacks is zero.
+    /// The first. What the operand lacks is zero.
     pub from: *const f32,
+    /// Numbers from line to line, or from step to step.
+    pub row: isize,
+    /// Whether numbers lie side by side along the sum, line after line; otherwise along lines, step after step.
+    pub along_sum: bool,
     /// The panel.
     pub to: *mut u8,
     /// How many times 32 along the sum.
@@ -34,6 +46,11 @@ pub struct Numbers {
 /// Bytes of a panel.
 pub fn panel_bytes(steps: usize, parts: usize) -> usize {
     steps * parts * 2 * TILE
+}
+
+/// How many steps of a panel of A and of one of B the nearest cache holds next to each other, with room for a result.
+pub fn near(parts: usize) -> usize {
+    NEAR / panel_bytes(1, parts)
 }
 
 /// Whether a panel holds numbers, and not the mark that it cannot.
@@ -58,7 +75,7 @@ pub unsafe fn split(numbers: &Numbers, level: Level) {
             return wide(numbers);
         }
         let _ = level;
-        any(numbers);
+        any(numbers, turn::any);
     }
 }
 
@@ -68,22 +85,29 @@ pub unsafe fn split(numbers: &Numbers, level: Level) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 unsafe fn wide(numbers: &Numbers) {
     // SAFETY: the caller's.
-    unsafe { any(numbers) }
+    unsafe { any(numbers, turn::wide) }
 }
 
 /// # Safety
 /// As [`split`].
 #[inline(always)]
-unsafe fn any(numbers: &Numbers) {
-    let largest = match (numbers.rows, numbers.parts) {
-        // SAFETY: the caller's.
-        (true, 1) => unsafe { rows::<1>(numbers) },
-        (true, 2) => unsafe { rows::<2>(numbers) },
-        (true, _) => unsafe { rows::<3>(numbers) },
-        (false, 1) => unsafe { columns::<1>(numbers) },
-        (false, 2) => unsafe { columns::<2>(numbers) },
-        (false, _) => unsafe { columns::<3>(numbers) },
-    };
+unsafe fn any(numbers: &Numbers, turn: unsafe fn(*mut u8)) {
+    let mut largest = [0_u32; SIDE];
+    // SAFETY: the caller's.
+    unsafe {
+        match (numbers.along_sum, numbers.parts) {
+            (true, 1) => lines::<1>(numbers, &mut largest),
+            (true, 2) => lines::<2>(numbers, &mut largest),
+            (true, _) => lines::<3>(numbers, &mut largest),
+            (false, 1) => steps::<1>(numbers, &mut largest),
+            (false, 2) => steps::<2>(numbers, &mut largest),
+            (false, _) => steps::<3>(numbers, &mut largest),
+        }
+        // Tiles of A have the lines below each other, those of B side by side: one is the other turned.
+        if numbers.along_sum != numbers.rows {
+            (0..numbers.steps * numbers.parts * 2).for_each(|tile| turn(numbers.to.add(tile * TILE)));
+        }
+    }
     let fits = |bits: &u32| *bits == 0 || FIT.contains(bits);
     if numbers.parts > 1 && !largest.iter().all(fits) {
         // SAFETY: the caller's; a panel has at least one tile.
@@ -91,59 +115,149 @@ unsafe fn any(numbers: &Numbers) {
     }
 }
 
-/// Lays out rows; the largest magnitude of each, as bits.
+/// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn rows<const P: usize>(numbers: &Numbers) -> [u32; SIDE] {
-    let length = numbers.steps * STEPS;
-    let mut largest = [0_u32; SIDE];
-    for step in 0..numbers.steps {
-        for (row, largest) in largest.iter_mut().enumerate() {
+unsafe fn lines<const P: usize>(numbers: &Numbers, largest: &mut [u32; SIDE]) {
+    for (line, largest) in largest.iter_mut().enumerate() {
+        let first = numbers.from.wrapping_offset(line as isize * numbers.row);
+        let mut most = [0_u32; STEPS];
+        for step in 0..numbers.steps {
+            let from = first.wrapping_add(step * STEPS);
+            fetch(from.wrapping_offset(LINES_AHEAD * numbers.row));
             // SAFETY: the caller's.
-            let line = unsafe { numbers.from.add(row * length + step * STEPS).cast::<[f32; STEPS]>().read() };
-            *largest = line.iter().fold(*largest, |most, number| most.max(magnitude(*number)));
-            let mut rest = line;
+            let mut rest = unsafe { from.cast::<[f32; STEPS]>().read() };
+            for (most, number) in most.iter_mut().zip(&rest) {
+                *most = (*most).max(magnitude(*number));
+            }
             for part in 0..P {
                 let mut bits = [0_u16; STEPS];
                 for (bits, rest) in bits.iter_mut().zip(&mut rest) {
-                    let nearest = rounded(*rest);
+                    let nearest = part_of::<P>(part, *rest);
                     (*bits, *rest) = ((nearest.to_bits() >> 16) as u16, *rest - nearest);
                 }
-                let tile = (step * P + part) * 2 + row / 16;
+                let tile = (step * P + part) * 2 + line / 16;
                 // SAFETY: the caller's.
-                unsafe { numbers.to.add(tile * TILE + row % 16 * 64).cast::<[u16; STEPS]>().write(bits) };
+                unsafe { numbers.to.add(tile * TILE + line % 16 * 64).cast::<[u16; STEPS]>().write(bits) };
             }
         }
+        *largest = most.iter().fold(0, |one, other| one.max(*other));
     }
-    largest
 }
 
-/// Lays out columns; the largest magnitude of each, as bits.
+/// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn columns<const P: usize>(numbers: &Numbers) -> [u32; SIDE] {
-    let mut largest = [0_u32; SIDE];
+unsafe fn steps<const P: usize>(numbers: &Numbers, largest: &mut [u32; SIDE]) {
+    let mut most = [0_u32; SIDE];
     for pair in 0..numbers.steps * STEPS / 2 {
+        let from = numbers.from.wrapping_offset(2 * pair as isize * numbers.row);
+        let ahead = from.wrapping_offset(STEPS_AHEAD * numbers.row);
+        fetch(ahead);
+        fetch(ahead.wrapping_offset(numbers.row));
         // SAFETY: the caller's.
-        let [mut one, mut two] = unsafe { numbers.from.add(2 * pair * SIDE).cast::<[[f32; SIDE]; 2]>().read() };
-        for (largest, (a, b)) in largest.iter_mut().zip(one.iter().zip(&two)) {
-            *largest = (*largest).max(magnitude(*a)).max(magnitude(*b));
+        let (mut one, mut two) =
+            unsafe { (from.cast::<[f32; SIDE]>().read(), from.wrapping_offset(numbers.row).cast::<[f32; SIDE]>().read()) };
+        for (most, (a, b)) in most.iter_mut().zip(one.iter().zip(&two)) {
+            *most = (*most).max(magnitude(*a)).max(magnitude(*b));
         }
         for part in 0..P {
             let mut both = [0_u32; SIDE];
             for (both, (one, two)) in both.iter_mut().zip(one.iter_mut().zip(&mut two)) {
-                let (a, b) = (rounded(*one), rounded(*two));
-                *both = a.to_bits() >> 16 | b.to_bits();
+                let (a, b) = (part_of::<P>(part, *one), part_of::<P>(part, *two));
+                *both = a.to_bits() >> 16 | b.to_bits() & 0xffff_0000;
                 (*one, *two) = (*one - a, *two - b);
             }
             let tile = (pair / 16 * P + part) * 2;
             // SAFETY: the caller's; the halves are rows of two tiles.
             unsafe {
                 let to = numbers.to.add(tile * TILE + pair % 16 * 64);
-                to.cast::<[u32; 16]>().write(std::array::from_fn(|i| both[i]));
-                to.add(TILE).cast::<[u32; 16]>().write(std::array::from_fn(|i| both[16 + i]));
+                write_halves(to, &both);
             }
         }
     }
-    largest
+    *largest = most;
+}
+
+/// # Safety
+/// Both are valid for half a line of a tile.
+#[inline(always)]
+unsafe fn write_halves(to: *mut u8, both: &[u32; SIDE]) {
+    let (first, second) = both.split_at(SIDE / 2);
+    // SAFETY: the caller's.
+    unsafe {
+        to.copy_from_nonoverlapping(first.as_ptr().cast(), 64);
+        to.add(TILE).copy_from_nonoverlapping(second.as_ptr().cast(), 64);
+    }
+}
+
+/// Tiles turned where they are: what was the number of a pair becomes that of its line.
+mod turn {
+    /// # Safety
+    /// `tile` is valid for a tile.
+    pub unsafe fn any(tile: *mut u8) {
+        let at = |row: usize, col: usize| tile.wrapping_add(row * 64 + col * 4).cast::<u32>();
+        for row in 0..16 {
+            for col in 0..row {
+                // SAFETY: the caller's; a tile has 16 rows of 16 pairs.
+                unsafe { at(row, col).swap(at(col, row)) };
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`any`], and the machine has the instructions.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn wide(tile: *mut u8) {
+        use std::arch::x86_64::*;
+        // SAFETY: the caller's; a tile has 16 rows of 64 bytes.
+        unsafe {
+            let row = |i: usize| tile.add(64 * i).cast::<__m512i>();
+            let mut two = [_mm512_setzero_si512(); 16];
+            for i in 0..8 {
+                let (a, b) = (_mm512_loadu_si512(row(2 * i)), _mm512_loadu_si512(row(2 * i + 1)));
+                (two[2 * i], two[2 * i + 1]) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            }
+            let mut four = two;
+            for i in 0..4 {
+                for j in 0..2 {
+                    let (a, b) = (two[4 * i + j], two[4 * i + j + 2]);
+                    four[4 * i + 2 * j] = _mm512_unpacklo_epi64(a, b);
+                    four[4 * i + 2 * j + 1] = _mm512_unpackhi_epi64(a, b);
+                }
+            }
+            // Quarter q of `four[4 i + j]` is column 4 q + j of rows 4 i to 4 i + 3.
+            for j in 0..4 {
+                let even = |i: usize| _mm512_shuffle_i32x4::<0x88>(four[i + j], four[i + 4 + j]);
+                let odd = |i: usize| _mm512_shuffle_i32x4::<0xdd>(four[i + j], four[i + 4 + j]);
+                _mm512_storeu_si512(row(j), _mm512_shuffle_i32x4::<0x88>(even(0), even(8)));
+                _mm512_storeu_si512(row(4 + j), _mm512_shuffle_i32x4::<0x88>(odd(0), odd(8)));
+                _mm512_storeu_si512(row(8 + j), _mm512_shuffle_i32x4::<0xdd>(even(0), even(8)));
+                _mm512_storeu_si512(row(12 + j), _mm512_shuffle_i32x4::<0xdd>(odd(0), odd(8)));
+            }
+        }
+    }
+}
+
+/// Asks for 32 numbers, wherever they may be.
+#[inline(always)]
+fn fetch(from: *const f32) {
+    prefetch(from);
+    prefetch(from.wrapping_add(STEPS / 2));
+}
+
+/// A part of what is left of a number. Of several parts the last is all that is left; the others are found by Veltkamp's
+/// splitting (Dekker, "A floating-point technique for extending the available precision", 1971), the number's nearest of
+/// eight bits where it is one that parts can hold.
+#[inline(always)]
+fn part_of<const P: usize>(part: usize, left: f32) -> f32 {
+    if P == 1 || part + 1 == P && P == 2 {
+        return rounded(left);
+    }
+    if part + 1 == P {
+        return left;
+    }
+    let wide = left * 65_537.0;
+    wide - (wide - left)
 }
 
 #[inline(always)]
@@ -205,17 +319,26 @@ mod tests {
     #[test]
     fn three_parts_are_the_number_and_two_nearly() {
         let all: Vec<f32> = numbers().filter(|number| FIT.contains(&magnitude(*number))).collect();
-        for (level, rows) in Level::available().into_iter().flat_map(|level| [(level, true), (level, false)]) {
+        let ways = [(true, true), (true, false), (false, true), (false, false)];
+        for (level, (rows, along_sum)) in Level::available().into_iter().flat_map(|level| ways.map(|way| (level, way))) {
             for piece in all.chunks_exact(SIDE * 64) {
                 for parts in 1..=3 {
                     let mut panel = vec![0_u8; panel_bytes(2, parts)];
-                    let numbers = Numbers { from: piece.as_ptr(), to: panel.as_mut_ptr(), steps: 2, parts, rows };
+                    let numbers = Numbers {
+                        from: piece.as_ptr(),
+                        row: if along_sum { 64 } else { 32 },
+                        along_sum,
+                        to: panel.as_mut_ptr(),
+                        steps: 2,
+                        parts,
+                        rows,
+                    };
                     // SAFETY: 32 rows of 64 numbers, or 64 of 32, and a panel for them.
                     unsafe { split(&numbers, level) };
                     assert!(unsafe { is_fit(panel.as_ptr()) });
                     for line in 0..SIDE {
                         for along in 0..64 {
-                            let number = if rows { piece[line * 64 + along] } else { piece[along * SIDE + line] };
+                            let number = if along_sum { piece[line * 64 + along] } else { piece[along * SIDE + line] };
                             let sum: f32 = parts_at(&panel, parts, rows, line, along).iter().sum();
                             let off = (sum - number).abs();
                             assert!(off <= number.abs() * [0.0, 1.0 / 256.0, 1.0 / 65_536.0, 0.0][parts], "{number:e}: {sum:e} in {parts}");
@@ -241,7 +364,12 @@ mod tests {
                     }
                     let mut panel = vec![0_u8; panel_bytes(1, 2)];
                     // SAFETY: 32 rows of 32 numbers, and a panel for them.
-                    unsafe { split(&Numbers { from: from.as_ptr(), to: panel.as_mut_ptr(), steps: 1, parts: 2, rows }, Level::detect()) };
+                    unsafe {
+                        split(
+                            &Numbers { from: from.as_ptr(), row: 32, along_sum: rows, to: panel.as_mut_ptr(), steps: 1, parts: 2, rows },
+                            Level::detect(),
+                        )
+                    };
                     assert_eq!(unsafe { is_fit(panel.as_ptr()) }, fits, "{special:e}, alone: {alone}, rows: {rows}");
                 }
             }

@@ -6,13 +6,13 @@ use super::super::fault::FaultCell;
 use super::super::region::path::{offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Block, Kernels, Multiply};
-use super::matrix::{self, SIDE, STEPS};
+use super::matrix::{SIDE, STEPS, Strip};
 use super::method::Method;
 use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
 use super::plan::{Columns, Operand, Plan, Rows};
 use super::side::Side;
-use super::split::{is_fit, panel_bytes};
+use super::split::{is_fit, near, panel_bytes};
 
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
@@ -42,7 +42,7 @@ struct Room {
     a: *mut u8,
     b: *mut u8,
     tile: *mut u8,
-    /// Numbers of a panel on their way into parts.
+    /// Numbers of a panel on their way into parts; when both sides are packed, sums of blocks.
     numbers: *mut u8,
 }
 
@@ -274,18 +274,21 @@ impl<'a, T: Multiply> Run<'a, T> {
                 return false;
             }
             for right in (0..cols).step_by(SIDE) {
-                for down in (0..rows).step_by(SIDE) {
-                    let block = matrix::Block {
-                        steps,
-                        a: a.add(down / SIDE * panel),
-                        b: b.add(right / SIDE * panel),
-                        c: c.first.wrapping_offset(down as isize * c.row).wrapping_add(right).cast(),
-                        c_row: c.row * size_of::<T>() as isize,
-                        add: pass.add,
-                    };
-                    let part = [SIDE.min(rows - down), SIDE.min(cols - right)];
-                    matrix::part_of_block(unit.blocks[parts - 1], &block, part, parts == 3, plan.level);
-                }
+                let strip = Strip {
+                    panel,
+                    steps,
+                    near: near(parts),
+                    a,
+                    b: b.add(right / SIDE * panel),
+                    step: panel_bytes(1, parts),
+                    c: c.first.wrapping_add(right).cast(),
+                    c_row: c.row * size_of::<T>() as isize,
+                    size: [rows, SIDE.min(cols - right)],
+                    add: pass.add,
+                    apart: parts == 3,
+                    sums: room.numbers.cast(),
+                };
+                strip.multiply(unit.blocks[parts - 1], plan.level);
             }
         }
         true

@@ -22,10 +22,11 @@ fn bf16(at: *const u8) -> f32 {
 unsafe fn block<const P: usize>(block: &Block) {
     let mut sums = [[0.0_f32; SIDE]; SIDE];
     let at = |row: usize, col: usize| block.c.wrapping_byte_offset(row as isize * block.c_row).wrapping_add(col);
+    let before = |row: usize, col: usize| block.before.wrapping_byte_offset(row as isize * block.before_row).wrapping_add(col);
     // SAFETY: the contract of `Kernel`.
     unsafe {
-        if block.add {
-            (0..SIDE * SIDE).for_each(|i| sums[i / SIDE][i % SIDE] = at(i / SIDE, i % SIDE).read());
+        if !block.before.is_null() {
+            (0..SIDE * SIDE).for_each(|i| sums[i / SIDE][i % SIDE] = before(i / SIDE, i % SIDE).read());
         }
         for step in 0..block.steps {
             for &(part_a, part_b) in ORDERS[P - 1] {

@@ -88,10 +88,10 @@ fn three_parts_are_as_exact_as_f32_on_many_distributions() {
         ("tiny rows", |draw, at| normal(draw) * if at / 64 % 3 == 0 { 1e-12 } else { 1.0 }),
     ];
     for (name, number) in distributions {
-        for k in [128, 512, 4096] {
-            let mut c = matrices(DType::F32, 64, 64, k, 0);
+        for (side, k) in [(64, 128), (64, 512), (64, 1024), (32, 8192)] {
+            let mut c = matrices(DType::F32, side, side, k, 0);
             let mut draw = Draw(k as u64);
-            let memories = [64 * k, k * 64, 64 * 64].map(|len| Memory::new(DType::F32, (0..len).map(|at| number(&mut draw, at))));
+            let memories = [side * k, k * side, side * side].map(|len| Memory::new(DType::F32, (0..len).map(|at| number(&mut draw, at))));
             c.precision = Precision::Exact;
             let plain = error(&c, &memories, &result(&c, &memories, None));
             c.precision = Precision::Full;
@@ -205,12 +205,14 @@ fn the_matrix_unit_does_what_the_manual_says() {
     for parts in 1..=3 {
         let mut panel = || -> Vec<u16> { (0..2 * parts * 2 * 512).map(|_| half::bf16::from_f64(normal(&mut draw)).to_bits()).collect() };
         let (a, b) = (panel(), panel());
+        let first: Vec<f32> = (0..SIDE * 36).map(|_| normal(&mut draw) as f32).collect();
         for add in [false, true] {
             let of = |unit: &Unit| {
                 let mut c = vec![0.5_f32; SIDE * 40];
+                let before = if add { first.as_ptr() } else { std::ptr::null() };
                 let (a, b) = (a.as_ptr().cast(), b.as_ptr().cast());
-                let block = Block { steps: 2, a, b, c: c.as_mut_ptr(), c_row: 160, add };
-                // SAFETY: panels of two steps and 32 rows of 40 numbers.
+                let block = Block { steps: 2, a, b, before, before_row: 144, c: c.as_mut_ptr(), c_row: 160 };
+                // SAFETY: panels of two steps, 32 rows of 36 numbers and 32 rows of 40.
                 unsafe {
                     (unit.start)();
                     (unit.blocks[parts - 1])(&block);
