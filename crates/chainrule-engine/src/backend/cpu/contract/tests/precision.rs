@@ -230,3 +230,54 @@ fn the_matrix_unit_does_what_the_manual_says() {
         }
     }
 }
+
+/// More blocks than a strip has room for, more steps than are near, a last block that is not whole.
+#[test]
+fn a_strip_of_many_blocks_and_pieces_is_the_product() {
+    use super::super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Strip, TILE};
+    const STEPS_OF_STRIP: usize = 9;
+    let (rows, k) = (BLOCKS_OF_STRIP * SIDE + 44, STEPS_OF_STRIP * STEPS);
+    let blocks = rows.div_ceil(SIDE);
+    let mut draw = Draw(61);
+    let mut number = || half::bf16::from_f64(normal(&mut draw));
+    let a: Vec<half::bf16> = (0..blocks * SIDE * k).map(|_| number()).collect();
+    let b: Vec<half::bf16> = (0..SIDE * k).map(|_| number()).collect();
+    // Where a line's number lies in panels: rows as they are, columns in pairs along the sum.
+    let panel = STEPS_OF_STRIP * 2 * TILE / 2;
+    let in_rows = |row: usize, p: usize| row / SIDE * panel + (p / STEPS * 2 + row % SIDE / 16) * 512 + row % 16 * 32 + p % STEPS;
+    let in_columns = |col: usize, p: usize| (p / STEPS * 2 + col / 16) * 512 + p % STEPS / 2 * 32 + col % 16 * 2 + p % 2;
+    for (unit, cols, add, apart) in units().flatten().flat_map(|unit| {
+        [(SIDE, false, false), (SIDE, true, false), (SIDE, false, true), (SIDE, true, true), (20, false, true), (20, true, false)]
+            .map(|(cols, add, apart)| (unit, cols, add, apart))
+    }) {
+        let mut c = vec![0.5_f32; rows * 40];
+        let mut sums = vec![f32::NAN; (BLOCKS_OF_STRIP + 1) * NUMBERS];
+        let strip = Strip {
+            panel: panel * 2,
+            steps: STEPS_OF_STRIP,
+            near: 4,
+            a: a.as_ptr().cast(),
+            b: b.as_ptr().cast(),
+            step: 2 * TILE,
+            c: c.as_mut_ptr(),
+            c_row: 160,
+            size: [rows, cols],
+            add,
+            apart,
+            sums: sums.as_mut_ptr(),
+        };
+        // SAFETY: ten panels of A, one of B, rows of 40 numbers, and the room that is asked for.
+        unsafe {
+            (unit.start)();
+            strip.multiply(unit.blocks[0], Level::detect());
+            (unit.end)();
+        }
+        for (row, line) in c.chunks(40).enumerate() {
+            for (col, &got) in line.iter().enumerate() {
+                let products = (0..k).map(|p| a[in_rows(row, p)].to_f64() * b[in_columns(col.min(SIDE - 1), p)].to_f64());
+                let want = if col < cols { products.sum::<f64>() + if add { 0.5 } else { 0.0 } } else { 0.5 };
+                assert!((f64::from(got) - want).abs() < 1e-3, "{row}, {col}: {got} is not {want}; added: {add}, apart: {apart}");
+            }
+        }
+    }
+}
