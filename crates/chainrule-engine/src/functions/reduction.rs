@@ -21,7 +21,7 @@ enum Of {
 }
 
 #[track_caller]
-fn reduce(name: &str, x: &Tensor, axes: Option<&[isize]>, keep: bool, of: Of, body: impl FnOnce(&Tensor, &Axes) -> Tensor) -> Tensor {
+fn reduce(name: &str, x: &Tensor, axes: Option<&[isize]>, keep: bool, of: Of, body: &dyn Fn(&Tensor, &Axes) -> Tensor) -> Tensor {
     let resolved = match axes {
         Some(axes) => resolve_axes(name, x, axes),
         None => Ok((0..x.rank()).collect()),
@@ -48,17 +48,17 @@ macro_rules! reductions {
             #[doc = concat!($what, " of all elements, a scalar.")]
             #[track_caller]
             pub fn $all(&self) -> Tensor {
-                reduce(stringify!($all), self, None, false, Of::$of, $body)
+                reduce(stringify!($all), self, None, false, Of::$of, &$body)
             }
             #[doc = concat!($what, " along the axes, which are removed.")]
             #[track_caller]
             pub fn $over(&self, axes: &[isize]) -> Tensor {
-                reduce(stringify!($all), self, Some(axes), false, Of::$of, $body)
+                reduce(stringify!($all), self, Some(axes), false, Of::$of, &$body)
             }
             #[doc = concat!($what, " along the axes, which are kept with size 1.")]
             #[track_caller]
             pub fn $keep(&self, axes: &[isize]) -> Tensor {
-                reduce(stringify!($all), self, Some(axes), true, Of::$of, $body)
+                reduce(stringify!($all), self, Some(axes), true, Of::$of, &$body)
             }
         )*}
     };
@@ -81,13 +81,13 @@ impl Tensor {
     /// Sums over the axes, which are kept with size 1.
     #[track_caller]
     pub fn sum_keep(&self, axes: &[isize]) -> Tensor {
-        reduce("sum", self, Some(axes), true, Of::Numbers, sum)
+        reduce("sum", self, Some(axes), true, Of::Numbers, &sum)
     }
 
     /// The largest elements along the axes, which are kept with size 1. Ties share the derivative.
     #[track_caller]
     pub fn max_keep(&self, axes: &[isize]) -> Tensor {
-        reduce("max", self, Some(axes), true, Of::Numbers, max)
+        reduce("max", self, Some(axes), true, Of::Numbers, &max)
     }
 
     /// The variance of all elements: squared distances from the mean, summed and divided by
@@ -102,37 +102,37 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn var(&self, correction: usize) -> Tensor {
-        reduce("var", self, None, false, Of::Floats, |x, axes| variance(x, axes, correction))
+        reduce("var", self, None, false, Of::Floats, &|x, axes| variance(x, axes, correction))
     }
 
     /// As [`Tensor::var`], along the axes, which are removed.
     #[track_caller]
     pub fn var_over(&self, axes: &[isize], correction: usize) -> Tensor {
-        reduce("var", self, Some(axes), false, Of::Floats, |x, axes| variance(x, axes, correction))
+        reduce("var", self, Some(axes), false, Of::Floats, &|x, axes| variance(x, axes, correction))
     }
 
     /// As [`Tensor::var`], along the axes, which are kept with size 1.
     #[track_caller]
     pub fn var_keep(&self, axes: &[isize], correction: usize) -> Tensor {
-        reduce("var", self, Some(axes), true, Of::Floats, |x, axes| variance(x, axes, correction))
+        reduce("var", self, Some(axes), true, Of::Floats, &|x, axes| variance(x, axes, correction))
     }
 
     /// The square root of [`Tensor::var`]. Its derivative where all elements are equal is 0.
     #[track_caller]
     pub fn std(&self, correction: usize) -> Tensor {
-        reduce("std", self, None, false, Of::Floats, |x, axes| safe_sqrt(&variance(x, axes, correction)))
+        reduce("std", self, None, false, Of::Floats, &|x, axes| safe_sqrt(&variance(x, axes, correction)))
     }
 
     /// As [`Tensor::std`], along the axes, which are removed.
     #[track_caller]
     pub fn std_over(&self, axes: &[isize], correction: usize) -> Tensor {
-        reduce("std", self, Some(axes), false, Of::Floats, |x, axes| safe_sqrt(&variance(x, axes, correction)))
+        reduce("std", self, Some(axes), false, Of::Floats, &|x, axes| safe_sqrt(&variance(x, axes, correction)))
     }
 
     /// As [`Tensor::std`], along the axes, which are kept with size 1.
     #[track_caller]
     pub fn std_keep(&self, axes: &[isize], correction: usize) -> Tensor {
-        reduce("std", self, Some(axes), true, Of::Floats, |x, axes| safe_sqrt(&variance(x, axes, correction)))
+        reduce("std", self, Some(axes), true, Of::Floats, &|x, axes| safe_sqrt(&variance(x, axes, correction)))
     }
 
     /// Running product along an axis, with exact derivatives also at zeros.

@@ -35,14 +35,7 @@ thread_local! {
 /// assert!(y.eval().unwrap_err().to_string().ends_with("in scope encoder.fc1"));
 /// ```
 pub fn scope<R>(name: &str, body: impl FnOnce() -> R) -> R {
-    let outer = LABELS.with_borrow_mut(|labels| {
-        let inner: Arc<str> = match &labels.scope {
-            Some(outer) => format!("{outer}.{name}").into(),
-            None => name.into(),
-        };
-        labels.scope.replace(inner)
-    });
-    let _restore = Restore(Some(move |labels: &mut Labels| labels.scope = outer));
+    let _restore = Restore::scope(name);
     body()
 }
 
@@ -53,19 +46,39 @@ pub(crate) fn on_behalf_of<R>(origin: &Origin, body: impl FnOnce() -> R) -> R {
 
 /// Runs a transformation of a node: every node it makes belongs to `origin`.
 pub(crate) fn recorded_as<R>(origin: Origin, body: impl FnOnce() -> R) -> R {
-    let outer = LABELS.with_borrow_mut(|labels| labels.transformed.replace(origin));
-    let _restore = Restore(Some(move |labels: &mut Labels| labels.transformed = outer));
+    let _restore = Restore::transformed(origin);
     body()
 }
 
-/// Puts the labels back when a scope ends, also by unwinding.
-struct Restore<F: FnOnce(&mut Labels)>(Option<F>);
+/// The label as it was, put back when its body ends, also by unwinding. Its functions know no
+/// body, so that there is one of each in a program, not one for every body.
+enum Restore {
+    Scope(Option<Arc<str>>),
+    Transformed(Option<Origin>),
+}
 
-impl<F: FnOnce(&mut Labels)> Drop for Restore<F> {
+impl Restore {
+    fn scope(name: &str) -> Restore {
+        LABELS.with_borrow_mut(|labels| {
+            let inner: Arc<str> = match &labels.scope {
+                Some(outer) => format!("{outer}.{name}").into(),
+                None => name.into(),
+            };
+            Restore::Scope(labels.scope.replace(inner))
+        })
+    }
+
+    fn transformed(origin: Origin) -> Restore {
+        LABELS.with_borrow_mut(|labels| Restore::Transformed(labels.transformed.replace(origin)))
+    }
+}
+
+impl Drop for Restore {
     fn drop(&mut self) {
-        if let Some(restore) = self.0.take() {
-            LABELS.with_borrow_mut(restore);
-        }
+        LABELS.with_borrow_mut(|labels| match self {
+            Restore::Scope(outer) => labels.scope = outer.take(),
+            Restore::Transformed(outer) => labels.transformed = outer.take(),
+        });
     }
 }
 

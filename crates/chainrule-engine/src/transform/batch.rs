@@ -25,38 +25,55 @@ use std::panic::Location;
 /// ```
 #[track_caller]
 pub fn vmap(function: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>, arguments: &[&Tensor], axes: &[Option<usize>]) -> Result<Vec<Tensor>> {
-    let origin = Origin::here(Location::caller());
-    let mistake = |message: String| Err(Error::new(ErrorKind::Shape, "vmap", message).at(&origin));
-    arguments.iter().try_for_each(|t| t.check())?;
-    if axes.len() != arguments.len() {
-        return mistake(format!("{} axes for {} arguments", axes.len(), arguments.len()));
-    }
-    let mut size = None;
-    let mut examples = Vec::new();
-    let mut batches = Vec::new();
-    for (argument, axis) in arguments.iter().zip(axes) {
-        let Some(axis) = *axis else {
-            examples.push((*argument).clone());
-            continue;
-        };
-        let Some(&n) = argument.shape().get(axis) else {
-            return mistake(format!("axis {axis} of an argument of shape {:?}", argument.shape()));
-        };
-        if *size.get_or_insert(n) != n {
-            return mistake(format!("{n} examples in one argument, {} in another", size.unwrap_or(n)));
+    let batch = Batch::new(arguments, axes)?;
+    lift(&function(&batch.examples)?, &batch.pairs, batch.size)
+}
+
+/// The arguments of a function of one example: what of `vmap` is the same for every function.
+struct Batch {
+    /// What the function gets.
+    examples: Vec<Tensor>,
+    /// Each placeholder among them with its batch, examples in axis 0.
+    pairs: Vec<(Tensor, Tensor)>,
+    /// How many examples.
+    size: usize,
+}
+
+impl Batch {
+    #[track_caller]
+    fn new(arguments: &[&Tensor], axes: &[Option<usize>]) -> Result<Batch> {
+        let origin = Origin::here(Location::caller());
+        let mistake = |message: String| Err(Error::new(ErrorKind::Shape, "vmap", message).at(&origin));
+        arguments.iter().try_for_each(|t| t.check())?;
+        if axes.len() != arguments.len() {
+            return mistake(format!("{} axes for {} arguments", axes.len(), arguments.len()));
         }
-        let mut order: Vec<usize> = (0..argument.rank()).filter(|&i| i != axis).collect();
-        let shape: Vec<usize> = order.iter().map(|&i| argument.shape()[i]).collect();
-        order.insert(0, axis);
-        let example = Tensor::placeholder(shape, argument.dtype());
-        batches.push((example.clone(), argument.permute(order)));
-        examples.push(example);
+        let mut size = None;
+        let mut examples = Vec::new();
+        let mut pairs = Vec::new();
+        for (argument, axis) in arguments.iter().zip(axes) {
+            let Some(axis) = *axis else {
+                examples.push((*argument).clone());
+                continue;
+            };
+            let Some(&n) = argument.shape().get(axis) else {
+                return mistake(format!("axis {axis} of an argument of shape {:?}", argument.shape()));
+            };
+            if *size.get_or_insert(n) != n {
+                return mistake(format!("{n} examples in one argument, {} in another", size.unwrap_or(n)));
+            }
+            let mut order: Vec<usize> = (0..argument.rank()).filter(|&i| i != axis).collect();
+            let shape: Vec<usize> = order.iter().map(|&i| argument.shape()[i]).collect();
+            order.insert(0, axis);
+            let example = Tensor::placeholder(shape, argument.dtype());
+            pairs.push((example.clone(), argument.permute(order)));
+            examples.push(example);
+        }
+        match size {
+            Some(size) => Ok(Batch { examples, pairs, size }),
+            None => mistake("no argument has an axis of examples".into()),
+        }
     }
-    let Some(size) = size else {
-        return mistake("no argument has an axis of examples".into());
-    };
-    let outputs = function(&examples)?;
-    lift(&outputs, &batches, size)
 }
 
 /// Records `outputs` again with each placeholder replaced by its batch, examples in axis 0.

@@ -51,6 +51,12 @@ pub fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
 /// Holds a function of f64 tensors to everything a function must satisfy near its arguments.
 #[track_caller]
 pub fn check_gradients(name: &str, f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]) {
+    check(name, &f, inputs);
+}
+
+/// Compiled once, not for every function that is checked.
+#[track_caller]
+fn check(name: &str, f: &dyn Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]) {
     let y = f(inputs);
     y.check().unwrap_or_else(|e| panic!("{name}: {e}"));
     let weights = random(y.shape(), 77);
@@ -80,7 +86,7 @@ pub fn check_gradients(name: &str, f: impl Fn(&[Tensor]) -> Tensor, inputs: &[Te
         close(&format!("{name}: forward over reverse {i}"), &values(&forward), &expected, 2e-6);
     }
 
-    check_batched(name, &f, inputs);
+    check_batched(name, f, inputs);
     check_origins(name, &[&[y], &first[..], &reverse_twice[..]].concat());
 }
 
@@ -88,7 +94,7 @@ fn references(tensors: &[Tensor]) -> Vec<&Tensor> {
     tensors.iter().collect()
 }
 
-fn difference(loss: &impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], i: usize, at: usize) -> f64 {
+fn difference(loss: &dyn Fn(&[Tensor]) -> Tensor, inputs: &[Tensor], i: usize, at: usize) -> f64 {
     let step = 1e-5;
     let moved = |by: f64| {
         let mut data = values(&inputs[i]);
@@ -110,7 +116,7 @@ fn forward_mode(name: &str, y: &Tensor, inputs: &[Tensor], tangents: &[Tensor]) 
 }
 
 /// Two examples at once give what they give one by one.
-fn check_batched(name: &str, f: &impl Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]) {
+fn check_batched(name: &str, f: &dyn Fn(&[Tensor]) -> Tensor, inputs: &[Tensor]) {
     let others: Vec<Tensor> = inputs.iter().map(|x| (x * 0.75).to_leaf().unwrap()).collect();
     let batches: Vec<Tensor> = inputs.iter().zip(&others).map(|(a, b)| Tensor::stack(&[a, b], 0)).collect();
     let axes = vec![Some(0); inputs.len()];

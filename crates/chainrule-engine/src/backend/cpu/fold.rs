@@ -7,7 +7,7 @@
 
 use super::level::Level;
 use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
-use super::loops::{Call, Loop, Shape, table};
+use super::loops::{Call, Loop, table};
 use crate::compile::kernel::{Binary, Fold, Lane};
 use crate::tensor::DType;
 
@@ -97,7 +97,7 @@ impl CompiledFold {
         let add = match fold.out.dtype {
             DType::BF16 | DType::F16 => None,
             _ if !inside => None,
-            dtype => (table(Level::detect()).binary)(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points),
+            dtype => (table(Level::detect()).binary)(Binary::Add, Lane::of(dtype)),
         };
         let items = parallel.iter().map(|axis| axis.size).product::<usize>();
         let work = nest.iter().chain(&positions).map(|axis| axis.size).fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
@@ -166,7 +166,7 @@ impl CompiledFold {
             walk(&self.nest, |a, b, last| {
                 let (from, to) = (input.wrapping_offset(a), out.wrapping_offset(b));
                 if last.input == bytes as isize && last.out == bytes as isize {
-                    add(&one_row(last.size, to, from));
+                    add(&Call::onto(last.size, bytes, to, from));
                     return;
                 }
                 match self.dtype {
@@ -231,10 +231,6 @@ impl CompiledFold {
         }
         Some(offset)
     }
-}
-
-fn one_row(cols: usize, to: *mut u8, from: *mut u8) -> Call {
-    Call { rows: 1, cols, to, to_stride: 0, to_step: 0, a: to, a_stride: 0, a_step: 0, b: from, b_stride: 0, c: to, c_stride: 0 }
 }
 
 unsafe fn add_apart<T: Copy>(from: *mut u8, to: *mut u8, axis: Axis, add: impl Fn(T, T) -> T) {

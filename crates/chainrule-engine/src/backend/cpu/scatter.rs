@@ -8,7 +8,7 @@
 use super::fault::FaultCell;
 use super::level::Level;
 use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
-use super::loops::{Call, Loop, Shape, table};
+use super::loops::{Call, Loop, table};
 use super::region::Scratch;
 use crate::compile::kernel::{Access, Binary, Fault, Fill, Lane, Number, Scatter};
 use crate::tensor::DType;
@@ -45,7 +45,7 @@ impl CompiledScatter {
         let scatter = scatter.clone();
         let loops = table(Level::detect());
         let dtype = scatter.out.dtype;
-        let whole = (loops.binary)(Binary::Add, Lane::of(dtype), Shape::Points, Shape::Points);
+        let whole = (loops.binary)(Binary::Add, Lane::of(dtype));
         let add = match whole.filter(|_| Lane::of_parts(dtype) == dtype) {
             Some(add) => Add::InPlace(add),
             None => Add::Aside { store: (loops.store)(dtype) },
@@ -94,7 +94,7 @@ impl CompiledScatter {
             match self.add {
                 Add::InPlace(add) => {
                     (0..rows).for_each(|row| std::ptr::write_bytes(out.wrapping_add(row * down), 0, len * bytes));
-                    self.walk(batch, area, buffers, faults, |row, from| add(&one_row(len, out.wrapping_add(row * down), from)));
+                    self.walk(batch, area, buffers, faults, |row, from| add(&Call::onto(len, bytes, out.wrapping_add(row * down), from)));
                 }
                 Add::Aside { store } => {
                     let sums = scratch.aside(rows * len * size_of::<f32>()).cast::<f32>();
@@ -106,12 +106,14 @@ impl CompiledScatter {
                     }
                     store(&Call {
                         rows,
+                        cols: len,
+                        to: out,
                         to_stride: down as isize,
                         to_step: bytes as isize,
                         a_stride: (len * size_of::<f32>()) as isize,
                         a_step: size_of::<f32>() as isize,
                         a: sums.cast(),
-                        ..one_row(len, out, sums.cast())
+                        ..Call::EMPTY
                     });
                 }
             }
@@ -143,11 +145,6 @@ impl CompiledScatter {
             }
         }
     }
-}
-
-/// `to += from` for a row.
-fn one_row(cols: usize, to: *mut u8, from: *mut u8) -> Call {
-    Call { rows: 1, cols, to, to_stride: 0, to_step: 0, a: to, a_stride: 0, a_step: 0, b: from, b_stride: 0, c: to, c_stride: 0 }
 }
 
 unsafe fn add_wide(to: *mut f32, from: *const u16, len: usize, widen: impl Fn(u16) -> f32) {
@@ -237,20 +234,7 @@ impl CompiledFill {
         let to = first(&self.fill.out, buffers).wrapping_add(start * dtype.bytes());
         let len = end - start;
         let narrow = dtype.bytes() == 2;
-        let call = Call {
-            rows: 1,
-            cols: if narrow { len / 2 } else { len },
-            to,
-            to_stride: 0,
-            to_step: 0,
-            a: self.bytes.as_ptr(),
-            a_stride: 0,
-            a_step: 0,
-            b: std::ptr::null(),
-            b_stride: 0,
-            c: std::ptr::null(),
-            c_stride: 0,
-        };
+        let call = Call { rows: 1, cols: if narrow { len / 2 } else { len }, to, a: self.bytes.as_ptr(), ..Call::EMPTY };
         // SAFETY: the caller's; the number has the bytes of the type.
         unsafe {
             (self.repeat)(&call);

@@ -133,7 +133,7 @@ impl Copying<'_> {
                     a: memory,
                     a_stride: r.down,
                     a_step: r.across,
-                    ..NONE
+                    ..Call::EMPTY
                 });
             }
         });
@@ -166,7 +166,7 @@ impl Copying<'_> {
                     a: dense,
                     a_stride: self.stride,
                     a_step: lane,
-                    ..NONE
+                    ..Call::EMPTY
                 });
             }
         });
@@ -185,21 +185,6 @@ impl Copying<'_> {
         r.down == width && r.across != width && r.rows > 1 && r.cols > 1
     }
 }
-
-const NONE: Call = Call {
-    rows: 0,
-    cols: 0,
-    to: std::ptr::null_mut(),
-    to_stride: 0,
-    to_step: 0,
-    a: std::ptr::null(),
-    a_stride: 0,
-    a_step: 0,
-    b: std::ptr::null(),
-    b_stride: 0,
-    c: std::ptr::null(),
-    c_stride: 0,
-};
 
 /// Copies rows: how many, bytes of each, where to, from row to row there, from where and there.
 ///

@@ -1,22 +1,18 @@
-//! The shape every element loop shares: blocks of 64 elements where registers are many, blocks of
-//! 16, and the rest.
+//! The shape every element loop shares: blocks of 16 elements, of which the last may be a part.
 //!
 //! A block is read whole into local arrays before any of it is written, so a loop may write
 //! over its own operands at the same position, and the compiler needs no check that they are
-//! apart. Refuses to know what is computed.
+//! apart. What is computed stands in a loop once, for whole blocks and for the last, for operands of
+//! a row's length and for those of one element: there are hundreds of loops, and copies of what they
+//! compute were half of the crate's machine code. Refuses to know what is computed.
 
-/// Elements of a large block: what serves 32 registers of 512 bits. With fewer, the long formulas
-/// would keep their operands in memory.
-const LARGE: usize = 64;
-/// Elements of a small block.
+/// Elements of a block.
 pub const SMALL: usize = 16;
 
 /// What differs between the levels of vector instructions.
 pub trait Isa {
     /// Whether `mul_add` is one instruction.
     const FMA: bool;
-    /// Whether large blocks pay.
-    const LARGE: bool;
 
     /// Reads `n <= 16` elements; the others are zero.
     ///
@@ -69,7 +65,6 @@ macro_rules! by_halves {
     ($name:ident, $fma:expr) => {
         impl Isa for $name {
             const FMA: bool = $fma;
-            const LARGE: bool = false;
 
             #[inline(always)]
             unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
@@ -104,7 +99,6 @@ by_halves!(Avx2, true);
 #[cfg(target_arch = "x86_64")]
 impl Isa for Avx512 {
     const FMA: bool = true;
-    const LARGE: bool = true;
 
     #[inline(always)]
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
@@ -179,51 +173,77 @@ fn mask(n: usize) -> u64 {
     (1u64 << n) - 1
 }
 
+/// An operand of a loop over `n` elements: as many elements side by side, or one for all of them.
+pub struct Source<T> {
+    first: *const T,
+    /// Elements from one block to the next.
+    step: usize,
+    /// One element, repeated: what `first` points to if there is but one.
+    repeated: [T; SMALL],
+}
+
+impl<T: Copy + Default> Source<T> {
+    /// The elements from `first`.
+    #[inline(always)]
+    pub fn side_by_side(first: *const T) -> Self {
+        Source { first, step: SMALL, repeated: [T::default(); SMALL] }
+    }
+
+    /// The elements from `first` if they are `step > 0` bytes apart, or only that one.
+    ///
+    /// # Safety
+    /// `first` is valid for reading an element.
+    #[inline(always)]
+    pub unsafe fn new(first: *const T, step: isize) -> Self {
+        // SAFETY: the caller's.
+        let repeated = [unsafe { first.read_unaligned() }; SMALL];
+        Source { first, step: if step == 0 { 0 } else { SMALL }, repeated }
+    }
+
+    /// Where block `i` begins.
+    #[inline(always)]
+    fn block(&self, i: usize) -> *const T {
+        let first = if self.step == 0 { self.repeated.as_ptr() } else { self.first };
+        first.wrapping_add(i * self.step)
+    }
+}
+
 macro_rules! map {
     ($(#[$doc:meta])* $name:ident, $($source:ident: $kind:ident),+) => {
         $(#[$doc])*
         ///
         /// # Safety
-        /// Every pointer is valid for `n` elements. `to` may equal a source, but not overlap one
-        /// at another distance.
+        /// Every pointer is valid for `n` elements, and zero bits are a value of their types. `to` may
+        /// equal a source, but not overlap one at another distance.
         #[inline(always)]
-        pub unsafe fn $name<I: Isa, $($kind: Copy,)+ D: Copy + Default>(
+        pub unsafe fn $name<I: Isa, $($kind: Copy + Default,)+ D: Copy + Default>(
             n: usize,
             to: *mut D,
-            $($source: *const $kind,)+
+            $($source: &Source<$kind>,)+
             apply: impl Fn($($kind),+) -> D,
         ) {
-            let mut i = 0;
-            // SAFETY: `i` stays below `n` by the size of the block read or written; a block is
-            // read before it is written.
-            unsafe {
-                macro_rules! whole_blocks {
-                    ($size:ident) => {
-                        while n - i >= $size {
-                            $(let $source = $source.add(i).cast::<[$kind; $size]>();)+
-                            $(let $source = $source.read_unaligned();)+
-                            let mut result = [D::default(); $size];
-                            for j in 0..$size {
-                                result[j] = apply($($source[j]),+);
-                            }
-                            to.add(i).cast::<[D; $size]>().write_unaligned(result);
-                            i += $size;
-                        }
-                    };
-                }
-                if I::LARGE {
-                    whole_blocks!(LARGE);
-                }
-                whole_blocks!(SMALL);
-                while i < n {
-                    let part = (n - i).min(SMALL);
-                    $(let $source = I::read_part($source.add(i), part);)+
+            let mut last = [D::default(); SMALL];
+            for i in 0..n.div_ceil(SMALL) {
+                let part = (n - i * SMALL).min(SMALL);
+                let whole = part == SMALL;
+                let block = to.wrapping_add(i * SMALL);
+                // SAFETY: `part` elements from the block's first are valid; a block is read before it is written.
+                unsafe {
+                    $(
+                        let mut parted = std::mem::MaybeUninit::<[$kind; SMALL]>::uninit();
+                        let from = $source.block(i);
+                        let from = if whole { from } else { parted.write(I::read_part(from, part)).as_ptr() };
+                        let $source = from.cast::<[$kind; SMALL]>().read_unaligned();
+                    )+
                     let mut result = [D::default(); SMALL];
                     for j in 0..SMALL {
                         result[j] = apply($($source[j]),+);
                     }
-                    I::write_part(to.add(i), part, &result);
-                    i += part;
+                    let target = if whole { block } else { last.as_mut_ptr() };
+                    target.cast::<[D; SMALL]>().write_unaligned(result);
+                    if !whole {
+                        I::write_part(block, part, &last);
+                    }
                 }
             }
         }
@@ -252,9 +272,9 @@ pub unsafe fn splat<I: Isa, D: Copy>(n: usize, to: *mut D, value: D) {
     let mut i = 0;
     // SAFETY: `i` stays below `n` by the size of the block written.
     unsafe {
-        while n - i >= LARGE {
-            to.add(i).cast::<[D; LARGE]>().write_unaligned([value; LARGE]);
-            i += LARGE;
+        while n - i >= SMALL {
+            to.add(i).cast::<[D; SMALL]>().write_unaligned([value; SMALL]);
+            i += SMALL;
         }
         while i < n {
             let part = (n - i).min(SMALL);

@@ -3,7 +3,7 @@
 //! Refuses to choose vector instructions: every function here is inlined into one that does.
 
 use super::Call;
-use super::blocks::{Isa, SMALL, map1, map2, map3, splat};
+use super::blocks::{Isa, SMALL, Source, map1, map2, map3, splat};
 use super::elements::{Near, Number, Op1, Op2};
 
 /// Pointer to the elements of row `row`.
@@ -23,9 +23,9 @@ macro_rules! row {
 #[inline(always)]
 pub unsafe fn unary<I: Isa, O: Op1>(call: &Call) {
     for r in 0..call.rows {
-        let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
+        let a = Source::side_by_side(row!(call.a, call.a_stride, r));
         // SAFETY: the caller's.
-        unsafe { map1::<I, O::A, O::D>(call.cols, to, a, |x| O::apply::<I>(x)) }
+        unsafe { map1::<I, O::A, O::D>(call.cols, row!(call.to, call.to_stride, r), &a, |x| O::apply::<I>(x)) }
     }
 }
 
@@ -65,83 +65,42 @@ pub unsafe fn unary_near<I: Isa, O: Near>(call: &Call) {
     }
 }
 
-/// `to = op(a, b)`, both one element per point.
+/// `to = op(a, b)`.
 ///
 /// # Safety
 /// As [`Call`] says, with the operation's types.
 #[inline(always)]
-pub unsafe fn binary_both<I: Isa, O: Op2>(call: &Call) {
-    for r in 0..call.rows {
-        let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
-        let b = row!(call.b, call.b_stride, r);
-        // SAFETY: the caller's.
-        unsafe { map2::<I, O::A, O::A, O::D>(call.cols, to, a, b, |x, y| O::apply::<I>(x, y)) }
+pub unsafe fn binary<I: Isa, O: Op2>(call: &Call) {
+    if call.cols == 0 {
+        return;
     }
-}
-
-/// `to = op(a, b)`, `b` one element per row.
-///
-/// # Safety
-/// As [`Call`] says, with the operation's types.
-#[inline(always)]
-pub unsafe fn binary_left<I: Isa, O: Op2>(call: &Call) {
     for r in 0..call.rows {
-        let (to, a) = (row!(call.to, call.to_stride, r), row!(call.a, call.a_stride, r));
-        let b: *const O::A = row!(call.b, call.b_stride, r);
         // SAFETY: the caller's.
         unsafe {
-            let y = b.read_unaligned();
-            map1::<I, O::A, O::D>(call.cols, to, a, |x| O::apply::<I>(x, y))
+            let a = Source::new(row!(call.a, call.a_stride, r), call.a_step);
+            let b = Source::new(row!(call.b, call.b_stride, r), call.b_step);
+            map2::<I, O::A, O::A, O::D>(call.cols, row!(call.to, call.to_stride, r), &a, &b, |x, y| O::apply::<I>(x, y))
         }
     }
 }
 
-/// `to = op(a, b)`, `a` one element per row.
-///
-/// # Safety
-/// As [`Call`] says, with the operation's types.
-#[inline(always)]
-pub unsafe fn binary_right<I: Isa, O: Op2>(call: &Call) {
-    for r in 0..call.rows {
-        let (to, b) = (row!(call.to, call.to_stride, r), row!(call.b, call.b_stride, r));
-        let a: *const O::A = row!(call.a, call.a_stride, r);
-        // SAFETY: the caller's.
-        unsafe {
-            let x = a.read_unaligned();
-            map1::<I, O::A, O::D>(call.cols, to, b, |y| O::apply::<I>(x, y))
-        }
-    }
-}
-
-/// `to = if a { b } else { c }`. `B` and `C` say whether `b` and `c` have one element per row.
+/// `to = if a { b } else { c }`.
 ///
 /// # Safety
 /// As [`Call`] says: `a` is of bytes, the others of `T`.
 #[inline(always)]
-pub unsafe fn select<I: Isa, T: Copy + Default, const B: bool, const C: bool>(call: &Call) {
-    let n = call.cols;
+pub unsafe fn select<I: Isa, T: Copy + Default>(call: &Call) {
+    if call.cols == 0 {
+        return;
+    }
     for r in 0..call.rows {
-        let to: *mut T = row!(call.to, call.to_stride, r);
-        let a: *const u8 = row!(call.a, call.a_stride, r);
-        let b: *const T = row!(call.b, call.b_stride, r);
-        let c: *const T = row!(call.c, call.c_stride, r);
         // SAFETY: the caller's.
         unsafe {
-            match (B, C) {
-                (false, false) => map3::<I, u8, T, T, T>(n, to, a, b, c, |x, y, z| if x != 0 { y } else { z }),
-                (false, true) => {
-                    let z = c.read_unaligned();
-                    map2::<I, u8, T, T>(n, to, a, b, |x, y| if x != 0 { y } else { z })
-                }
-                (true, false) => {
-                    let y = b.read_unaligned();
-                    map2::<I, u8, T, T>(n, to, a, c, |x, z| if x != 0 { y } else { z })
-                }
-                (true, true) => {
-                    let (y, z) = (b.read_unaligned(), c.read_unaligned());
-                    map1::<I, u8, T>(n, to, a, |x| if x != 0 { y } else { z })
-                }
-            }
+            let a = Source::side_by_side(row!(call.a, call.a_stride, r));
+            let b = Source::new(row!(call.b, call.b_stride, r), call.b_step);
+            let c = Source::new(row!(call.c, call.c_stride, r), call.c_step);
+            let to = row!(call.to, call.to_stride, r);
+            map3::<I, u8, T, T, T>(call.cols, to, &a, &b, &c, |x, y, z| if x != 0 { y } else { z })
         }
     }
 }

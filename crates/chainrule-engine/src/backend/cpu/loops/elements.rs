@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 /// A scalar function of one operand.
 pub trait Op1 {
     /// The operand's type.
-    type A: Copy;
+    type A: Copy + Default;
     /// The result's type.
     type D: Copy + Default;
     /// The function.
@@ -18,7 +18,7 @@ pub trait Op1 {
 /// A scalar function of two operands of one type.
 pub trait Op2 {
     /// The operands' type.
-    type A: Copy;
+    type A: Copy + Default;
     /// The result's type.
     type D: Copy + Default;
     /// The function.

@@ -40,38 +40,60 @@ pub struct Call {
     pub a: *const u8,
     /// Bytes from one row of `a` to the next.
     pub a_stride: isize,
-    /// Bytes from one element of `a` to the next; only for strided loops.
+    /// Bytes from one element of `a` to the next. Only strided loops take any number; loops over several
+    /// operands tell operands of one element for each row by a 0, others do not look at it.
     pub a_step: isize,
     /// Second operand.
     pub b: *const u8,
     /// Bytes from one row of `b` to the next.
     pub b_stride: isize,
+    /// As `a_step`.
+    pub b_step: isize,
     /// Third operand.
     pub c: *const u8,
     /// Bytes from one row of `c` to the next.
     pub c_stride: isize,
+    /// As `a_step`.
+    pub c_step: isize,
+}
+
+impl Call {
+    /// No rows of nothing.
+    pub const EMPTY: Call = Call {
+        rows: 0,
+        cols: 0,
+        to: std::ptr::null_mut(),
+        to_stride: 0,
+        to_step: 0,
+        a: std::ptr::null(),
+        a_stride: 0,
+        a_step: 0,
+        b: std::ptr::null(),
+        b_stride: 0,
+        b_step: 0,
+        c: std::ptr::null(),
+        c_stride: 0,
+        c_step: 0,
+    };
+
+    /// One row `to = op(to, from)` of elements of so many bytes.
+    pub fn onto(cols: usize, bytes: usize, to: *mut u8, from: *const u8) -> Call {
+        let step = bytes as isize;
+        Call { rows: 1, cols, to, to_step: step, a: to, a_step: step, b: from, b_step: step, ..Call::EMPTY }
+    }
 }
 
 /// A loop over the rows of a [`Call`], whose contract is the loop's safety contract.
 pub type Loop = unsafe fn(&Call);
 
-/// Whether an operand has an element for each point or one for each row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// An element for each point.
-    Points,
-    /// One element for each row.
-    Rows,
-}
-
 /// The loops of one level; each function is `None` for what no operation asks for.
 pub struct Table {
     /// `to = op(a)`.
     pub unary: fn(Unary, Lane) -> Option<Loop>,
-    /// `to = op(a, b)` for two shapes of which at most one is `Rows`.
-    pub binary: fn(Binary, Lane, Shape, Shape) -> Option<Loop>,
-    /// `to = if a { b } else { c }` for the shapes of `b` and `c`.
-    pub select: fn(Lane, Shape, Shape) -> Loop,
+    /// `to = op(a, b)`.
+    pub binary: fn(Binary, Lane) -> Option<Loop>,
+    /// `to = if a { b } else { c }`.
+    pub select: fn(Lane) -> Loop,
     /// Another lane type, from the first to the second.
     pub cast: fn(Lane, Lane) -> Loop,
     /// One element per row, repeated.
@@ -106,15 +128,16 @@ pub fn table(level: Level) -> &'static Table {
     &portable::TABLE
 }
 
-/// Chooses by lane: the type's name stands for the lane's type in the expression.
+/// Chooses by lane: the type's name stands for the lane's type in the expression, whose loops of
+/// integers are those of the level named `integers`.
 macro_rules! lanes {
     ($lane:expr, $type:ident => $loop:expr) => {
         match $lane {
             Lane::F32 => lanes!(@ $type f32 $loop),
             Lane::F64 => lanes!(@ $type f64 $loop),
-            Lane::I32 => lanes!(@ $type i32 $loop),
-            Lane::I64 => lanes!(@ $type i64 $loop),
-            Lane::U8 => lanes!(@ $type u8 $loop),
+            Lane::I32 => lanes!(@ integers $type i32 $loop),
+            Lane::I64 => lanes!(@ integers $type i64 $loop),
+            Lane::U8 => lanes!(@ integers $type u8 $loop),
         }
     };
     ($lane:expr, floats $type:ident => $loop:expr) => {
@@ -126,119 +149,103 @@ macro_rules! lanes {
     };
     ($lane:expr, integers $type:ident => $loop:expr) => {
         match $lane {
-            Lane::I32 => Some(lanes!(@ $type i32 $loop)),
-            Lane::I64 => Some(lanes!(@ $type i64 $loop)),
-            Lane::U8 => Some(lanes!(@ $type u8 $loop)),
+            Lane::I32 => Some(lanes!(@ integers $type i32 $loop)),
+            Lane::I64 => Some(lanes!(@ integers $type i64 $loop)),
+            Lane::U8 => Some(lanes!(@ integers $type u8 $loop)),
             _ => None,
         }
     };
+    (@ integers $type:ident $actual:ident $loop:expr) => {{
+        #[allow(unused_imports, reason = "not every expression names each loop")]
+        use integers::*;
+        lanes!(@ $type $actual $loop)
+    }};
     (@ $type:ident $actual:ident $loop:expr) => {{
         type $type = $actual;
         ($loop) as _
     }};
 }
 
-/// The loop of a binary operation for the shapes of its operands.
-macro_rules! shapes {
-    ($a:expr, $b:expr, $operation:ty) => {
-        match ($a, $b) {
-            (_, Shape::Rows) => binary_left::<$operation> as Loop,
-            (Shape::Rows, _) => binary_right::<$operation> as Loop,
-            _ => binary_both::<$operation> as Loop,
-        }
-    };
-}
-
-/// The bodies of [`drive`] and [`sequence`] compiled for one level, and their table.
+/// The bodies of [`drive`] and [`sequence`] compiled for one level, and their table, which takes loops of
+/// integers from the level that is named.
 macro_rules! level {
-    ($name:ident, $isa:ident $(, $features:literal)?) => {
+    ($name:ident, $isa:ident, $integers:ident $(, $features:literal)?) => {
         mod $name {
+            use super::$integers as integers;
             use super::blocks::$isa as Isa;
             use super::drive::{self, Sums};
             use super::elements::*;
             use super::sequence::{self, FromInteger, Sequence};
-            use super::{Binary, Call, DType, Lane, Loop, Reduction, Shape, Table, Unary};
+            use super::{Binary, Call, DType, Lane, Loop, Reduction, Table, Unary};
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn unary<O: Op1>(call: &Call) {
+            pub(super) unsafe fn unary<O: Op1>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::unary::<Isa, O>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn unary_near<O: Near>(call: &Call) {
+            pub(super) unsafe fn unary_near<O: Near>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::unary_near::<Isa, O>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn binary_both<O: Op2>(call: &Call) {
+            pub(super) unsafe fn binary<O: Op2>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
-                unsafe { drive::binary_both::<Isa, O>(call) }
+                unsafe { drive::binary::<Isa, O>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn binary_left<O: Op2>(call: &Call) {
+            pub(super) unsafe fn select<T: Copy + Default>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
-                unsafe { drive::binary_left::<Isa, O>(call) }
+                unsafe { drive::select::<Isa, T>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn binary_right<O: Op2>(call: &Call) {
-                // SAFETY: the caller's; the machine has the level.
-                unsafe { drive::binary_right::<Isa, O>(call) }
-            }
-
-            $(#[target_feature(enable = $features)])?
-            unsafe fn select<T: Copy + Default, const B: bool, const C: bool>(call: &Call) {
-                // SAFETY: the caller's; the machine has the level.
-                unsafe { drive::select::<Isa, T, B, C>(call) }
-            }
-
-            $(#[target_feature(enable = $features)])?
-            unsafe fn repeat<T: Copy>(call: &Call) {
+            pub(super) unsafe fn repeat<T: Copy>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::repeat::<Isa, T>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn strided<O: Op1>(call: &Call) {
+            pub(super) unsafe fn strided<O: Op1>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::strided::<Isa, O>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn reduce<T: Sums, const SUM: bool>(call: &Call) {
+            pub(super) unsafe fn reduce<T: Sums, const SUM: bool>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::reduce::<Isa, T, SUM>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn accumulate<T: Number, const SUM: bool>(call: &Call) {
+            pub(super) unsafe fn accumulate<T: Number, const SUM: bool>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::accumulate::<Isa, T, SUM>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn accumulate_one<T: Sums, const SUM: bool>(call: &Call) {
+            pub(super) unsafe fn accumulate_one<T: Sums, const SUM: bool>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::accumulate_one::<Isa, T, SUM>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn cumulative<T: Sums, const REVERSE: bool>(call: &Call) {
+            pub(super) unsafe fn cumulative<T: Sums, const REVERSE: bool>(call: &Call) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { drive::cumulative::<Isa, T, REVERSE>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn numbers<T: FromInteger>(call: &Sequence) {
+            pub(super) unsafe fn numbers<T: FromInteger>(call: &Sequence) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { sequence::numbers::<Isa, T>(call) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn random<T: FromInteger>(call: &Sequence) {
+            pub(super) unsafe fn random<T: FromInteger>(call: &Sequence) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { sequence::random::<Isa, T>(call) }
             }
@@ -262,38 +269,29 @@ macro_rules! level {
                         None => Some(lanes!(lane, T => unary::<Same<T>>)),
                         found => found,
                     },
-                    Unary::Not if lane == Lane::U8 => Some(unary::<Not>),
+                    Unary::Not if lane == Lane::U8 => Some(integers::unary::<Not>),
                     Unary::RoundBf16 if lane == Lane::F32 => Some(unary::<RoundBf16>),
                     Unary::RoundF16 if lane == Lane::F32 => Some(unary::<RoundF16>),
                     Unary::Not | Unary::RoundBf16 | Unary::RoundF16 => None,
                 }
             }
 
-            fn find_binary(operation: Binary, lane: Lane, a: Shape, b: Shape) -> Option<Loop> {
+            fn find_binary(operation: Binary, lane: Lane) -> Option<Loop> {
                 match operation {
-                    Binary::Add => Some(lanes!(lane, T => shapes!(a, b, Add<T>))),
-                    Binary::Subtract => Some(lanes!(lane, T => shapes!(a, b, Subtract<T>))),
-                    Binary::Multiply => Some(lanes!(lane, T => shapes!(a, b, Multiply<T>))),
-                    Binary::Divide => Some(lanes!(lane, T => shapes!(a, b, Divide<T>))),
-                    Binary::Power => Some(lanes!(lane, T => shapes!(a, b, Power<T>))),
-                    Binary::Minimum => Some(lanes!(lane, T => shapes!(a, b, Minimum<T>))),
-                    Binary::Maximum => Some(lanes!(lane, T => shapes!(a, b, Maximum<T>))),
-                    Binary::Remainder => Some(lanes!(lane, T => shapes!(a, b, Remainder<T>))),
-                    Binary::Scale => Some(lanes!(lane, T => shapes!(a, b, Scale<T>))),
-                    Binary::Less => Some(lanes!(lane, T => shapes!(a, b, Less<T>))),
-                    Binary::Equal => Some(lanes!(lane, T => shapes!(a, b, Equal<T>))),
-                    Binary::And => lanes!(lane, integers T => shapes!(a, b, And<T>)),
-                    Binary::Or => lanes!(lane, integers T => shapes!(a, b, Or<T>)),
+                    Binary::Add => Some(lanes!(lane, T => binary::<Add<T>>)),
+                    Binary::Subtract => Some(lanes!(lane, T => binary::<Subtract<T>>)),
+                    Binary::Multiply => Some(lanes!(lane, T => binary::<Multiply<T>>)),
+                    Binary::Divide => Some(lanes!(lane, T => binary::<Divide<T>>)),
+                    Binary::Power => Some(lanes!(lane, T => binary::<Power<T>>)),
+                    Binary::Minimum => Some(lanes!(lane, T => binary::<Minimum<T>>)),
+                    Binary::Maximum => Some(lanes!(lane, T => binary::<Maximum<T>>)),
+                    Binary::Remainder => Some(lanes!(lane, T => binary::<Remainder<T>>)),
+                    Binary::Scale => Some(lanes!(lane, T => binary::<Scale<T>>)),
+                    Binary::Less => Some(lanes!(lane, T => binary::<Less<T>>)),
+                    Binary::Equal => Some(lanes!(lane, T => binary::<Equal<T>>)),
+                    Binary::And => lanes!(lane, integers T => binary::<And<T>>),
+                    Binary::Or => lanes!(lane, integers T => binary::<Or<T>>),
                 }
-            }
-
-            fn find_select(lane: Lane, b: Shape, c: Shape) -> Loop {
-                lanes!(lane, T => match (b, c) {
-                    (Shape::Points, Shape::Points) => select::<T, false, false> as Loop,
-                    (Shape::Points, Shape::Rows) => select::<T, false, true> as Loop,
-                    (Shape::Rows, Shape::Points) => select::<T, true, false> as Loop,
-                    (Shape::Rows, Shape::Rows) => select::<T, true, true> as Loop,
-                })
             }
 
             fn find_cast(from: Lane, to: Lane) -> Loop {
@@ -326,7 +324,7 @@ macro_rules! level {
             pub static TABLE: Table = Table {
                 unary: find_unary,
                 binary: find_binary,
-                select: find_select,
+                select: |lane| lanes!(lane, T => select::<T>),
                 cast: find_cast,
                 repeat: |lane| lanes!(lane, T => repeat::<T>),
                 load: find_load,
@@ -354,8 +352,9 @@ macro_rules! level {
     };
 }
 
-level!(portable, Portable);
+level!(portable, Portable, portable);
 #[cfg(target_arch = "x86_64")]
-level!(avx2, Avx2, "avx2,fma,f16c");
+level!(avx2, Avx2, avx2, "avx2,fma,f16c");
+// Integers are few where time goes; they are as well off with 256 bits.
 #[cfg(target_arch = "x86_64")]
-level!(avx512, Avx512, "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl");
+level!(avx512, Avx512, avx2, "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl");

@@ -4,7 +4,7 @@
 //! Refuses to choose places in memory ([`super::slots`]).
 
 use super::super::level::Level;
-use super::super::loops::{Shape as Operands, Table, table};
+use super::super::loops::{Table, table};
 use super::super::machine::Written;
 use super::Needs;
 use super::path::Path;
@@ -182,7 +182,7 @@ impl Builder<'_> {
         for (i, &operand) in operands.iter().enumerate() {
             step.operands[i] = operand;
             let known = self.known(operand);
-            if known.class.within(class) == Operands::Points {
+            if known.class.has_points_of(class) {
                 step.widths[i + 1] = known.lane.bytes() as u8;
             }
         }
@@ -192,7 +192,7 @@ impl Builder<'_> {
     /// The value with an element for each point of `class`.
     pub(super) fn spread(&mut self, value: u32, class: Class) -> u32 {
         let known = self.known(value);
-        if known.class.within(class) == Operands::Points {
+        if known.class.has_points_of(class) {
             return value;
         }
         self.define(Work::Points((self.table.repeat)(known.lane), Meaning::Same), class, known.lane, &[value])
@@ -270,9 +270,9 @@ impl Builder<'_> {
                 let (a, b) = (name(a), name(b));
                 let class = self.known(a).class.join(self.known(b).class);
                 let (a, b) = (self.tiled(a, class), self.tiled(b, class));
-                let (x, y) = (self.known(a), self.known(b));
-                let run = (self.table.binary)(*operation, x.lane, x.class.within(class), y.class.within(class));
-                let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {:?}", x.lane));
+                let from = self.known(a).lane;
+                let run = (self.table.binary)(*operation, from);
+                let run = run.unwrap_or_else(|| panic!("no loop for {operation:?} of {from:?}"));
                 let value = self.define(Work::Points(run, Meaning::Binary(*operation)), class, lane, &[a, b]);
                 self.costs(
                     value,
@@ -288,9 +288,7 @@ impl Builder<'_> {
                 let class = self.known(a).class.join(self.known(b).class).join(self.known(c).class);
                 let a = self.spread(a, class);
                 let (b, c) = (self.tiled(b, class), self.tiled(c, class));
-                let shapes = (self.known(b).class.within(class), self.known(c).class.within(class));
-                let run = (self.table.select)(lane, shapes.0, shapes.1);
-                self.define(Work::Points(run, Meaning::Select), class, lane, &[a, b, c])
+                self.define(Work::Points((self.table.select)(lane), Meaning::Select), class, lane, &[a, b, c])
             }
             Code::Expand(a) => name(a),
             Code::Reduce(reduction, a) => {

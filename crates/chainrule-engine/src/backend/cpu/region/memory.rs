@@ -7,7 +7,7 @@ use super::super::loops::{Call, Loop, Sequence};
 use super::gather::{Gather, gather};
 use super::path::{Line, offset_at, pieces, span};
 use super::plan::{Class, Indexed, Numbered, Step};
-use super::run::{EMPTY, Operand, Run, Tile, extent};
+use super::run::{Operand, Run, Tile, extent};
 use crate::compile::kernel::Fault;
 
 impl Run<'_> {
@@ -29,7 +29,7 @@ impl Run<'_> {
                     a: value_first,
                     a_stride: place.1,
                     a_step: place.2,
-                    ..EMPTY
+                    ..Call::EMPTY
                 },
                 false => Call {
                     rows,
@@ -40,7 +40,7 @@ impl Run<'_> {
                     a: memory,
                     a_stride: down,
                     a_step: step,
-                    ..EMPTY
+                    ..Call::EMPTY
                 },
             };
             // SAFETY: the caller's, for the part of the access that this tile reaches.

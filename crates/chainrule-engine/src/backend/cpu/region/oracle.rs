@@ -19,7 +19,6 @@ struct Cell {
 struct Fused;
 impl Isa for Fused {
     const FMA: bool = true;
-    const LARGE: bool = false;
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; 16] {
         unsafe { Portable::read_part(source, n) }
     }

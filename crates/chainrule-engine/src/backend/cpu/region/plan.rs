@@ -2,7 +2,7 @@
 //!
 //! Refuses to make itself ([`super::build`], [`super::slots`]) and to run ([`super::run`]).
 
-use super::super::loops::{Loop, SequenceLoop, Shape as Operands, Table};
+use super::super::loops::{Loop, SequenceLoop, Table};
 use super::Needs;
 use super::fused::Fused;
 use super::path::Path;
@@ -25,16 +25,16 @@ impl Class {
         Class { rows: self.rows || other.rows, cols: self.cols || other.cols }
     }
 
-    /// How an operand of this class enters a loop over values of class `result`.
-    pub fn within(self, result: Class) -> Operands {
-        let points = if result.cols {
+    /// Whether an operand of this class has an element for each point of a loop over values of class
+    /// `result`, not one for each row.
+    pub fn has_points_of(self, result: Class) -> bool {
+        if result.cols {
             self.cols
         } else if result.rows {
             self.rows
         } else {
             true
-        };
-        if points { Operands::Points } else { Operands::Rows }
+        }
     }
 }
 

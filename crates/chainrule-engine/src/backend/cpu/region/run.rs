@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
     unsafe fn start_accumulators(&mut self, cols: usize) {
         for accumulator in &self.plan.accumulators {
             let to = self.operands[accumulator.value as usize];
-            let call = Call { rows: 1, cols, to: to.first, a: accumulator.identity.as_ptr(), ..EMPTY };
+            let call = Call { rows: 1, cols, to: to.first, a: accumulator.identity.as_ptr(), ..Call::EMPTY };
             // SAFETY: the slot has room for a tile's columns.
             unsafe { (accumulator.repeat)(&call) }
         }
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
                     to_step: step,
                     a: from.first.wrapping_offset(at as isize * bytes),
                     a_step: bytes,
-                    ..EMPTY
+                    ..Call::EMPTY
                 };
                 // SAFETY: the caller's, for the store of the accumulators.
                 unsafe { (accumulator.store)(&call) }
@@ -340,6 +340,7 @@ impl<'a> Run<'a> {
     fn call(&self, step: &Step, rows: usize, cols: usize) -> Call {
         let to = self.operand(step.to);
         let [a, b, c] = step.operands.map(|operand| self.operand(operand));
+        let [_, a_step, b_step, c_step] = step.widths;
         Call {
             rows,
             cols,
@@ -347,11 +348,14 @@ impl<'a> Run<'a> {
             to_stride: to.stride,
             a: a.first,
             a_stride: a.stride,
+            a_step: a_step as isize,
             b: b.first,
             b_stride: b.stride,
+            b_step: b_step as isize,
             c: c.first,
             c_stride: c.stride,
-            ..EMPTY
+            c_step: c_step as isize,
+            ..Call::EMPTY
         }
     }
 }
@@ -366,19 +370,3 @@ pub(super) fn extent(class: Class, tile: Tile) -> (usize, usize) {
         (false, false) => (1, 1),
     }
 }
-
-/// No operands.
-pub(super) const EMPTY: Call = Call {
-    rows: 0,
-    cols: 0,
-    to: std::ptr::null_mut(),
-    to_stride: 0,
-    to_step: 0,
-    a: std::ptr::null(),
-    a_stride: 0,
-    a_step: 0,
-    b: std::ptr::null(),
-    b_stride: 0,
-    c: std::ptr::null(),
-    c_stride: 0,
-};

@@ -3,7 +3,6 @@
 //! Floats of 32 and of 64 bits, truths made of them, and conversions between these. Refuses other integers,
 //! powers, and to choose which steps come together.
 
-use super::super::loops::Shape;
 use super::super::machine::code::{Code, Comparison, Id, Op, Size};
 use super::super::machine::trace::{Float, Traced};
 use super::super::math::{formula, formula_double, real::Real};
@@ -198,7 +197,7 @@ impl Writer {
                 };
                 self.push(Op::Constant(bits), size, &[])
             }
-            _ if known.class.within(class) == Shape::Points => self.push(Op::Load(self.port(value, size as usize, false)), size, &[]),
+            _ if known.class.has_points_of(class) => self.push(Op::Load(self.port(value, size as usize, false)), size, &[]),
             _ => self.push(Op::LoadSingle(self.port(value, 0, false)), size, &[]),
         };
         self.floats.insert(value, id);
@@ -223,7 +222,7 @@ impl Writer {
         let known = plan.values[value as usize];
         let id = match self.made_truth(value) {
             Some((id, _)) => self.push(Op::Resize, size, &[id]),
-            None if known.lane != Lane::U8 || matches!(known.home, Home::Constant(_)) || known.class.within(class) != Shape::Points => {
+            None if known.lane != Lane::U8 || matches!(known.home, Home::Constant(_)) || !known.class.has_points_of(class) => {
                 return None;
             }
             None => self.push(Op::LoadTruth(self.port(value, 1, false)), size, &[]),

@@ -1,7 +1,5 @@
 //! Runs the program as a user does, and reads what it says.
 
-#![allow(dead_code, reason = "no test file uses all of it")]
-
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -1,9 +1,7 @@
 //! Every bad input: exit code 2, and a message that says what, where and what to do.
 
-mod support;
-
+use crate::support::{run, succeed, tables};
 use std::fs;
-use support::{run, succeed, tables};
 
 struct Case {
     args: Vec<&'static str>,

@@ -1,9 +1,7 @@
 //! `chainrule derive`: its tables are read back and held to differences computed here.
 
-mod support;
-
+use crate::support::{run, succeed};
 use std::collections::HashMap;
-use support::{run, succeed};
 
 type Function = fn(&[f64]) -> f64;
 

@@ -1,12 +1,10 @@
 //! `chainrule train`: it learns, it stops and goes on, it leaves whole files.
 
-mod support;
-
+use crate::support::{last_number, program, ran, run, succeed, tables};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
-use support::{last_number, program, ran, run, succeed, tables};
 
 #[test]
 fn without_arguments_it_learns_digits() {

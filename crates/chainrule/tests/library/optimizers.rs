@@ -1,5 +1,5 @@
 //! Every optimizer, over 100 steps in f64, against the published formulas in a plain loop and
-//! against what PyTorch computes (`data/optimizers_torch.py`), with a schedule, and with gradients
+//! against what PyTorch computes (`../data/optimizers_torch.py`), with a schedule, and with gradients
 //! shortened or not.
 
 use chainrule::prelude::*;
@@ -130,7 +130,7 @@ fn assert_close(what: &str, found: &[Vec<f64>], meant: &[Vec<f64>]) {
 
 #[test]
 fn a_hundred_steps_agree_with_the_formulas_and_with_pytorch() {
-    let file: serde_json::Value = serde_json::from_str(include_str!("data/optimizers_torch.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(include_str!("../data/optimizers_torch.json")).unwrap();
     for clip in [false, true] {
         for (name, optimizer, formula) in cases() {
             let name = format!("{name}{}", if clip { "_clipped" } else { "" });

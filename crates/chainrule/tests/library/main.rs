@@ -1,0 +1,9 @@
+//! The library as its users see it. One program: linking the engine costs more than most of these
+//! tests.
+
+mod batches;
+mod learning;
+mod module;
+mod optimizers;
+mod training;
+mod weights;
