@@ -106,9 +106,10 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     }
     times.sort_by(f64::total_cmp);
     println!(
-        "{:12} chainrule      {:9.4} ms  first {:9.1} ms  loss {:.4}  products {:.6} GFLOP",
+        "{:12} chainrule      {:9.4} ms  least {:9.4} ms  first {:9.1} ms  loss {:.4}  products {:.6} GFLOP",
         row.name,
         times[times.len() / 2],
+        times[0],
         first.as_secs_f64() * 1e3,
         step.item(0),
         step.program().kernels.kernels.iter().map(operations).sum::<f64>() / 1e9
@@ -117,8 +118,7 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
         let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         println!(
-            "  least {:.3} ms; {kernels} kernels, {waves} waves, {} KB; recorded in {:.1} ms, captured in {:.1} ms",
-            times[0],
+            "  {kernels} kernels, {waves} waves, {} KB; recorded in {:.1} ms, captured in {:.1} ms",
             step.arena_bytes() / 1024,
             ms(setup),
             ms(captured - setup)

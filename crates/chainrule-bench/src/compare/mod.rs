@@ -231,8 +231,10 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_contender_is_told_workload_and_threads() {
-        let figures =
-            shell("echo $0 peer $THREADS ms first $OMP_NUM_THREADS ms loss 1${VERBOSE}").time("small", &threads(3)).unwrap().unwrap();
+        let figures = shell("echo $0 peer $THREADS ms least 1 ms first $OMP_NUM_THREADS ms loss 1${VERBOSE}")
+            .time("small", &threads(3))
+            .unwrap()
+            .unwrap();
         assert_eq!((figures.median, figures.first, figures.loss), (3.0, 3.0, 1.0));
         assert_eq!(shell("echo $0 peer none").time("small", &threads(3)), Ok(None));
     }
@@ -241,7 +243,7 @@ mod tests {
     #[test]
     fn a_contender_that_fails_is_quoted_with_what_to_do() {
         // A good line does not make a failure good; and the call, which is quoted too, holds none of these words.
-        let line = "echo $0 peer 1 ms first 1 ms loss 1; echo $0-library is missing >&2; exit $((3 + 4))";
+        let line = "echo $0 peer 1 ms least 1 ms first 1 ms loss 1; echo $0-library is missing >&2; exit $((3 + 4))";
         let problem = shell(line).time("small", &threads(1)).unwrap_err();
         for word in ["peer on small", "small-library is missing", "status: 7", "do this", "sh -c"] {
             assert!(problem.contains(word), "{problem:?} says nothing of {word:?}");

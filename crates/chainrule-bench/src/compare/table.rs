@@ -1,6 +1,7 @@
 //! Figures of several rounds made into tables: spreads, ratios, shares of the peak.
 //!
-//! Refuses to measure, and to average: of every figure the least, the median and the greatest stand.
+//! Refuses to measure, and to average: of every figure the least, the median and the greatest stand; of the
+//! fastest steps the least alone.
 
 use super::lines::Figures;
 
@@ -23,10 +24,10 @@ pub struct Row {
     pub samples: Vec<Vec<Option<Figures>>>,
 }
 
-/// The tables as text: times, ratios and shares of `peak` (GFLOP/s); then first steps and losses.
-/// `names` are the contenders, ours first.
+/// The tables as text: times, ratios and shares of `peak` (GFLOP/s); the fastest steps; then first steps
+/// and losses. `names` are the contenders, ours first.
 pub fn tables(names: &[&str], rows: &[Row], peak: f64) -> String {
-    format!("{}\n{}", laid_out(&steps(names, rows, peak)), laid_out(&starts(names, rows)))
+    [steps(names, rows, peak), fastest(names, rows), starts(names, rows)].map(|table| laid_out(&table)).join("\n")
 }
 
 impl Spread {
@@ -93,6 +94,29 @@ fn steps(names: &[&str], rows: &[Row], peak: f64) -> Vec<Vec<String>> {
     table
 }
 
+/// The fastest step of all rounds: what a machine that others use as well cannot slow down, if it leaves
+/// one step in peace.
+fn fastest(names: &[&str], rows: &[Row]) -> Vec<Vec<String>> {
+    let mut head = vec!["workload".to_string()];
+    head.extend(names.iter().map(|name| format!("fastest step of {name}, ms")));
+    if names.len() > 1 {
+        head.push(format!("{} / best peer", names[0]));
+    }
+    let mut table = vec![head];
+    for row in rows {
+        let least: Vec<Option<f64>> = (0..names.len()).map(|i| Some(row.spread(i, |figures| figures.least)?.least)).collect();
+        let best = (1..names.len()).filter_map(|i| Some((i, least[i]?))).min_by(|a, b| a.1.total_cmp(&b.1));
+        let mut cells = vec![row.workload.clone()];
+        cells.extend(least.iter().map(|&least| cell(least, milliseconds)));
+        if names.len() > 1 {
+            let compared = least[0].zip(best).map(|(ours, (peer, best))| format!("{} of {}", ratio(ours / best), names[peer]));
+            cells.push(cell(compared, |text| text));
+        }
+        table.push(cells);
+    }
+    table
+}
+
 fn starts(names: &[&str], rows: &[Row]) -> Vec<Vec<String>> {
     let mut head = vec!["workload".to_string()];
     head.extend(names.iter().map(|name| format!("first step of {name}, ms")));
@@ -150,7 +174,7 @@ mod tests {
     use super::*;
 
     fn figures(median: f64) -> Option<Figures> {
-        Some(Figures { median, first: 10.0 * median, loss: median / 100.0, products: None })
+        Some(Figures { median, least: 0.8 * median, first: 10.0 * median, loss: median / 100.0, products: None })
     }
 
     /// Ours, and two peers of which the second is faster by its median, though not in the first round.
@@ -210,6 +234,11 @@ mod tests {
 | ------------- | -----------------: | -----------------: | -----------------: | -------------------------: | --------------: | ----------: |
 | mlp           | 2.00 / 3.00 / 4.00 | 4.00 / 9.00 / 10.0 | 2.00 / 5.00 / 5.00 | 0.40 / 0.80 / 1.50 of fast |           0.060 |      25.0 % |
 | a longer name | 2.00 / 3.00 / 4.00 | 4.00 / 9.00 / 10.0 |                  - | 0.22 / 0.30 / 1.00 of slow |           0.060 |      25.0 % |
+
+| workload      | fastest step of ours, ms | fastest step of slow, ms | fastest step of fast, ms | ours / best peer |
+| ------------- | -----------------------: | -----------------------: | -----------------------: | ---------------: |
+| mlp           |                     1.60 |                     3.20 |                     1.60 |     1.00 of fast |
+| a longer name |                     1.60 |                     3.20 |                        - |     0.50 of slow |
 
 | workload      | first step of ours, ms | first step of slow, ms | first step of fast, ms | loss of ours | loss of slow | loss of fast |
 | ------------- | ---------------------: | ---------------------: | ---------------------: | -----------: | -----------: | -----------: |

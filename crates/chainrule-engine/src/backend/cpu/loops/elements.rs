@@ -407,9 +407,9 @@ narrow! {
     /// f32 to the nearest f16, ties to even.
     NarrowF16(f32 x) -> u16 { narrow_f16(x) }
     /// f32 rounded to the nearest bf16.
-    RoundBf16(f32 x) -> f32 { widen_bf16(narrow_bf16(x)) }
+    RoundBf16(f32 x) -> f32 { single::round_bf16::<false>(x) }
     /// f32 rounded to the nearest f16.
-    RoundF16(f32 x) -> f32 { widen_f16(narrow_f16(x)) }
+    RoundF16(f32 x) -> f32 { single::round_f16::<false>(x) }
 }
 
 /// The value of bf16 bits.

@@ -1,6 +1,7 @@
 //! Loops against themselves: every position, level and shape of operand gives the same bits; and
 //! conversions and sums against what is known of them.
 
+use super::super::math::single;
 use super::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::*;
 
@@ -138,6 +139,8 @@ fn half_floats_convert_as_the_format_says() {
                 assert!(narrow_bf16(x) == to_b.to_bits() || (x.is_nan() && to_b.is_nan()), "{x:e}");
                 assert_eq!(x.is_nan(), widen_f16(narrow_f16(x)).is_nan(), "{x:e}");
                 assert_eq!(x.is_nan(), widen_bf16(narrow_bf16(x)).is_nan(), "{x:e}");
+                assert_eq!(single::round_f16::<false>(x).to_bits(), widen_f16(narrow_f16(x)).to_bits(), "{x:e}");
+                assert_eq!(single::round_bf16::<false>(x).to_bits(), widen_bf16(narrow_bf16(x)).to_bits(), "{x:e}");
             }
         }
     }

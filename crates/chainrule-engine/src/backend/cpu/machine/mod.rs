@@ -27,7 +27,8 @@ use encode::Encoding;
 use pages::Pages;
 use rustc_hash::FxHashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::io::Write;
+use std::sync::{Arc, Once, OnceLock};
 
 /// `(table, positions of many blocks, of whole blocks, which are left, rows)`. With VEX, what is left is said by
 /// lanes of ones in memory, with EVEX by the bits of the argument itself; by none if nothing is left.
@@ -101,14 +102,29 @@ impl Written {
         Some(Function { shelf: self.shelf.clone(), entry })
     }
 
-    /// Puts all functions where they can run. `false` if the system does not let them: then none of
-    /// them may be used.
+    /// Puts all functions where they can run. `false` if the system does not let them, which is said
+    /// once: then none of them may be used.
     pub fn place(self) -> bool {
-        match self.bytes {
-            Some(bytes) if !bytes.is_empty() => Pages::new(&bytes).is_some_and(|pages| self.shelf.set(pages).is_ok()),
-            _ => true,
+        let Some(bytes) = self.bytes.filter(|bytes| !bytes.is_empty()) else { return true };
+        let placed = Pages::new(&bytes).is_some_and(|pages| self.shelf.set(pages).is_ok());
+        if !placed {
+            say_refused();
         }
+        placed
     }
+}
+
+/// Whoever wonders why everything takes twice as long finds it on standard error, once in a process.
+fn say_refused() {
+    static SAID: Once = Once::new();
+    // Nobody may be listening, which is no reason to fail.
+    SAID.call_once(|| {
+        let _ = writeln!(
+            std::io::stderr(),
+            "chainrule: this system lets the process run no code that it writes (its policy for executable memory), \
+             so fused operations are interpreted: the same results, later"
+        );
+    });
 }
 
 /// All ones in the first lanes: eight numbers from the right place on.

@@ -318,3 +318,38 @@ pub fn cos_near<R: Single>(x: R) -> R {
     let (sine, cosine) = sin_cos(r);
     picked(quarter, cosine, sine, quarter.plus(quarter.of(1)))
 }
+
+/// The nearest bf16, ties to even; NaN stays NaN.
+#[inline(always)]
+pub fn round_bf16<R: Single>(x: R) -> R {
+    let bits = x.bits();
+    let kept = bits.of(-0x1_0000);
+    // Just under half of the last kept place, and one more if that place is odd, carries exactly
+    // where rounding goes up.
+    let odd = bits.down(16).and(bits.of(1));
+    let rounded = bits.plus(bits.of(0x7fff)).plus(odd).and(kept);
+    R::choose(x.equal(x), rounded.as_bits(), quiet(bits.and(kept)))
+}
+
+/// The nearest f16, ties to even, infinite from 65520 on; NaN stays NaN.
+#[inline(always)]
+pub fn round_f16<R: Single>(x: R) -> R {
+    let size = x.abs();
+    let bits = size.bits();
+    let kept = bits.of(-0x2000);
+    let odd = bits.down(13).and(bits.of(1));
+    let normal = bits.plus(bits.of(0xfff)).plus(odd).and(kept).as_bits();
+    // The last place of a subnormal f16 is that of 0.5.
+    let half = x.of(0.5);
+    let small = (size + half) - half;
+    let finite = R::choose(size.less(x.of(6.103_515_6e-5)), small, normal);
+    let rounded = R::choose(size.less(x.of(65520.0)), finite, x.of(f32::INFINITY));
+    R::choose(x.equal(x), rounded, quiet(bits.and(kept))).copysign(x)
+}
+
+/// The quiet NaN with the bits of one that may signal.
+#[inline(always)]
+fn quiet<R: Single>(nan: R::Whole) -> R {
+    let flag = nan.of(0x40_0000);
+    nan.and(nan.of(!0x40_0000)).xor(flag).as_bits()
+}

@@ -6,15 +6,19 @@ use super::CompiledRegion;
 use super::draft::{Dice, Draft};
 use super::plan::Work;
 use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Minimum, Multiply, Or, Remainder, Scale, Subtract};
-use crate::compile::kernel::Unary::{Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh};
+use crate::compile::kernel::Unary::{
+    Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
+};
 use crate::compile::kernel::{Code, Extent, Lane};
 use crate::tensor::DType;
 
 /// Numbers at which functions change their ways, or end.
 #[rustfmt::skip]
-const SPECIAL: [f64; 30] = [
+const SPECIAL: [f64; 36] = [
     0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.0, -1.0, 0.5, -0.3, 2.5, -2.5, 1e-3, 0.44, 0.54, 0.93,
     5.9, 20.5, -39.9, 88.8, -103.7, 709.9, -745.3, 1e-40, -1e-42, 1.2e-38, 5e-324, 1e-310, 3.4e38, 1.7e308, -1e5,
+    // Between two bf16; between two f16, or the last of them and infinity, or 0 and the first, in the middle and below.
+    1.003_906_25, 1.000_488_281_25, 65_520.0, 65_519.99, 2.980_232_238_769_531_3e-8, 2.98e-8,
 ];
 
 /// The type in memory of a lane.
@@ -95,7 +99,9 @@ fn operations(lane: Lane) -> Vec<Vec<(Code, Lane)>> {
     let binary = [Add, Subtract, Multiply, Divide, Minimum, Maximum, Remainder, Scale];
     let less = (Code::Binary(Less, 0, 1), Lane::U8);
     let equal = (Code::Binary(Equal, 0, 1), Lane::U8);
-    let alone = unary.map(|op| Code::Unary(op, 0)).into_iter().chain(binary.map(|op| Code::Binary(op, 0, 1)));
+    let rounding: &[_] = if lane == Lane::F32 { &[RoundBf16, RoundF16] } else { &[] };
+    let alone =
+        unary.into_iter().chain(rounding.iter().copied()).map(|op| Code::Unary(op, 0)).chain(binary.map(|op| Code::Binary(op, 0, 1)));
     let mut all: Vec<Vec<(Code, Lane)>> = alone.map(|code| vec![(code, lane)]).collect();
     all.extend([
         vec![(Code::Select(2, 0, 1), lane)],

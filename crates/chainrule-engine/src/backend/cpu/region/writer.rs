@@ -1,7 +1,7 @@
 //! Steps of a plan as code for a function: which operation of which lane becomes which instructions.
 //!
-//! Floats of 32 and of 64 bits, truths made of them, and conversions between these. Refuses other integers,
-//! powers, and to choose which steps come together.
+//! Floats of 32 and of 64 bits, also such as are rounded to 16, truths made of them, and conversions between
+//! these. Refuses other integers, powers, and to choose which steps come together.
 
 use super::super::machine::code::{Code, Comparison, Id, Op, Size};
 use super::super::machine::trace::{Float, Traced};
@@ -51,6 +51,8 @@ fn single<'a>(operation: Unary) -> Option<Formula<'a, f32>> {
         Unary::Erf => formula::erf,
         Unary::Sin => formula::sin_near,
         Unary::Cos => formula::cos_near,
+        Unary::RoundBf16 => formula::round_bf16,
+        Unary::RoundF16 => formula::round_f16,
         _ => return None,
     })
 }
