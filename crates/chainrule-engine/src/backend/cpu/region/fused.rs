@@ -6,9 +6,10 @@
 
 use super::super::level::Level;
 use super::super::machine::{Function, Written};
-use super::plan::{Home, NO_VALUE, Plan, Step, Work};
+use super::plan::{Home, Meaning, NO_VALUE, Plan, Step, Work};
 use super::run::Operand;
 use super::writer::{Port, Writer};
+use crate::compile::kernel::Lane;
 use std::ops::Range;
 
 /// The most operands of a function.
@@ -80,14 +81,23 @@ pub fn runs(plan: &Plan, last_use: &[usize]) -> Vec<Run> {
             run = Run::of(plan, start..run.steps.end - 1);
         }
         let end = run.steps.end;
-        // A single step is a loop already: a good one if it is cheap.
-        let alone = plan.steps[start].cost >= 120;
-        if end - start >= 2 || (end > start && alone) {
+        if end - start >= 2 || (end > start && worth_it_alone(plan, &plan.steps[start])) {
             runs.push(run);
         }
         start = end.max(start + 1);
     }
     runs
+}
+
+/// Whether one step is better as a function than as the loop that it is. Of the cheap ones not what only copies, what
+/// has one element for a row, and what handles truths, which functions read and write by eights.
+fn worth_it_alone(plan: &Plan, step: &Step) -> bool {
+    let handles_truths = || {
+        let mut values = step.operands.iter().chain([&step.to]);
+        values.any(|&value| value != NO_VALUE && plan.values[value as usize].lane == Lane::U8)
+    };
+    let copies = matches!(step.work, Work::Points(_, Meaning::Same));
+    step.cost >= 120 || step.class.cols && !copies && !handles_truths()
 }
 
 /// Puts a function in the place of each run.
