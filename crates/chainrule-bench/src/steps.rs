@@ -200,13 +200,14 @@ fn whole(row: &Row, workload: &Workload) -> chainrule::Result<Whole> {
     }
     let t = Tensor::placeholder([0usize; 0].as_slice(), DType::F32);
     let correction = |beta: f64| 1.0 - (&t * beta.ln()).exp();
-    let (first, second) = (correction(0.9), correction(0.999));
+    // As `optim::AdamW` and PyTorch have it: what is the same for all numbers is computed once.
+    let (rate, scale) = (1e-3 / correction(0.9), 1.0 / correction(0.999).sqrt());
     let mut updates = Vec::with_capacity(3 * parameters.len());
     for (p, g) in workload.parameters.iter().zip(&gradients) {
         let (m, v) = (p.zeros_like().to_leaf()?, p.zeros_like().to_leaf()?);
         let new_m = &m * 0.9 + g * 0.1;
         let new_v = &v * 0.999 + g * g * 0.001;
-        let step = &new_m / &first / ((&new_v / &second).sqrt() + 1e-8) * 1e-3;
+        let step = &new_m / (new_v.sqrt() * &scale + 1e-8) * &rate;
         updates.extend([(p.clone(), p * (1.0 - 1e-5) - step), (m, new_m), (v, new_v)]);
     }
     inputs.push(t);

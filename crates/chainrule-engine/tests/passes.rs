@@ -18,6 +18,8 @@ mod examples;
 mod found;
 #[path = "passes/golden.rs"]
 mod golden;
+#[path = "passes/laid_out.rs"]
+mod laid_out;
 #[path = "passes/programs.rs"]
 mod programs;
 #[path = "passes/recomputed.rs"]

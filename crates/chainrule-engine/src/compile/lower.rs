@@ -364,9 +364,15 @@ impl<'a> Lowering<'a> {
         };
         // Axes of one element carry nothing.
         let long = |labels: &[u8]| -> Vec<u8> { labels.iter().copied().filter(|label| size(label) != 1).collect() };
-        let (batch, m, n, k) = (long(&product.batch), long(&product.m), long(&product.n), long(&product.k));
+        let (batch, m, n, mut k) = (long(&product.batch), long(&product.m), long(&product.n), long(&product.k));
         let sizes = |labels: &[u8]| -> Axes<usize> { labels.iter().map(size).collect() };
         let (a, b) = (self.access(node.inputs[sides[0]]), self.access(node.inputs[sides[1]]));
+        // The sum walks the larger operand as it lies in memory: what it reads next is then side by side if it can be.
+        let larger = if left_shape.iter().product::<usize>() >= right_shape.iter().product() { (left, &a) } else { (right, &b) };
+        k.sort_by_key(|label| {
+            let at = larger.0.iter().position(|own| own == label);
+            std::cmp::Reverse(at.map_or(0, |at| larger.1.strides[at].unsigned_abs()))
+        });
         let a_strides = by_label(&[&batch[..], &m, &k].concat(), left, &a.strides, 0);
         let b_strides = by_label(&[&batch[..], &k, &n].concat(), right, &b.strides, 0);
         let out_strides = by_label(&[&batch[..], &m, &n].concat(), &einsum.out, &dense_strides(&node.ty.shape), 0);

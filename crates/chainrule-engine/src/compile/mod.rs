@@ -10,6 +10,7 @@ pub mod emit;
 pub mod fuse;
 pub mod graph;
 pub mod kernel;
+pub mod layout;
 pub mod lower;
 mod parts;
 pub mod pipeline;

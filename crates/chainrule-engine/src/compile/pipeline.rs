@@ -2,6 +2,7 @@
 
 use super::fuse::{Fusion, fuse, separate};
 use super::graph::Graph;
+use super::layout::lay_out;
 use super::lower::{Kernels, lower, own_roots};
 use super::recompute::recompute;
 use super::remake::remake;
@@ -72,6 +73,14 @@ pub static PASSES: &[Pass] = &[
         run: |c| {
             if c.options.simplify {
                 c.graph = gather_sums(std::mem::take(&mut c.graph));
+            }
+        },
+    },
+    Pass {
+        name: "layout",
+        run: |c| {
+            if c.options.simplify {
+                c.graph = lay_out(std::mem::take(&mut c.graph));
             }
         },
     },

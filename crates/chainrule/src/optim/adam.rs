@@ -91,21 +91,22 @@ struct Moments {
 }
 
 impl Moments {
-    /// The step size and the root of the second moment's correction for starting from zero, then
-    /// what is kept of a parameter by decoupled weight decay. In f64 whatever the parameters are.
+    /// The step size and what the second moment's root is multiplied by, both corrected for starting from zero, then
+    /// what is kept of a parameter by decoupled weight decay. In f64 whatever the parameters are. A parameter is left
+    /// with one division and one root for each of its numbers, which take longer than all the rest.
     fn shared(&self, rate: &Tensor, step: &Tensor) -> Vec<Tensor> {
         let correction = |beta: f64| 1.0 - Tensor::scalar(beta, step.dtype()).pow(step);
-        vec![rate / correction(self.beta1), correction(self.beta2).sqrt(), 1.0 - rate * self.weight_decay]
+        vec![rate / correction(self.beta1), 1.0 / correction(self.beta2).sqrt(), 1.0 - rate * self.weight_decay]
     }
 
     fn update(&self, w: &Tensor, g: &Tensor, state: &[Tensor], shared: &[Tensor]) -> Updated {
-        let [size, root, kept] = [0, 1, 2].map(|i| for_parameter(&shared[i], w));
+        let [size, scale, kept] = [0, 1, 2].map(|i| for_parameter(&shared[i], w));
         let decays = self.weight_decay != 0.0;
         let gradient = if decays && !self.decoupled { g + w * self.weight_decay } else { g.clone() };
         let w = if decays && self.decoupled { w * kept } else { w.clone() };
         let first = &state[0] + (&gradient - &state[0]) * (1.0 - self.beta1);
         let second = &state[1] * self.beta2 + gradient.square() * (1.0 - self.beta2);
-        let scale = second.sqrt() / root + self.epsilon;
-        Updated { parameter: w - &first / scale * size, state: vec![first, second] }
+        let root = second.sqrt() * scale + self.epsilon;
+        Updated { parameter: w - &first / root * size, state: vec![first, second] }
     }
 }

@@ -1,9 +1,10 @@
 //! Overlap-add of windows ([`Fold`]), parallel over what does not overlap.
 //!
 //! Input and output offsets are both linear in the window's number and the place within it, so a
-//! fold is a nest of loops that adds along two sets of strides. The windows' places are the
-//! outer loops, in order, which fixes the order of additions. Types of two bytes are added in
-//! f32, element by element, and rounded once.
+//! fold is a nest of loops that adds along two sets of strides. What is added at once belongs to one window if
+//! channels lie side by side, or else to one place of all windows, so that it does not overlap; the loops around it are
+//! in an order of their own, which fixes the order of additions. Types of two bytes are added in f32, element by
+//! element, and rounded once.
 
 use super::level::Level;
 use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
@@ -20,6 +21,11 @@ struct Axis {
     size: usize,
     input: isize,
     out: isize,
+}
+
+impl Axis {
+    /// A loop that goes round once.
+    const ONCE: Axis = Axis { size: 1, input: 0, out: 0 };
 }
 
 /// One windowed axis.
@@ -42,10 +48,13 @@ pub struct CompiledFold {
     offsets: [isize; 2],
     /// Walked by units.
     parallel: Vec<Axis>,
-    /// All places of windows and windows, places outermost; the last is the inner loop.
+    /// All windows and places in them; the last two are rows and columns of the inner loop, in which no two points meet
+    /// in one element of the output.
     nest: Vec<Axis>,
-    /// Positions of the output, for setting it to zero.
+    /// Positions of the output.
     positions: Vec<Axis>,
+    /// The same with axes merged that follow each other in memory, for setting them to zero.
+    cleared: Vec<Axis>,
     windowed: Vec<Windowed>,
     add: Option<Loop>,
     items: usize,
@@ -78,20 +87,23 @@ impl CompiledFold {
             }),
         );
         let mut parallel: Vec<Axis> = parallel.collect();
-        let mut inner: Vec<Axis> =
+        let mut counts: Vec<Axis> =
             windowed.iter().map(|w| Axis { size: w.count, input: w.input_count, out: w.out * w.stride as isize }).collect();
-        let mut positions: Vec<Axis> = windowed.iter().map(|w| Axis { size: w.size, input: 0, out: w.out }).collect();
-        // The last rest axis is usually the one that is side by side.
-        if fold.rest.last().is_some_and(|&size| size >= 8)
-            && let Some(axis) = parallel.pop()
-        {
-            inner.push(axis);
-            positions.push(axis);
-        }
-        inner.sort_by_key(|axis| std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs()));
-        let mut nest: Vec<Axis> =
+        let mut places: Vec<Axis> =
             windowed.iter().map(|w| Axis { size: w.window, input: w.input_window, out: w.out * w.dilation as isize }).collect();
-        nest.extend(inner);
+        let mut positions: Vec<Axis> = windowed.iter().map(|w| Axis { size: w.size, input: 0, out: w.out }).collect();
+        counts.sort_by_key(|axis| std::cmp::Reverse(axis.input.unsigned_abs() + axis.out.unsigned_abs()));
+        // The last rest axis is usually the one that is side by side: then each window is added as it lies.
+        let rest = parallel.pop_if(|axis| !fold.rest.is_empty() && axis.size >= 8);
+        let nest: Vec<Axis> = match rest {
+            Some(axis) => {
+                positions.push(axis);
+                places.push(axis);
+                counts.into_iter().chain(two_or_more(merged(&places))).collect()
+            }
+            None => places.into_iter().chain(two_or_more(counts)).collect(),
+        };
+        let cleared: Vec<Axis> = positions.iter().map(|axis| Axis { input: 0, ..*axis }).collect();
         let inside =
             windowed.iter().all(|w| w.count == 0 || w.window == 0 || (w.count - 1) * w.stride + (w.window - 1) * w.dilation < w.size);
         let add = match fold.out.dtype {
@@ -108,6 +120,7 @@ impl CompiledFold {
             offsets: [fold.input.offset * bytes, fold.out.offset * bytes],
             parallel,
             nest,
+            cleared: merged(&cleared),
             positions,
             windowed,
             add,
@@ -153,7 +166,7 @@ impl CompiledFold {
         // SAFETY: the caller's; every offset is that of an element.
         unsafe {
             let bytes = self.dtype.bytes();
-            walk(&self.positions, |_, b, last| {
+            walk::<1>(&self.cleared, |_, b, [last]| {
                 let to = out.wrapping_offset(b);
                 if last.out == bytes as isize {
                     std::ptr::write_bytes(to, 0, last.size * bytes);
@@ -163,12 +176,21 @@ impl CompiledFold {
                     }
                 }
             });
-            walk(&self.nest, |a, b, last| {
+            if self.nest.last().is_some_and(|last| last.input == bytes as isize && last.out == bytes as isize) {
+                walk::<2>(&self.nest, |a, b, [rows, cols]| {
+                    let (from, to) = (input.wrapping_offset(a), out.wrapping_offset(b));
+                    add(&Call {
+                        rows: rows.size,
+                        to_stride: rows.out,
+                        a_stride: rows.out,
+                        b_stride: rows.input,
+                        ..Call::onto(cols.size, bytes, to, from)
+                    });
+                });
+                return;
+            }
+            walk::<1>(&self.nest, |a, b, [last]| {
                 let (from, to) = (input.wrapping_offset(a), out.wrapping_offset(b));
-                if last.input == bytes as isize && last.out == bytes as isize {
-                    add(&Call::onto(last.size, bytes, to, from));
-                    return;
-                }
                 match self.dtype {
                     DType::F32 => add_apart::<f32>(from, to, last, |x, y| x + y),
                     DType::F64 => add_apart::<f64>(from, to, last, |x, y| x + y),
@@ -242,6 +264,24 @@ unsafe fn add_apart<T: Copy>(from: *mut u8, to: *mut u8, axis: Axis, add: impl F
     }
 }
 
+/// The same elements in the same order by as few axes as can be.
+fn merged(axes: &[Axis]) -> Vec<Axis> {
+    let mut merged: Vec<Axis> = Vec::with_capacity(axes.len());
+    for axis in axes {
+        let goes_on = |last: &Axis| last.out == axis.out * axis.size as isize && last.input == axis.input * axis.size as isize;
+        match merged.last_mut() {
+            Some(last) if goes_on(last) => *last = Axis { size: last.size * axis.size, ..*axis },
+            _ => merged.push(*axis),
+        }
+    }
+    merged
+}
+
+/// The same loops, at least two.
+fn two_or_more(axes: Vec<Axis>) -> impl Iterator<Item = Axis> {
+    std::iter::repeat_n(Axis::ONCE, 2_usize.saturating_sub(axes.len())).chain(axes)
+}
+
 /// Offsets of input and output at a flattened index.
 fn offsets(axes: &[Axis], mut index: usize) -> (isize, isize) {
     let (mut input, mut out) = (0, 0);
@@ -254,16 +294,16 @@ fn offsets(axes: &[Axis], mut index: usize) -> (isize, isize) {
     (input, out)
 }
 
-/// Calls `each(input offset, output offset, inner loop)` for all but the last axis.
-fn walk(axes: &[Axis], mut each: impl FnMut(isize, isize, Axis)) {
-    let Some((last, outer)) = axes.split_last() else {
-        each(0, 0, Axis { size: 1, input: 0, out: 0 });
-        return;
-    };
+/// Calls `each(input offset, output offset, inner loops)` for all but the last `INNER` axes; those that are not there
+/// go round once.
+fn walk<const INNER: usize>(axes: &[Axis], mut each: impl FnMut(isize, isize, [Axis; INNER])) {
+    let (outer, last) = axes.split_at(axes.len().saturating_sub(INNER));
+    let mut inner = [Axis::ONCE; INNER];
+    inner[INNER - last.len()..].copy_from_slice(last);
     let count: usize = outer.iter().map(|axis| axis.size).product();
     for i in 0..count {
         let (input, out) = offsets(outer, i);
-        each(input, out, *last);
+        each(input, out, inner);
     }
 }
 

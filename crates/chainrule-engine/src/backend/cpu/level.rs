@@ -66,6 +66,13 @@ impl Level {
         levels
     }
 
+    /// Whether the machine had better be left to bring memory closer by itself, where it lies side by side. Machines
+    /// with 512 bits have large second caches and look far ahead: asking them cost 3 to 15 % of a step, where it
+    /// gained as much on one with 256 (`docs/performance.md`).
+    pub fn fetches_itself(self) -> bool {
+        self == Level::Avx512
+    }
+
     /// Whether the loops of this level fuse a multiplication with an addition where the
     /// formulas of the vector functions say so.
     pub fn fuses(self) -> bool {

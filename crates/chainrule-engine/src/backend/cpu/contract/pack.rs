@@ -23,7 +23,7 @@ pub struct Part<'a> {
 
 /// Calls `each(position, len, offset, step)` for the evenly spaced pieces of a part, in order.
 #[inline]
-fn walk(part: Part<'_>, mut each: impl FnMut(usize, usize, isize, isize)) {
+pub fn walk(part: Part<'_>, mut each: impl FnMut(usize, usize, isize, isize)) {
     let Part { line, start, len } = part;
     let (outer, size, step) = match line.as_slice() {
         [] => return each(0, len, 0, 0),

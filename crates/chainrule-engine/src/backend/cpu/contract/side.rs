@@ -2,15 +2,47 @@
 //!
 //! Refuses to choose forms and to know tiles.
 
-use super::super::region::path::{Line, span};
+use super::super::region::path::Line;
 use super::block::{Kernels, Multiply};
 use super::matrix::{SIDE, STEPS};
-use super::pack::{Copying, Dealing, Part, rectangles};
+use super::pack::{Copying, Dealing, Part, rectangles, walk};
 use super::panels::{Form, Packed, Panels, Place};
 use super::plan::{Operand, Plan};
-use super::split::{Numbers, panel_bytes, round, split};
+use super::split::{Numbers, near, panel_bytes, round, split};
 use smallvec::SmallVec;
 use std::ops::Range;
+
+/// Bytes of a number that is split.
+const NUMBER: isize = size_of::<f32>() as isize;
+
+/// The most steps of a pass.
+const LONGEST: usize = 2 * near(1) * STEPS;
+
+/// Where the rows of a panel begin, and the pieces of a row.
+struct Places {
+    rows: [isize; LONGEST],
+    pieces: [isize; LONGEST / STEPS],
+}
+
+impl Places {
+    /// Rows one after the other, of so many numbers.
+    fn evenly(&mut self, stride: usize) {
+        self.rows.iter_mut().enumerate().for_each(|(row, place)| *place = (row * stride) as isize);
+        self.pieces.iter_mut().enumerate().for_each(|(piece, place)| *place = (piece * STEPS) as isize);
+    }
+}
+
+/// Whether each 32 numbers of a part lie side by side, and where they do: as numbers, in `places`.
+fn side_by_side(part: Part<'_>, places: &mut [isize]) -> bool {
+    let mut all = part.len.is_multiple_of(STEPS);
+    walk(part, |at, len, offset, step| {
+        all &= step == NUMBER && at.is_multiple_of(STEPS) && len.is_multiple_of(STEPS);
+        if all {
+            (0..len / STEPS).for_each(|i| places[at / STEPS + i] = offset / NUMBER + (i * STEPS) as isize);
+        }
+    });
+    all
+}
 
 /// A or B, to be packed. A pass is the first step along the sum and how many there are.
 pub struct Side<'a, T: 'static> {
@@ -76,13 +108,14 @@ impl<T: Multiply> Side<'_, T> {
 
     /// Packs panels in bf16 parts.
     unsafe fn pack_parts(&self, pass: (usize, usize), (start, len): (usize, usize), to: *mut u8, parts: usize) {
-        let (rows, numbers) = (self.panels.by_row, self.numbers.cast::<f32>());
+        let (of_a, numbers) = (self.panels.by_row, self.numbers.cast::<f32>());
         let steps = pass.1.div_ceil(STEPS);
         let sum = Part { line: self.sum, start: pass.0, len: pass.1 };
-        let stride = if rows { steps * STEPS } else { SIDE };
+        let stride = if of_a { steps * STEPS } else { SIDE };
+        let mut places = Places { rows: [0; LONGEST], pieces: [0; LONGEST / STEPS] };
         for done in (0..len).step_by(SIDE) {
             let part = Part { line: self.line, start: start + done, len: SIDE.min(len - done) };
-            let (down, across) = if rows { (part, sum) } else { (sum, part) };
+            let (down, across) = if of_a { (part, sum) } else { (sum, part) };
             let copying = Copying {
                 table: self.plan.table,
                 copy: self.kernels.copy,
@@ -97,34 +130,37 @@ impl<T: Multiply> Side<'_, T> {
             let whole = part.len == SIDE && pass.1 == steps * STEPS;
             // SAFETY: the caller's; the room holds the numbers of a whole panel, what the operand lacks among them.
             unsafe {
-                let (from, row, along_sum) = match self.lying(part, sum).filter(|_| whole) {
-                    Some(lying) => lying,
-                    None => {
-                        if !whole {
-                            numbers.write_bytes(0, SIDE * steps * STEPS);
-                        }
-                        copying.gather();
-                        (numbers.cast_const(), stride as isize, rows)
+                let lying = if whole { self.lying(part, sum, &mut places) } else { None };
+                let (from, along_sum) = lying.unwrap_or_else(|| {
+                    if !whole {
+                        numbers.write_bytes(0, SIDE * steps * STEPS);
                     }
-                };
-                split(&Numbers { from, row, along_sum, to, steps, parts, rows }, self.plan.level);
+                    copying.gather();
+                    places.evenly(stride);
+                    (numbers.cast_const(), of_a)
+                });
+                let (count, pieces) = if along_sum { (SIDE, steps) } else { (steps * STEPS, 1) };
+                let (rows, pieces) = (&places.rows[..count], &places.pieces[..pieces]);
+                split(&Numbers { from, along_sum, rows, pieces, to, steps, parts, of_a }, self.plan.level);
             }
         }
     }
 
-    /// Where numbers lie that need not be fetched, as they are side by side along the sum or along lines: the first, how
-    /// far it is to the next row of them, and which it is.
-    fn lying(&self, line: Part<'_>, sum: Part<'_>) -> Option<(*const f32, isize, bool)> {
-        let bytes = size_of::<f32>() as isize;
-        let (below, down) = span(line.line, line.start, line.len)?;
-        let (right, across) = span(sum.line, sum.start, sum.len)?;
-        let from = self.memory.wrapping_offset(below + right).cast_const().cast();
-        match (down == bytes, across == bytes) {
-            _ if !self.plan.holds_numbers(self.operand) => None,
-            (_, true) => Some((from, down / bytes, true)),
-            (true, false) => Some((from, across / bytes, false)),
-            (false, false) => None,
+    /// Finds the places of numbers that need not be fetched, as each 32 of them are side by side along the sum or along
+    /// lines; from where these are counted, and which it is.
+    fn lying(&self, line: Part<'_>, sum: Part<'_>, places: &mut Places) -> Option<(*const f32, bool)> {
+        if !self.plan.holds_numbers(self.operand) {
+            return None;
         }
+        let along_sum = side_by_side(sum, &mut places.pieces);
+        let (rows, pieces) = if along_sum { (line, sum) } else { (sum, line) };
+        if !along_sum && !side_by_side(pieces, &mut places.pieces) {
+            return None;
+        }
+        walk(rows, |at, len, offset, step| {
+            (0..len).for_each(|i| places.rows[at + i] = (offset + i as isize * step) / NUMBER);
+        });
+        Some((self.memory.cast_const().cast(), along_sum))
     }
 
     /// Packs numbers as they are.

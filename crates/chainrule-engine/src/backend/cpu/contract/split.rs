@@ -18,21 +18,23 @@ const FIT: std::ops::Range<u32> = (127 - 45) << 23..(127 + 60) << 23;
 const NEAR: usize = 24 * 1024;
 
 /// How far ahead memory is asked for that lies line after line. A line is long: the processor finds its pieces itself.
-const LINES_AHEAD: isize = 2;
+const LINES_AHEAD: usize = 2;
 /// The same for memory step after step, of which each is in another page, perhaps.
-const STEPS_AHEAD: isize = 16;
+const STEPS_AHEAD: usize = 16;
 
 /// The first element of a panel that parts cannot hold: no number, hence in no other panel.
 const UNFIT: u16 = 0x7fff;
 
 /// Numbers of one panel, where they lie or where they were fetched to: 32 lines, which are rows of A or columns of B.
-pub struct Numbers {
-    /// The first. What the operand lacks is zero.
+pub struct Numbers<'a> {
+    /// From where places are counted. What the operand lacks is zero.
     pub from: *const f32,
-    /// Numbers from line to line, or from step to step.
-    pub row: isize,
     /// Whether numbers lie side by side along the sum, line after line; otherwise along lines, step after step.
     pub along_sum: bool,
+    /// Where each line begins, or each step.
+    pub rows: &'a [isize],
+    /// How much farther in a row each 32 numbers begin that lie side by side: as many as there are along the sum, or one.
+    pub pieces: &'a [isize],
     /// The panel.
     pub to: *mut u8,
     /// How many times 32 along the sum.
@@ -40,16 +42,16 @@ pub struct Numbers {
     /// Parts of each number, 1 to 3.
     pub parts: usize,
     /// Whether these are rows of A.
-    pub rows: bool,
+    pub of_a: bool,
 }
 
 /// Bytes of a panel.
-pub fn panel_bytes(steps: usize, parts: usize) -> usize {
+pub const fn panel_bytes(steps: usize, parts: usize) -> usize {
     steps * parts * 2 * TILE
 }
 
 /// How many steps of a panel of A and of one of B the nearest cache holds next to each other, with room for a result.
-pub fn near(parts: usize) -> usize {
+pub const fn near(parts: usize) -> usize {
     NEAR / panel_bytes(1, parts)
 }
 
@@ -67,7 +69,7 @@ pub unsafe fn is_fit(panel: *const u8) -> bool {
 ///
 /// # Safety
 /// `from` and `to` are valid for what the fields say, and do not overlap; the machine has the level's instructions.
-pub unsafe fn split(numbers: &Numbers, level: Level) {
+pub unsafe fn split(numbers: &Numbers<'_>, level: Level) {
     // SAFETY: the caller's.
     unsafe {
         #[cfg(target_arch = "x86_64")]
@@ -83,7 +85,7 @@ pub unsafe fn split(numbers: &Numbers, level: Level) {
 /// As [`split`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn wide(numbers: &Numbers) {
+unsafe fn wide(numbers: &Numbers<'_>) {
     // SAFETY: the caller's.
     unsafe { any(numbers, turn::wide) }
 }
@@ -91,7 +93,7 @@ unsafe fn wide(numbers: &Numbers) {
 /// # Safety
 /// As [`split`].
 #[inline(always)]
-unsafe fn any(numbers: &Numbers, turn: unsafe fn(*mut u8)) {
+unsafe fn any(numbers: &Numbers<'_>, turn: unsafe fn(*mut u8)) {
     let mut largest = [0_u32; SIDE];
     // SAFETY: the caller's.
     unsafe {
@@ -104,7 +106,7 @@ unsafe fn any(numbers: &Numbers, turn: unsafe fn(*mut u8)) {
             (false, _) => steps::<3>(numbers, &mut largest),
         }
         // Tiles of A have the lines below each other, those of B side by side: one is the other turned.
-        if numbers.along_sum != numbers.rows {
+        if numbers.along_sum != numbers.of_a {
             (0..numbers.steps * numbers.parts * 2).for_each(|tile| turn(numbers.to.add(tile * TILE)));
         }
     }
@@ -117,13 +119,13 @@ unsafe fn any(numbers: &Numbers, turn: unsafe fn(*mut u8)) {
 
 /// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn lines<const P: usize>(numbers: &Numbers, largest: &mut [u32; SIDE]) {
+unsafe fn lines<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
     for (line, largest) in largest.iter_mut().enumerate() {
-        let first = numbers.from.wrapping_offset(line as isize * numbers.row);
+        let (first, later) = (numbers.rows[line], numbers.rows[(line + LINES_AHEAD).min(SIDE - 1)]);
         let mut most = [0_u32; STEPS];
         for step in 0..numbers.steps {
-            let from = first.wrapping_add(step * STEPS);
-            fetch(from.wrapping_offset(LINES_AHEAD * numbers.row));
+            let from = numbers.from.wrapping_offset(first + numbers.pieces[step]);
+            fetch(from.wrapping_offset(later - first));
             // SAFETY: the caller's.
             let mut rest = unsafe { from.cast::<[f32; STEPS]>().read() };
             for (most, number) in most.iter_mut().zip(&rest) {
@@ -146,16 +148,15 @@ unsafe fn lines<const P: usize>(numbers: &Numbers, largest: &mut [u32; SIDE]) {
 
 /// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn steps<const P: usize>(numbers: &Numbers, largest: &mut [u32; SIDE]) {
+unsafe fn steps<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
     let mut most = [0_u32; SIDE];
+    let (first, last) = (numbers.from.wrapping_offset(numbers.pieces[0]), numbers.rows.len() - 1);
     for pair in 0..numbers.steps * STEPS / 2 {
-        let from = numbers.from.wrapping_offset(2 * pair as isize * numbers.row);
-        let ahead = from.wrapping_offset(STEPS_AHEAD * numbers.row);
-        fetch(ahead);
-        fetch(ahead.wrapping_offset(numbers.row));
+        let row = |step: usize| first.wrapping_offset(numbers.rows[step.min(last)]);
+        fetch(row(2 * pair + STEPS_AHEAD));
+        fetch(row(2 * pair + STEPS_AHEAD + 1));
         // SAFETY: the caller's.
-        let (mut one, mut two) =
-            unsafe { (from.cast::<[f32; SIDE]>().read(), from.wrapping_offset(numbers.row).cast::<[f32; SIDE]>().read()) };
+        let (mut one, mut two) = unsafe { (row(2 * pair).cast::<[f32; SIDE]>().read(), row(2 * pair + 1).cast::<[f32; SIDE]>().read()) };
         for (most, (a, b)) in most.iter_mut().zip(one.iter().zip(&two)) {
             *most = (*most).max(magnitude(*a)).max(magnitude(*b));
         }
@@ -324,14 +325,17 @@ mod tests {
             for piece in all.chunks_exact(SIDE * 64) {
                 for parts in 1..=3 {
                     let mut panel = vec![0_u8; panel_bytes(2, parts)];
+                    let (lines, steps) = ((0..32).map(|line| line * 64).collect(), (0..64).map(|step| step * 32).collect());
+                    let places: Vec<isize> = if along_sum { lines } else { steps };
                     let numbers = Numbers {
                         from: piece.as_ptr(),
-                        row: if along_sum { 64 } else { 32 },
                         along_sum,
+                        rows: &places,
+                        pieces: &[0, 32],
                         to: panel.as_mut_ptr(),
                         steps: 2,
                         parts,
-                        rows,
+                        of_a: rows,
                     };
                     // SAFETY: 32 rows of 64 numbers, or 64 of 32, and a panel for them.
                     unsafe { split(&numbers, level) };
@@ -363,13 +367,11 @@ mod tests {
                         (0..STEPS - 1).for_each(|i| from[if rows { (SIDE - 1) * STEPS + i } else { i * SIDE + SIDE - 1 }] = 0.0);
                     }
                     let mut panel = vec![0_u8; panel_bytes(1, 2)];
+                    let places: Vec<isize> = (0..32).map(|row| row * 32).collect();
+                    let (from, to) = (from.as_ptr(), panel.as_mut_ptr());
+                    let numbers = Numbers { from, along_sum: rows, rows: &places, pieces: &[0], to, steps: 1, parts: 2, of_a: rows };
                     // SAFETY: 32 rows of 32 numbers, and a panel for them.
-                    unsafe {
-                        split(
-                            &Numbers { from: from.as_ptr(), row: 32, along_sum: rows, to: panel.as_mut_ptr(), steps: 1, parts: 2, rows },
-                            Level::detect(),
-                        )
-                    };
+                    unsafe { split(&numbers, Level::detect()) };
                     assert_eq!(unsafe { is_fit(panel.as_ptr()) }, fits, "{special:e}, alone: {alone}, rows: {rows}");
                 }
             }

@@ -189,15 +189,23 @@ impl<T: Copy + Default> Source<T> {
         Source { first, step: SMALL, repeated: [T::default(); SMALL] }
     }
 
-    /// The elements from `first` if they are `step > 0` bytes apart, or only that one.
+    /// Elements `step > 0` bytes apart, or only one; [`Source::go_to`] says which.
+    #[inline(always)]
+    pub fn nowhere(step: isize) -> Self {
+        Source { first: std::ptr::null(), step: if step == 0 { 0 } else { SMALL }, repeated: [T::default(); SMALL] }
+    }
+
+    /// Starts from `first`. Rows may be as short as a block: what is done for each of them counts.
     ///
     /// # Safety
-    /// `first` is valid for reading an element.
+    /// `first` is valid for reading an element if it is the only one.
     #[inline(always)]
-    pub unsafe fn new(first: *const T, step: isize) -> Self {
-        // SAFETY: the caller's.
-        let repeated = [unsafe { first.read_unaligned() }; SMALL];
-        Source { first, step: if step == 0 { 0 } else { SMALL }, repeated }
+    pub unsafe fn go_to(&mut self, first: *const T) {
+        self.first = first;
+        if self.step == 0 {
+            // SAFETY: the caller's.
+            self.repeated = [unsafe { first.read_unaligned() }; SMALL];
+        }
     }
 
     /// Where block `i` begins.

@@ -74,11 +74,12 @@ pub unsafe fn binary<I: Isa, O: Op2>(call: &Call) {
     if call.cols == 0 {
         return;
     }
+    let (mut a, mut b) = (Source::nowhere(call.a_step), Source::nowhere(call.b_step));
     for r in 0..call.rows {
         // SAFETY: the caller's.
         unsafe {
-            let a = Source::new(row!(call.a, call.a_stride, r), call.a_step);
-            let b = Source::new(row!(call.b, call.b_stride, r), call.b_step);
+            a.go_to(row!(call.a, call.a_stride, r));
+            b.go_to(row!(call.b, call.b_stride, r));
             map2::<I, O::A, O::A, O::D>(call.cols, row!(call.to, call.to_stride, r), &a, &b, |x, y| O::apply::<I>(x, y))
         }
     }
@@ -93,12 +94,13 @@ pub unsafe fn select<I: Isa, T: Copy + Default>(call: &Call) {
     if call.cols == 0 {
         return;
     }
+    let (mut b, mut c) = (Source::nowhere(call.b_step), Source::nowhere(call.c_step));
     for r in 0..call.rows {
         // SAFETY: the caller's.
         unsafe {
             let a = Source::side_by_side(row!(call.a, call.a_stride, r));
-            let b = Source::new(row!(call.b, call.b_stride, r), call.b_step);
-            let c = Source::new(row!(call.c, call.c_stride, r), call.c_step);
+            b.go_to(row!(call.b, call.b_stride, r));
+            c.go_to(row!(call.c, call.c_stride, r));
             let to = row!(call.to, call.to_stride, r);
             map3::<I, u8, T, T, T>(call.cols, to, &a, &b, &c, |x, y, z| if x != 0 { y } else { z })
         }

@@ -54,7 +54,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
     // Machine code rounds a multiplication with an addition once; loops that do not keep to themselves.
     let written = if level.fuses() { written } else { &mut Written::none() };
     slots::place(&mut plan, stores, written, level);
-    plan.look_ahead();
+    plan.look_ahead(level);
     plan.cost = plan.estimate();
     plan
 }

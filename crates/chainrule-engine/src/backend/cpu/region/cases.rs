@@ -5,8 +5,9 @@ use super::super::level::Level;
 use super::super::machine::placed;
 use super::draft::{Dice, Draft};
 use super::oracle::{evaluate, same};
+use super::shape::Shape;
 use super::{CompiledRegion, Product, Rectangle, Scratch};
-use crate::compile::kernel::{Access, Binary, Code, Extent, Fault, Lane, Number, Unary};
+use crate::compile::kernel::{Access, Binary, Code, Extent, Fault, Lane, Number, Reduction, Unary};
 use crate::tensor::DType;
 
 /// A short row is repeated once per unit for the rows of a tile; units also start at tiles that
@@ -31,6 +32,39 @@ fn short_rows_meet_tiles_of_unequal_height() {
         draft.push(Code::Store(0, sum), Lane::F32, Extent::Full);
         draft.check("short rows");
         draft.region.code.pop();
+    }
+}
+
+/// Squares of two by two share a value: with and without a maximum over the rows of each unit, rows follow each other along the
+/// axis of squares, and each unit has the rows it had.
+#[test]
+fn rows_follow_each_other_where_all_accesses_go_on_evenly() {
+    let sizes = [3, 14, 2, 14, 2, 32];
+    let image = [28 * 28 * 32, 56 * 32, 28 * 32, 64, 32, 1];
+    for (unit_rows, last) in [(None, 3), (Some(784), 3), (Some(2 * 784), 3), (Some(56), 3), (Some(28), 4), (Some(3), 4)] {
+        for maxima in [false, true] {
+            let mut dice = Dice(3, 0);
+            let mut draft = Draft::new(&sizes, 5);
+            for strides in [image, [14 * 14 * 32, 14 * 32, 0, 32, 0, 1]] {
+                let access = draft.access(&mut dice, DType::F32, &strides, &sizes);
+                draft.region.loads.push(access);
+            }
+            let loads: Vec<u32> = (0..2).map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full)).collect();
+            let sum = draft.push(Code::Binary(Binary::Add, loads[0], loads[1]), Lane::F32, Extent::Full);
+            let out = draft.access(&mut dice, DType::F32, &image, &sizes);
+            draft.region.stores.push(out);
+            draft.push(Code::Store(0, sum), Lane::F32, Extent::Full);
+            if maxima {
+                let out = draft.access(&mut dice, DType::F32, &[32, 1], &[sizes[..5].iter().product(), 32]);
+                draft.region.stores.push(out);
+                draft.push(Code::Accumulate(1, Reduction::Maximum, sum), Lane::F32, Extent::Full);
+                draft.region.unit_rows = unit_rows;
+            }
+            draft.check("squares");
+            let shape = Shape::new(&draft.region, false);
+            let last = if maxima { last } else { 3 };
+            assert_eq!(shape.row_axes.last(), Some(&last), "{unit_rows:?}, maxima: {maxima}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Refuses to make itself ([`super::build`], [`super::slots`]) and to run ([`super::run`]).
 
+use super::super::level::Level;
 use super::super::loops::{Loop, SequenceLoop, Table};
 use super::Needs;
 use super::fused::Fused;
@@ -222,7 +223,10 @@ const NOT_NEAR: usize = 32 * 1024;
 impl Plan {
     /// Chooses the views of which tiles are short rows of a large matrix: the machine foresees long
     /// runs by itself, but not where a row will go on.
-    pub fn look_ahead(&mut self) {
+    pub fn look_ahead(&mut self, level: Level) {
+        if level.fetches_itself() {
+            return;
+        }
         let points = self.shape.rows * self.shape.cols;
         let full = |view: &View| !view.product && self.values[view.value as usize].class == Class { rows: true, cols: true };
         let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();

@@ -2,22 +2,27 @@
 //!
 //! Everything here depends on the region alone, so that results do not depend on threads.
 
-use super::path::{Line, Path};
-use crate::compile::kernel::{Code, Extent, Region};
+use super::path::{Line, Path, line};
+use crate::compile::kernel::{Access, Code, Extent, Region};
 use smallvec::SmallVec;
 
 /// Elements of a tile where the shape leaves a choice.
 const TILE: usize = 1024;
+/// Elements from which evenly spaced rows are a tile of their own; shorter pieces are copied together.
+const PIECE: usize = 256;
 /// Instructions times elements of one unit.
 const UNIT: usize = 64 * 1024;
+
+/// Some of a region's axes, outermost first.
+type Axes = SmallVec<[usize; 6]>;
 
 /// How the space of a region is walked.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
     /// The region's axes that are rows, outermost first.
-    pub row_axes: SmallVec<[usize; 6]>,
+    pub row_axes: Axes,
     /// The region's axes that are columns, outermost first.
-    pub col_axes: SmallVec<[usize; 6]>,
+    pub col_axes: Axes,
     /// How many rows.
     pub rows: usize,
     /// How many columns.
@@ -57,6 +62,10 @@ impl Shape {
         if fixed || wants.whole_rows || wants.accumulates {
             shape.row_axes = (0..split).collect();
             shape.col_axes = (split..region.axes.len()).collect();
+            if wants.accumulates && !fixed && !wants.whole_rows {
+                let inner: Axes = shape.row_axes.drain(within_units(region)..).collect();
+                shape.row_axes.extend(in_long_runs(region, &inner, &shape.col_axes));
+            }
         } else {
             shape.choose_axes(region);
         }
@@ -69,7 +78,7 @@ impl Shape {
     /// Pure element code may be walked in any order: the columns are the axis along which most
     /// accesses are side by side, with its neighbours where all accesses go on evenly.
     fn choose_axes(&mut self, region: &Region) {
-        let mut axes: SmallVec<[usize; 6]> = (0..region.axes.len()).filter(|&axis| region.axes[axis] != 1).collect();
+        let mut axes: Axes = (0..region.axes.len()).filter(|&axis| region.axes[axis] != 1).collect();
         let accesses = || region.stores.iter().chain(&region.loads);
         // A store counts twice: writing apart costs more than reading apart.
         let together = |axis: usize| {
@@ -98,23 +107,21 @@ impl Shape {
         while start > 0 && merges(axes[start - 1], axes[start]) {
             start -= 1;
         }
-        // Another access that is side by side along a row axis wants that axis innermost.
-        let by_rows = axes[..start].iter().copied().max_by_key(|&axis| (together(axis), axis));
-        if let Some(axis) = by_rows.filter(|&axis| together(axis) > 0 && axis != axes[start - 1]) {
-            axes[..start].sort_by_key(|&other| other == axis);
-        }
-        self.row_axes = axes[..start].into();
         self.col_axes = axes[start..].into();
+        let (rows, cols) = (&axes[..start], &self.col_axes);
+        // Another access that is side by side along a row axis wants that axis innermost.
+        let by_rows = rows.iter().copied().filter(|&axis| together(axis) > 0).max_by_key(|&axis| (together(axis), axis));
+        self.row_axes = match by_rows {
+            Some(axis) => ending_in(rows, axis),
+            None => in_long_runs(region, rows, cols),
+        };
     }
 
     /// Chooses tiles and units for the paths of all accesses.
     pub fn cut(&mut self, region: &Region, paths: &[&Path]) {
         let wants = wants(region);
-        let common = |lines: &mut dyn Iterator<Item = &Line>| {
-            lines.filter(|line| line.len() > 1).filter_map(|line| line.last()).fold(0, |a, b| divisor(a, b.0))
-        };
         let whole = wants.whole_rows;
-        let cols = match common(&mut paths.iter().map(|path| &path.cols)) {
+        let cols = match run(paths.iter().map(|path| &path.cols)) {
             n if n >= 64 && !whole => n,
             _ => self.cols,
         };
@@ -128,8 +135,8 @@ impl Shape {
             _ => TILE,
         };
         self.tile_cols = even(self.col_block, most, 64).max(1);
-        let rows = match common(&mut paths.iter().map(|path| &path.rows)) {
-            n if n * self.tile_cols >= 256 => n,
+        let rows = match run(paths.iter().map(|path| &path.rows)) {
+            n if n * self.tile_cols >= PIECE => n,
             _ => self.rows,
         };
         self.row_block = rows.max(1);
@@ -183,6 +190,51 @@ impl Shape {
     pub fn col_end(&self, col: usize, end: usize) -> usize {
         (col + self.tile_cols).min((col / self.col_block + 1) * self.col_block).min(end)
     }
+}
+
+/// The first of the row axes that go all the way round within a unit: in another order they are the same rows of it.
+fn within_units(region: &Region) -> usize {
+    let sizes = &region.axes[..region.row_axes];
+    let unit = region.unit_rows.unwrap_or_else(|| sizes.iter().product());
+    let (mut first, mut rows) = (sizes.len(), 1);
+    while first > 0 && unit.is_multiple_of(rows * sizes[first - 1]) {
+        (first, rows) = (first - 1, rows * sizes[first - 1]);
+    }
+    first
+}
+
+/// Row axes in an order in which more than a few rows are evenly spaced for every access, if there is one: where squares
+/// of two by two share a value, say, the axis along which squares follow each other rather than one within a square.
+fn in_long_runs(region: &Region, rows: &[usize], cols: &[usize]) -> Axes {
+    // Accumulators have one element for all rows.
+    let accumulated = |store: usize| region.code.iter().any(|i| matches!(i.code, Code::Accumulate(s, ..) if s == store));
+    let stores = || region.stores.iter().enumerate().filter(|&(store, _)| !accumulated(store)).map(|(_, access)| access);
+    let accesses = || stores().chain(&region.loads);
+    let run_of = |order: &[usize]| {
+        let along = |access: &Access| line(order.iter().map(|&axis| (region.axes[axis], access.strides[axis])));
+        let lines: SmallVec<[Line; 8]> = accesses().map(along).collect();
+        match run(lines.iter()) {
+            0 => usize::MAX,
+            run => run,
+        }
+    };
+    let cols: usize = cols.iter().map(|&axis| region.axes[axis]).product();
+    if run_of(rows).saturating_mul(cols) >= PIECE {
+        return rows.into();
+    }
+    // Of equally good ones the last is the order as it was.
+    let orders = rows.iter().map(|&last| ending_in(rows, last));
+    orders.max_by_key(|order| run_of(order)).unwrap_or_default()
+}
+
+/// The axes in their order, but for one that comes last.
+fn ending_in(axes: &[usize], last: usize) -> Axes {
+    axes.iter().copied().filter(|&axis| axis != last).chain([last]).collect()
+}
+
+/// How many elements are evenly spaced along all lines; 0 if all are.
+fn run<'a>(lines: impl Iterator<Item = &'a Line>) -> usize {
+    lines.filter(|line| line.len() > 1).filter_map(|line| line.last()).fold(0, |a, b| divisor(a, b.0))
 }
 
 /// What the code asks of its tiles.
