@@ -4,6 +4,7 @@
 //! Equal instructions are written once. Refuses to know registers, how many positions there are, and what
 //! a truth looks like.
 
+use crate::compile::kernel::Reduction;
 use rustc_hash::FxHashMap;
 
 /// The position of the instruction that makes a value.
@@ -36,6 +37,8 @@ pub enum Op {
     StoreTruth(u32),
     /// Lets the function say that a truth held somewhere.
     Report,
+    /// Writes the sum or maximum of a row, one element for it, in the order of [`super::reduce`].
+    Reduce(Reduction, u32),
     /// Float arithmetic.
     Add,
     /// First less second.
@@ -132,7 +135,7 @@ impl Instruction {
         use Op::*;
         let count = match self.op {
             Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) => 0,
-            Store(_) | StoreTruth(_) | Report | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
+            Store(_) | StoreTruth(_) | Report | Reduce(..) | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
             Widen | Narrow | Sign | Not | Resize => 1,
             MultiplyAdd | NegativeMultiplyAdd | Choose => 3,
             _ => 2,
@@ -185,7 +188,8 @@ impl Code {
 
     /// Without what no store needs.
     pub fn without_dead(&self) -> Vec<Instruction> {
-        let mut live: Vec<bool> = self.list.iter().map(|i| matches!(i.op, Op::Store(_) | Op::StoreTruth(_) | Op::Report)).collect();
+        let shows = |op: Op| matches!(op, Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..));
+        let mut live: Vec<bool> = self.list.iter().map(|i| shows(i.op)).collect();
         for at in (0..self.list.len()).rev() {
             if live[at] {
                 self.list[at].args().iter().for_each(|&arg| live[arg as usize] = true);

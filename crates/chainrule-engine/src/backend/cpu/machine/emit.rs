@@ -7,6 +7,7 @@
 use super::code::{Id, Instruction, Op, Size, without};
 use super::encode::{Assembler, Encoding, Lanes, Place, Register};
 use super::opcodes::{self as x86, Opcode, Pair};
+use super::reduce::{self, Reduced};
 use super::registers::{MASKS, Registers, VECTORS};
 
 /// How a function is written.
@@ -30,13 +31,10 @@ impl Form {
 pub struct Emitted {
     /// Code and constants.
     pub bytes: Vec<u8>,
-    /// How many blocks of positions are computed side by side.
-    pub blocks: u8,
+    /// How many positions are walked together where a row is long enough; 0 if none are.
+    pub many: u8,
 }
 
-/// The most blocks side by side. The processor looks only so far ahead for work that does not wait:
-/// a formula is a chain, and what it can do meanwhile has to stand next to it.
-const MOST_BLOCKS: u8 = 4;
 /// Values of all blocks together that may wait on the stack.
 const MOST_SLOTS: u32 = 2;
 
@@ -45,28 +43,41 @@ const MOST_SLOTS: u32 = 2;
 pub fn emit(list: &[Instruction], ports: u32, form: Form) -> Emitted {
     // With lanes, a sign is a truth as it stands; masks have no lanes, and so no size.
     let list = &without(list, if form.encoding == Encoding::Vex { Op::Sign } else { Op::Resize });
+    let (reduced, aside) = reduce::reductions(list);
     let mut pool = Vec::new();
     let mut slots = 0;
-    let mut body = |blocks: u8, part: bool, most: u32| {
-        let (body, needed) = Emitter::new(list, form, blocks, &mut pool, part).body(most)?;
+    let mut written = |body: Body, blocks: u8, most: u32| {
+        let emitter = Emitter::new(list, form, (body, blocks), &mut pool, (&reduced, aside));
+        let (body, needed) = emitter.written(most)?;
         slots = slots.max(needed);
         Some(body)
     };
-    let empty = || Assembler::new(form.encoding, form.positions);
-    let one = body(1, false, u32::MAX).unwrap_or_else(empty);
-    let part = body(1, true, u32::MAX).unwrap_or_else(empty);
-    let (mut many, mut blocks) = (None, 1);
-    while let Some(more) = (blocks < MOST_BLOCKS).then(|| body(blocks + 1, false, MOST_SLOTS)).flatten() {
-        (many, blocks) = (Some(more), blocks + 1);
+    let empty = || Assembler::new(form.encoding, form.positions, aside);
+    let one = written(Body::One, 1, u32::MAX).unwrap_or_else(empty);
+    let rest = written(Body::Rest, 1, u32::MAX).unwrap_or_else(empty);
+    // The processor looks only so far ahead for work that does not wait: a formula is a chain, and what it can do
+    // meanwhile has to stand next to it. Partial results go round evenly.
+    let (mut many, more): (_, &[u8]) = match reduced.is_empty() {
+        true => (None, &[2, 3, 4]),
+        false => (written(Body::Many, 1, u32::MAX).map(|body| (body, 1)), &[2, 4]),
+    };
+    for &blocks in more {
+        let Some(body) = written(Body::Many, blocks, MOST_SLOTS) else { break };
+        many = Some((body, blocks));
     }
+    let at_once = many.as_ref().map_or(0, |(_, blocks)| if reduced.is_empty() { form.positions * blocks } else { reduce::MANY });
+    let mut constant = |bits, size| constant(&mut pool, bits, size);
     let mut assembler = empty();
     assembler.enter(slots);
     let row = assembler.start_row();
-    if let Some(many) = many {
+    reduce::start_partials(&mut assembler, &reduced, reduce::FIRST, &mut constant);
+    if let Some((many, blocks)) = many {
         let skip = assembler.unless_many();
+        reduce::start_partials(&mut assembler, &reduced, reduce::OTHERS, &mut constant);
         let start = assembler.bytes.len();
         assembler.append(many);
         assembler.repeat_many(start, blocks);
+        reduce::join_many(&mut assembler, &reduced);
         assembler.land(skip);
     }
     let skip = assembler.unless_one();
@@ -75,11 +86,22 @@ pub fn emit(list: &[Instruction], ports: u32, form: Form) -> Emitted {
     assembler.repeat_one(start);
     assembler.land(skip);
     let skip = assembler.unless_part();
-    assembler.append(part);
+    assembler.append(rest);
     assembler.land(skip);
+    reduce::join_few(&mut assembler, &reduced);
     assembler.next_row(row, ports);
     assembler.leave(slots);
-    Emitted { bytes: assembler.finish(&pool), blocks }
+    Emitted { bytes: assembler.finish(&pool), many: at_once }
+}
+
+/// Where the pool has a constant.
+fn constant(pool: &mut Vec<u64>, bits: u64, size: Size) -> Place {
+    let bits = if size == Size::Four { bits << 32 | bits & 0xffff_ffff } else { bits };
+    let known = pool.iter().position(|&known| known == bits);
+    Place::Pool(known.unwrap_or_else(|| {
+        pool.push(bits);
+        pool.len() - 1
+    }) as u32)
 }
 
 /// The code of several blocks side by side: instruction `i` of block `k` is number `i * blocks + k`.
@@ -97,7 +119,7 @@ fn side_by_side(list: &[Instruction], blocks: u8) -> Vec<Instruction> {
 }
 
 /// An operation that is one instruction.
-enum Single {
+pub(super) enum Single {
     /// Of one operand.
     One(Opcode),
     /// Of one operand and a byte.
@@ -148,32 +170,52 @@ impl Single {
     }
 }
 
-struct Emitter<'a> {
-    assembler: Assembler,
-    form: Form,
+/// Which part of a row some code walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Blocks while many are left.
+    Many,
+    /// Blocks, one at a time.
+    One,
+    /// The positions after the last whole block.
+    Rest,
+}
+
+/// Code of one part under construction.
+pub struct Emitter<'a> {
+    pub(super) assembler: Assembler,
+    pub(super) form: Form,
+    /// Which part.
+    pub(super) body: Body,
     blocks: u8,
     pool: &'a mut Vec<u64>,
-    /// Whether only some of the positions are read and written.
-    part: bool,
-    /// The register that says which, for lanes of four bytes and of eight.
-    which: [Register; 2],
-    registers: Registers,
+    /// What becomes one number for a row.
+    pub(super) reduced: &'a [Reduced],
+    /// The register that says which positions are left, for lanes of four bytes and of eight.
+    pub(super) which: [Register; 2],
+    pub(super) registers: Registers,
 }
 
 impl<'a> Emitter<'a> {
-    fn new(list: &[Instruction], form: Form, blocks: u8, pool: &'a mut Vec<u64>, part: bool) -> Emitter<'a> {
+    fn new(
+        list: &[Instruction],
+        form: Form,
+        (body, blocks): (Body, u8),
+        pool: &'a mut Vec<u64>,
+        (reduced, aside): (&'a [Reduced], u32),
+    ) -> Emitter<'a> {
         let mut registers = Registers::new(side_by_side(list, blocks), form.encoding);
-        let mut assembler = Assembler::new(form.encoding, form.positions);
+        let mut assembler = Assembler::new(form.encoding, form.positions, aside);
         let mut which = [0; 2];
         match form.encoding {
-            _ if !part => {}
+            _ if body != Body::Rest => {}
             Encoding::Evex => {
                 which = [registers.reserve(MASKS); 2];
                 assembler.mask_of_argument(which[0]);
             }
             Encoding::Vex => {
                 for (at, size) in [Size::Four, Size::Eight].into_iter().enumerate() {
-                    if list.iter().any(|i| i.size == size && matches!(i.op, Op::Load(_) | Op::Store(_))) {
+                    if list.iter().any(|i| i.size == size && matches!(i.op, Op::Load(_) | Op::Store(_) | Op::Reduce(..))) {
                         which[at] = registers.reserve(VECTORS);
                         let opcode = if size == Size::Four { x86::LOAD.of(size) } else { x86::LENGTHEN };
                         assembler.vector(opcode, form.positions * size as u8, which[at], 0, Place::Mask);
@@ -181,11 +223,11 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-        Emitter { assembler, form, blocks, pool, part, which, registers }
+        Emitter { assembler, form, body, blocks, pool, reduced, which, registers }
     }
 
     /// Writes the code once, and says how many slots of the stack it needs; `None` if more than `most`.
-    fn body(mut self, most: u32) -> Option<(Assembler, u32)> {
+    fn written(mut self, most: u32) -> Option<(Assembler, u32)> {
         for at in 0..self.registers.list.len() {
             self.instruction(at);
             self.registers.next();
@@ -197,11 +239,12 @@ impl<'a> Emitter<'a> {
     }
 
     /// Bytes of a vector of lanes, one for each position of a block.
-    fn bytes(&self, size: Size) -> u8 {
+    pub(super) fn bytes(&self, size: Size) -> u8 {
         self.form.positions * size as u8
     }
 
-    fn which(&self, size: Size) -> Register {
+    /// The register that says which positions are left, for lanes of a size.
+    pub(super) fn which(&self, size: Size) -> Register {
         self.which[usize::from(size == Size::Eight)]
     }
 
@@ -221,6 +264,7 @@ impl<'a> Emitter<'a> {
             Op::Store(n) => self.store(at, n, block),
             Op::LoadTruth(n) => self.load_truth(at, n, block),
             Op::StoreTruth(n) => self.store_truth(at, n, block),
+            Op::Reduce(..) => self.reduce(at, block),
             Op::Report => {
                 let from = self.fetch(args[0]);
                 let bytes = self.bytes(size);
@@ -238,7 +282,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn single(&mut self, at: usize, single: Single) {
+    pub(super) fn single(&mut self, at: usize, single: Single) {
         let Instruction { op, size, args } = self.registers.list[at];
         // What changes the size works on the longer of its vectors.
         let bytes = self.bytes(if op == Op::Narrow { Size::Eight } else { size });
@@ -273,7 +317,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Two arguments, the first in a register, the other wherever it is.
-    fn pair(&mut self, a: Id, b: Id, commutes: bool) -> (Register, Place) {
+    pub(super) fn pair(&mut self, a: Id, b: Id, commutes: bool) -> (Register, Place) {
         let there = |id: Id| self.registers.of(id).is_some();
         let (a, b) = if commutes && !there(a) && there(b) { (b, a) } else { (a, b) };
         (self.fetch(a), self.place(b))
@@ -316,7 +360,7 @@ impl<'a> Emitter<'a> {
         let to = self.take(at as Id);
         self.assembler.pointer(n);
         let from = Place::Element { bytes: size as u8, block };
-        match (self.part, self.form.encoding) {
+        match (self.body == Body::Rest, self.form.encoding) {
             (false, _) => self.assembler.vector(x86::LOAD.of(size), bytes, to, 0, from),
             (true, Encoding::Vex) => self.assembler.vector(x86::MASKED_LOAD.of(size), bytes, to, which, from),
             (true, Encoding::Evex) => self.assembler.lanes(Lanes::or_zero(which), x86::LOAD.of(size), bytes, to, 0, from),
@@ -329,7 +373,7 @@ impl<'a> Emitter<'a> {
         let from = self.fetch(args[0]);
         self.assembler.pointer(n);
         let to = Place::Element { bytes: size as u8, block };
-        match (self.part, self.form.encoding) {
+        match (self.body == Body::Rest, self.form.encoding) {
             (false, _) => self.assembler.vector(x86::STORE.of(size), bytes, from, 0, to),
             (true, Encoding::Vex) => self.assembler.vector(x86::MASKED_STORE.of(size), bytes, from, which, to),
             (true, Encoding::Evex) => self.assembler.lanes(Lanes::of(which), x86::STORE.of(size), bytes, from, 0, to),
@@ -337,142 +381,8 @@ impl<'a> Emitter<'a> {
         self.registers.done(at);
     }
 
-    /// Bytes as a truth.
-    fn load_truth(&mut self, at: usize, n: u32, block: u8) {
-        let size = self.registers.list[at].size;
-        let (bytes, from) = (self.bytes(size), Place::Element { bytes: 1, block });
-        let to = self.take(at as Id);
-        if self.form.encoding == Encoding::Vex {
-            self.assembler.pointer(n);
-            self.assembler.vector(x86::BYTES.of(size), bytes, to, 0, from);
-            let zero = self.constant(0, size);
-            self.assembler.vector(x86::GREATER.of(size), bytes, to, to, zero);
-            return;
-        }
-        let flags = self.spare(VECTORS);
-        self.assembler.pointer(n);
-        match (self.part, self.form.positions) {
-            (true, _) => self.assembler.lanes(Lanes::or_zero(self.which[0]), x86::LOAD_BYTES, 16, flags, 0, from),
-            (false, 8) => self.assembler.vector(x86::LOAD_8, 16, flags, 0, from),
-            (false, _) => self.assembler.vector(x86::LOAD_BYTES, 16, flags, 0, from),
-        }
-        self.assembler.vector(x86::TEST_BYTES, 16, to, flags, Place::Register(flags));
-    }
-
-    /// A truth as bytes of 1 and 0.
-    fn store_truth(&mut self, at: usize, n: u32, block: u8) {
-        let Instruction { size, args, .. } = self.registers.list[at];
-        let from = self.fetch(args[0]);
-        let to = Place::Element { bytes: 1, block };
-        let flags = self.spare(VECTORS);
-        match self.form.encoding {
-            Encoding::Vex => self.bytes_of_lanes(size, from, flags),
-            Encoding::Evex => {
-                self.assembler.vector(x86::MASK_TO_BYTES, 16, flags, 0, Place::Register(from));
-                self.assembler.vector(x86::BYTE_SIZES, 16, flags, 0, Place::Register(flags));
-            }
-        }
-        self.assembler.pointer(n);
-        match (self.form.encoding, self.form.positions) {
-            (Encoding::Evex, _) if self.part => self.assembler.lanes(Lanes::of(self.which[0]), x86::STORE_BYTES, 16, flags, 0, to),
-            (_, 4) => self.assembler.vector(x86::STORE_4, 16, flags, 0, to),
-            (_, 8) => self.assembler.vector(x86::STORE_8, 16, flags, 0, to),
-            _ => self.assembler.vector(x86::STORE_BYTES, 16, flags, 0, to),
-        }
-        self.registers.done(at);
-    }
-
-    /// The highest bit of each lane as a byte, all bytes beside each other.
-    fn bytes_of_lanes(&mut self, size: Size, from: Register, to: Register) {
-        let (bytes, mut bits) = (self.bytes(size), 8 * size as u8);
-        self.assembler.shift(x86::RIGHT, size, bytes, to, from, bits - 1);
-        let own = Place::Register(to);
-        if bytes == 32 {
-            let upper = self.spare(VECTORS);
-            self.assembler.vector_with(x86::UPPER_HALF, 32, to, 0, Place::Register(upper), 1);
-            self.assembler.vector(x86::PACK_WORDS, 16, to, to, Place::Register(upper));
-            bits /= 2;
-        }
-        if bits == 32 {
-            self.assembler.vector(x86::PACK_WORDS, 16, to, to, own);
-        }
-        self.assembler.vector(x86::PACK_BYTES, 16, to, to, own);
-    }
-
-    /// A truth made of truths.
-    fn truths(&mut self, at: usize) {
-        let Instruction { op, size, args } = self.registers.list[at];
-        if self.form.encoding == Encoding::Evex {
-            let (first, to_combine) = (self.fetch(args[0]), if op == Op::Not { None } else { Some(self.fetch(args[1])) });
-            let opcode = match op {
-                Op::Both => x86::MASK_AND,
-                Op::Either => x86::MASK_OR,
-                _ => x86::MASK_NOT,
-            };
-            let to = self.result(at);
-            match to_combine {
-                Some(second) => self.assembler.mask(opcode, to, first, Place::Register(second)),
-                None => self.assembler.mask(opcode, to, 0, Place::Register(first)),
-            }
-            return;
-        }
-        let (opcode, (a, b)) = match op {
-            Op::Both => (x86::AND, self.pair(args[0], args[1], true)),
-            Op::Either => (x86::OR, self.pair(args[0], args[1], true)),
-            _ => (x86::XOR, (self.fetch(args[0]), self.constant(u64::MAX, size))),
-        };
-        let to = self.result(at);
-        self.assembler.vector(opcode.of(size), self.bytes(size), to, a, b);
-    }
-
-    /// A sign as a mask; lanes of a truth as lanes of another size.
-    fn truth_again(&mut self, at: usize) {
-        let Instruction { op, size, args } = self.registers.list[at];
-        if op == Op::Resize && size == Size::Eight {
-            let from = self.place(args[0]);
-            let to = self.result(at);
-            return self.assembler.vector(x86::LENGTHEN, self.bytes(size), to, 0, from);
-        }
-        let from = self.fetch(args[0]);
-        if op == Op::Sign {
-            let to = self.result(at);
-            return self.assembler.vector(x86::SIGNS_TO_MASK.of(size), self.bytes(size), to, 0, Place::Register(from));
-        }
-        // The upper half of each lane, where a sign is.
-        let upper = self.spare(VECTORS);
-        self.assembler.vector_with(x86::UPPER_HALF, 32, from, 0, Place::Register(upper), 1);
-        let to = self.result(at);
-        self.assembler.vector_with(x86::SHUFFLE, 16, to, from, Place::Register(upper), 0b11_01_11_01);
-    }
-
-    fn choose(&mut self, at: usize) {
-        let Instruction { size, args, .. } = self.registers.list[at];
-        let test = self.fetch(args[0]);
-        let no = self.fetch(args[2]);
-        let yes = self.place(args[1]);
-        let (to, bytes) = (self.result(at), self.bytes(size));
-        match self.form.encoding {
-            Encoding::Vex => self.assembler.vector_with(x86::BLEND_SIGNS.of(size), bytes, to, no, yes, test << 4),
-            Encoding::Evex => self.assembler.lanes(Lanes::of(test), x86::BLEND.of(size), bytes, to, no, yes),
-        }
-    }
-
-    fn keep(&mut self, at: usize) {
-        let Instruction { size, args, .. } = self.registers.list[at];
-        if self.form.encoding == Encoding::Vex {
-            return self.single(at, Single::Either(x86::AND));
-        }
-        let test = self.fetch(args[0]);
-        let from = self.place(args[1]);
-        let (to, bytes) = (self.result(at), self.bytes(size));
-        match from {
-            Place::Pool(n) => self.assembler.lanes(Lanes::or_zero(test), x86::BROADCAST.of(size), bytes, to, 0, Place::PoolSingle(n)),
-            from => self.assembler.lanes(Lanes::or_zero(test), x86::LOAD.of(size), bytes, to, 0, from),
-        }
-    }
-
     /// Where a value is, its register locked if it is in one.
-    fn place(&mut self, id: Id) -> Place {
+    pub(super) fn place(&mut self, id: Id) -> Place {
         let Instruction { op, size, .. } = self.registers.list[id as usize];
         match (self.registers.place(id), op) {
             (Some(place), _) => place,
@@ -481,17 +391,12 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn constant(&mut self, bits: u64, size: Size) -> Place {
-        let bits = if size == Size::Four { bits << 32 | bits & 0xffff_ffff } else { bits };
-        let known = self.pool.iter().position(|&known| known == bits);
-        Place::Pool(known.unwrap_or_else(|| {
-            self.pool.push(bits);
-            self.pool.len() - 1
-        }) as u32)
+    pub(super) fn constant(&mut self, bits: u64, size: Size) -> Place {
+        constant(self.pool, bits, size)
     }
 
     /// A register that holds the value, locked.
-    fn fetch(&mut self, id: Id) -> Register {
+    pub(super) fn fetch(&mut self, id: Id) -> Register {
         match self.place(id) {
             Place::Register(register) => register,
             from => {
@@ -507,28 +412,24 @@ impl<'a> Emitter<'a> {
 
     /// A vector from anywhere.
     fn copy(&mut self, size: Size, to: Register, from: Place) {
-        let bytes = self.bytes(size);
-        match (from, self.form.encoding) {
-            (Place::Pool(n), Encoding::Evex) => self.assembler.vector(x86::BROADCAST.of(size), bytes, to, 0, Place::PoolSingle(n)),
-            _ => self.assembler.vector(x86::LOAD.of(size), bytes, to, 0, from),
-        }
+        self.assembler.copy(size, self.bytes(size), to, from);
     }
 
     /// The register of the result of the instruction at hand, whose arguments may give theirs.
-    fn result(&mut self, at: usize) -> Register {
+    pub(super) fn result(&mut self, at: usize) -> Register {
         self.registers.done(at);
         self.take(at as Id)
     }
 
     /// A locked register for a value.
-    fn take(&mut self, id: Id) -> Register {
+    pub(super) fn take(&mut self, id: Id) -> Register {
         let register = self.spare(self.registers.bank(id));
         self.registers.put(register, id);
         register
     }
 
     /// A locked register that holds nothing of use; what it held and is needed later goes to the stack.
-    fn spare(&mut self, bank: usize) -> Register {
+    pub(super) fn spare(&mut self, bank: usize) -> Register {
         let (register, moved) = self.registers.spare(bank);
         if let Some((id, slot)) = moved {
             let (size, to) = (self.registers.list[id as usize].size, Place::Stack(slot));

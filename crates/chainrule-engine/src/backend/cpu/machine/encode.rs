@@ -57,6 +57,15 @@ pub enum Place {
     PoolSingle(u32),
     /// On the stack, by the number of its slot.
     Stack(u32),
+    /// On the stack below all slots, so many bytes from its end.
+    Aside(u32),
+    /// The same, and as many elements further as [`Assembler::count_round`] says.
+    Round {
+        /// Bytes of an element.
+        bytes: u8,
+        /// Bytes from the end of the stack.
+        at: u32,
+    },
     /// At the pointer last fetched by [`Assembler::pointer`], plus the position times `bytes`, so
     /// many blocks of positions further on.
     Element {
@@ -101,6 +110,8 @@ pub struct Assembler {
     encoding: Encoding,
     /// Positions of a block.
     positions: u8,
+    /// Bytes of the stack below the slots.
+    aside: u32,
     /// Where four bytes wait for the distance to a constant of the pool.
     pool_uses: Vec<(usize, u32)>,
 }
@@ -109,9 +120,27 @@ pub struct Assembler {
 pub struct Jump(usize);
 
 impl Assembler {
-    /// No code yet.
-    pub fn new(encoding: Encoding, positions: u8) -> Assembler {
-        Assembler { bytes: Vec::new(), encoding, positions, pool_uses: Vec::new() }
+    /// No code yet; `aside` bytes of the stack, whole vectors, are not for slots.
+    pub fn new(encoding: Encoding, positions: u8, aside: u32) -> Assembler {
+        Assembler { bytes: Vec::new(), encoding, positions, aside, pool_uses: Vec::new() }
+    }
+
+    /// How instructions are written.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Positions of a block.
+    pub fn positions(&self) -> u8 {
+        self.positions
+    }
+
+    /// A vector from anywhere.
+    pub fn copy(&mut self, size: Size, bytes: u8, to: Register, from: Place) {
+        match (from, self.encoding) {
+            (Place::Pool(n), Encoding::Evex) => self.vector(x86::BROADCAST.of(size), bytes, to, 0, Place::PoolSingle(n)),
+            _ => self.vector(x86::LOAD.of(size), bytes, to, 0, from),
+        }
     }
 
     /// An instruction on vectors of so many bytes: result, first operand, last operand.
@@ -128,6 +157,13 @@ impl Assembler {
     /// The same for some lanes.
     pub fn lanes(&mut self, lanes: Lanes, opcode: Opcode, bytes: u8, to: Register, a: Register, b: Place) {
         self.instruction(opcode, bytes, to, a, b, lanes, 0);
+    }
+
+    /// The same with a byte after it.
+    #[allow(clippy::too_many_arguments, reason = "the fields of an instruction")]
+    pub fn lanes_with(&mut self, lanes: Lanes, opcode: Opcode, bytes: u8, to: Register, a: Register, b: Place, byte: u8) {
+        self.instruction(opcode, bytes, to, a, b, lanes, 1);
+        self.bytes.push(byte);
     }
 
     /// Moves the bits of lanes.
@@ -156,6 +192,12 @@ impl Assembler {
         self.bytes.extend((8 * n).to_le_bytes());
     }
 
+    /// Says how far [`Place::Round`] is: the position, counted from 0 again after `last`, which is one less than a power of two
+    /// up to 128.
+    pub fn count_round(&mut self, last: u8) {
+        self.bytes.extend([0x89, 0xf0, 0x83, 0xe0, last]); // mov eax, esi; and eax, last
+    }
+
     /// Adds a mask, or with VEX the signs of a register's lanes, to what is reported.
     pub fn report(&mut self, signs: Pair, size: Size, bytes: u8, from: Register) {
         match self.encoding {
@@ -169,10 +211,10 @@ impl Assembler {
     pub fn enter(&mut self, slots: u32) {
         self.bytes.extend([0x49, 0x89, 0xf1]); // mov r9, rsi
         self.bytes.extend([0x45, 0x31, 0xd2]); // xor r10d, r10d
-        if slots == 0 {
+        let room = self.room(slots);
+        if room == 0 {
             return;
         }
-        let room = slots * u32::from(self.encoding.bytes());
         self.bytes.extend([0x55, 0x48, 0x89, 0xe5]); // push rbp; mov rbp, rsp
         // Page by page, so that a stack that ends ends here and not in somebody else's memory.
         for page in 1..=(room + 64) / 4096 {
@@ -185,9 +227,14 @@ impl Assembler {
         self.bytes.extend([0x48, 0x83, 0xe4, 0xc0]); // and rsp, -64: no vector lies in two cache lines
     }
 
+    /// Bytes of the stack for slots and what lies below.
+    fn room(&self, slots: u32) -> u32 {
+        slots * u32::from(self.encoding.bytes()) + self.aside
+    }
+
     /// Gives the room back, forgets the upper halves of registers, and returns.
     pub fn leave(&mut self, slots: u32) {
-        if slots > 0 {
+        if self.room(slots) > 0 {
             self.bytes.extend([0x48, 0x89, 0xec, 0x5d]); // mov rsp, rbp; pop rbp
         }
         self.bytes.extend([0x44, 0x89, 0xd0]); // mov eax, r10d
@@ -338,10 +385,11 @@ impl Assembler {
                 self.pool_uses.push((self.bytes.len(), constant));
                 self.bytes.extend(i32::from(tail).to_le_bytes());
             }
-            Place::Stack(slot) => {
-                self.bytes.extend([0x80 | field | 0b100, 0x24]);
-                self.bytes.extend((u32::from(self.encoding.bytes()) * slot).to_le_bytes());
-            }
+            // [rsp + distance]
+            Place::Stack(slot) => self.on_stack(field, 0x24, self.room(slot)),
+            Place::Aside(at) => self.on_stack(field, 0x24, at),
+            // [rsp + rax * bytes + distance]
+            Place::Round { bytes, at } => self.on_stack(field, bytes.trailing_zeros() as u8 * 64 | 0b100, at),
             // [rax + rsi * bytes + distance]
             Place::Element { bytes, block } => {
                 let scale = bytes.trailing_zeros() as u8 * 64;
@@ -350,5 +398,10 @@ impl Assembler {
             Place::Single => self.bytes.push(field),
             Place::Mask => self.bytes.push(field | 1),
         }
+    }
+
+    fn on_stack(&mut self, field: u8, base: u8, distance: u32) {
+        self.bytes.extend([0x80 | field | 0b100, base]);
+        self.bytes.extend(distance.to_le_bytes());
     }
 }

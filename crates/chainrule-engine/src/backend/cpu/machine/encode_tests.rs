@@ -4,7 +4,7 @@
 use super::code::Size::{Eight, Four};
 use super::encode::{Assembler, Encoding, Lanes, Place};
 use super::opcodes as x86;
-use Place::{Mask, Pool, PoolSingle, Register, Single, Stack};
+use Place::{Aside, Mask, Pool, PoolSingle, Register, Round, Single, Stack};
 use std::arch::asm;
 
 /// Some blocks on from the pointer that was fetched.
@@ -30,7 +30,7 @@ macro_rules! assembled {
 /// Compares what an assembler for blocks of so many positions writes with the texts.
 macro_rules! same {
     ($encoding:ident $positions:literal: $($text:literal => $method:ident($($argument:expr),*);)*) => {$(
-        let mut ours = Assembler::new(Encoding::$encoding, $positions);
+        let mut ours = Assembler::new(Encoding::$encoding, $positions, 0);
         ours.$method($($argument),*);
         assert_eq!(format!("{:02x?}", ours.bytes), format!("{:02x?}", assembled!($text)), "{}", $text);
     )*};
@@ -101,6 +101,14 @@ fn vex_instructions_are_those_of_the_assembler() {
         "{{vex3}} vmovups ymm15, [rcx]" => vector(x86::LOAD.of(Four), 32, 15, 0, Mask);
         "{{vex3}} vpmovzxbd ymm1, qword ptr [rax + rsi + 24]" => vector(x86::BYTES.of(Four), 32, 1, 0, element(1, 3));
         "{{vex3}} vextracti128 xmm9, ymm1, 1" => vector_with(x86::UPPER_HALF, 32, 1, 0, Register(9), 1);
+        "{{vex3}} vpermilps xmm9, xmm1, 14" => vector_with(x86::PERMUTE.of(Four), 16, 9, 0, Register(1), 14);
+        "{{vex3}} vpermilpd xmm9, xmm11, 1" => vector_with(x86::PERMUTE.of(Eight), 16, 9, 0, Register(11), 1);
+        "{{vex3}} vmovss dword ptr [rax], xmm9" => vector(x86::STORE_SINGLE.of(Four), 16, 9, 0, Single);
+        "{{vex3}} vmovsd qword ptr [rax], xmm9" => vector(x86::STORE_SINGLE.of(Eight), 16, 9, 0, Single);
+        "{{vex3}} vmovups ymm9, [rsp + 4*rax + 512]" => vector(x86::LOAD.of(Four), 32, 9, 0, Round { bytes: 4, at: 512 });
+        "{{vex3}} vmovupd [rsp + 8*rax + 512], ymm9" => vector(x86::STORE.of(Eight), 32, 9, 0, Round { bytes: 8, at: 512 });
+        "mov eax, esi
+         and eax, 63" => count_round(63);
         "{{vex3}} vshufps xmm9, xmm1, xmm11, 221" => vector_with(x86::SHUFFLE, 16, 9, 1, Register(11), 221);
         "{{vex3}} vpackssdw xmm9, xmm1, xmm11" => vector(x86::PACK_WORDS, 16, 9, 1, Register(11));
         "{{vex3}} vpackuswb xmm9, xmm1, xmm11" => vector(x86::PACK_BYTES, 16, 9, 1, Register(11));
@@ -148,6 +156,15 @@ fn evex_instructions_are_those_of_the_assembler() {
         "vxorpd zmm19, zmm2, zmm3" => vector(x86::XOR.of(Eight), 64, 19, 2, Register(3));
         "vcmpps k3, zmm2, zmm23, 17" => vector_with(x86::COMPARE.of(Four), 64, 3, 2, Register(23), 17);
         "vcmppd k7, zmm22, qword ptr [rip + 1]{{1to8}}, 4" => vector_with(x86::COMPARE.of(Eight), 64, 7, 22, Pool(0), 4);
+        "vcmpps k3 {{k5}}, zmm2, zmm23, 4" => lanes_with(Lanes::of(5), x86::COMPARE.of(Four), 64, 3, 2, Register(23), 4);
+        "vmaxps zmm19 {{k5}}, zmm2, zmm3" => lanes(Lanes::of(5), x86::LARGER.of(Four), 64, 19, 2, Register(3));
+        "vextracti32x4 xmm9, ymm21, 1" => vector_with(x86::UPPER_HALF, 32, 21, 0, Register(9), 1);
+        "{{evex}} vpermilps xmm9, xmm21, 14" => vector_with(x86::PERMUTE.of(Four), 16, 9, 0, Register(21), 14);
+        "{{evex}} vpermilpd xmm9, xmm21, 1" => vector_with(x86::PERMUTE.of(Eight), 16, 9, 0, Register(21), 1);
+        "{{evex}} vmovss dword ptr [rax], xmm19" => vector(x86::STORE_SINGLE.of(Four), 16, 19, 0, Single);
+        "{{evex}} vmovsd qword ptr [rax], xmm19" => vector(x86::STORE_SINGLE.of(Eight), 16, 19, 0, Single);
+        "vmovups zmm19, [rsp + 4*rax + 512]" => vector(x86::LOAD.of(Four), 64, 19, 0, Round { bytes: 4, at: 512 });
+        "vmovupd [rsp + 512], zmm19" => vector(x86::STORE.of(Eight), 64, 19, 0, Aside(512));
         "vmovups zmm19, zmm3" => vector(x86::LOAD.of(Four), 64, 19, 0, Register(3));
         "vmovups zmm19, [rax + 4*rsi + 192]" => vector(x86::LOAD.of(Four), 64, 19, 0, element(4, 3));
         "vmovups zmm19 {{k5}} {{z}}, [rax + 4*rsi + 64]" => lanes(Lanes::or_zero(5), x86::LOAD.of(Four), 64, 19, 0, element(4, 1));

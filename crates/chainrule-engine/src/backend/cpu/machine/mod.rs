@@ -4,7 +4,8 @@
 //! fused steps --trace--> Code --emit--> bytes --Pages--> Function
 //! ```
 //! `trace` turns formulas into `code`; `emit` writes it with `registers` that it is given and the
-//! instructions in `opcodes`, of which `encode` knows the bytes; `pages` is the memory that can be run.
+//! instructions in `opcodes`, of which `encode` knows the bytes, `reduce` what becomes one number for a row; `pages` is
+//! the memory that can be run.
 //! A function takes a table of pointers and runs over rows of positions, a vector of them at a time.
 //!
 //! Refuses to know what is computed, and where it cannot run: there is no code then, and whoever
@@ -17,8 +18,10 @@ mod encode;
 mod encode_tests;
 mod opcodes;
 mod pages;
+mod reduce;
 mod registers;
 pub mod trace;
+mod truths;
 
 use super::level::Level;
 use code::{Code, Instruction};
@@ -30,7 +33,7 @@ use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Once, OnceLock};
 
-/// `(table, positions of many blocks, of whole blocks, which are left, rows)`. With VEX, what is left is said by
+/// `(table, positions that are walked many at a time, of whole blocks, which are left, rows)`. With VEX, what is left is said by
 /// lanes of ones in memory, with EVEX by the bits of the argument itself; by none if nothing is left.
 type Call = unsafe extern "sysv64" fn(*mut *mut u8, usize, usize, *const i32, usize) -> u32;
 
@@ -48,7 +51,8 @@ pub struct Written {
 struct Entry {
     start: usize,
     form: Form,
-    blocks: u8,
+    /// So many positions are walked together where a row is long enough; 0 if none are.
+    many: u8,
 }
 
 /// A function that can run once it is placed.
@@ -97,7 +101,7 @@ impl Written {
             let start = bytes.len().next_multiple_of(64);
             bytes.resize(start, 0xcc);
             bytes.extend(&emitted.bytes);
-            Entry { start, form, blocks: emitted.blocks }
+            Entry { start, form, many: emitted.many }
         });
         Some(Function { shelf: self.shelf.clone(), entry })
     }
@@ -151,11 +155,11 @@ impl Function {
             debug_assert!(rows == 0 || cols == 0, "a function runs after it was placed");
             return false;
         };
-        let Entry { form, blocks, .. } = self.entry;
-        let (positions, blocks) = (usize::from(form.positions), usize::from(blocks));
+        let Entry { form, many, .. } = self.entry;
+        let positions = usize::from(form.positions);
         let rest = cols % positions;
         let whole = cols - rest;
-        let many = if blocks > 1 { whole - whole % (positions * blocks) } else { 0 };
+        let many = if many > 0 { whole - whole % usize::from(many) } else { 0 };
         let left = match form.encoding {
             _ if rest == 0 => std::ptr::null(),
             Encoding::Vex => MASKS[8 - rest..].as_ptr(),

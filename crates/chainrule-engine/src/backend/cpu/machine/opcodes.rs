@@ -156,7 +156,7 @@ pub const MASKED_STORE: Pair = narrow(M0F38, 0x2e, 0x2f);
 pub const BYTES: Pair = narrow(M0F38, 0x31, 0x32);
 /// vpmovsxdq; VEX.
 pub const LENGTHEN: Opcode = opcode(P66, M0F38, 0x25, No);
-/// vextracti128; VEX.
+/// vextracti128 with VEX, vextracti32x4 with EVEX.
 pub const UPPER_HALF: Opcode = opcode(P66, M0F3A, 0x39, No);
 /// vshufps, with a choice of lanes; VEX.
 pub const SHUFFLE: Opcode = opcode(None, M0F, 0xc6, No);
@@ -164,6 +164,10 @@ pub const SHUFFLE: Opcode = opcode(None, M0F, 0xc6, No);
 pub const PACK_WORDS: Opcode = opcode(P66, M0F, 0x6b, No);
 /// vpackuswb; VEX.
 pub const PACK_BYTES: Opcode = opcode(P66, M0F, 0x67, No);
+/// vpermilps, vpermilpd, with a choice of lanes.
+pub const PERMUTE: Pair = Pair(opcode(P66, M0F3A, 0x04, No), opcode(P66, M0F3A, 0x05, WithEvex));
+/// vmovss, vmovsd to memory.
+pub const STORE_SINGLE: Pair = Pair(opcode(F3, M0F, 0x11, No), opcode(F2, M0F, 0x11, WithEvex));
 /// vmovd to memory; VEX.
 pub const STORE_4: Opcode = opcode(P66, M0F, 0x7e, No);
 /// vmovq to memory.

@@ -9,6 +9,8 @@ use super::trace::{Float, Traced};
 use super::{Function, Written, available};
 use std::cell::RefCell;
 
+mod reductions;
+
 /// Small numbers from a seed, the same on every machine.
 struct Dice(u64);
 
@@ -106,7 +108,7 @@ macro_rules! lanes {
                 }
                 Op::Widen => f64::from(f32::from_bits(args[0] as u32)).to_bits(),
                 Op::Narrow => u64::from((f64::from_bits(args[0]) as f32).to_bits()),
-                Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report => {
+                Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..) => {
                     unreachable!("memory")
                 }
             }
@@ -124,10 +126,11 @@ fn lane(op: Op, size: Size, args: [u64; 3]) -> u64 {
 }
 
 /// Operands of a test's code: floats are read from two operands and from one that has a single float, truths
-/// from one; two are written, and truths to another.
-const PORTS: usize = 12;
+/// from one; two are written, truths to another, and one number for each row.
+const PORTS: usize = 14;
 const FOURS: [u32; 5] = [0, 1, 2, 4, 5];
 const EIGHTS: [u32; 5] = [7, 8, 9, 10, 11];
+const ROWS: [u32; 2] = [12, 13];
 const TRUTHS: u32 = 3;
 const TRUTHS_TO: u32 = 6;
 
@@ -268,10 +271,10 @@ fn code(dice: &mut Dice, sizes: &[Size], count: usize, reach: usize) -> Code {
     code
 }
 
-/// What the code says is in the operands that are written, at one position.
-fn expected(code: &Code, memory: &Memory, at: usize) -> Results {
+/// What the code says is in the operands that are written, at one position, and what becomes part of the numbers of its row.
+fn expected(code: &Code, memory: &Memory, at: usize) -> (Results, [u64; 2]) {
     let mut values: Vec<u64> = Vec::new();
-    let mut written = Results::default();
+    let (mut written, mut parts) = (Results::default(), [0; 2]);
     let bits = |x: f64, size: Size| if size == Size::Four { (x as f32).to_bits().into() } else { x.to_bits() };
     for instruction in &code.list {
         let size = instruction.size;
@@ -293,10 +296,14 @@ fn expected(code: &Code, memory: &Memory, at: usize) -> Results {
                 written.2 = args[0] as u8;
                 0
             }
+            Op::Reduce(_, n) => {
+                parts[(n - ROWS[0]) as usize] = args[0];
+                0
+            }
             op => lane(op, size, args),
         });
     }
-    written
+    (written, parts)
 }
 
 /// The same bits, or two NaN: which of them is left open.
@@ -306,8 +313,9 @@ fn same(a: Results, b: Results) -> bool {
     fours && eights && a.2 == b.2
 }
 
-/// Runs a function over rows that follow each other, `length` positions in all; what is not written stays 0.
-fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec<Results>, bool) {
+/// Runs a function over rows that follow each other, `length` positions in all; what is not written stays 0. Gives what is
+/// written for each position, for each row, and whether something was reported.
+fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec<Results>, [Vec<u64>; 2], bool) {
     const BEYOND: u8 = 0xad;
     // Bytes may be read and written a few at a time, whatever is left.
     let room = length + function.bytes_at_once() - 1;
@@ -319,6 +327,7 @@ fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec
     let mut fours_to = [(); 2].map(|()| vec![0_u32; length + 1]);
     let mut eights_to = [(); 2].map(|()| vec![0_u64; length + 1]);
     let mut truths_to = vec![BEYOND; length + 16];
+    let mut rows_to = [(); 2].map(|()| vec![0_u64; rows + 1]);
     let mut table: [*mut u8; 2 * PORTS] = [std::ptr::null_mut(); 2 * PORTS];
     let mut port = |n: u32, first: *mut u8, bytes: usize| {
         let down = std::ptr::without_provenance_mut(bytes * (length / rows));
@@ -334,12 +343,17 @@ fn run(function: &Function, memory: &Memory, rows: usize, length: usize) -> (Vec
     port(EIGHTS[2], (&raw mut double).cast(), 0);
     port(TRUTHS, flags.as_mut_ptr(), 1);
     port(TRUTHS_TO, truths_to.as_mut_ptr(), 1);
+    for n in 0..2 {
+        table[ROWS[n] as usize] = rows_to[n].as_mut_ptr().cast();
+        table[PORTS + ROWS[n] as usize] = std::ptr::without_provenance_mut(size_of::<u64>());
+    }
     // SAFETY: all operands are as long as the positions, those of bytes longer.
     let reported = unsafe { function.run(table.as_mut_ptr(), rows, length / rows) };
     let ends = (fours_to.iter().all(|list| list[length] == 0), eights_to.iter().all(|list| list[length] == 0));
     assert_eq!((ends, truths_to[room..].iter().all(|&byte| byte == BEYOND)), ((true, true), true), "written beyond the end");
+    assert_eq!(rows_to.each_ref().map(|list| list[rows]), [0; 2], "a number for a row that is not there");
     let results = |at: usize| ([fours_to[0][at], fours_to[1][at]], [eights_to[0][at], eights_to[1][at]], truths_to[at]);
-    ((0..length).map(results).collect(), reported)
+    ((0..length).map(results).collect(), rows_to, reported)
 }
 
 #[test]
@@ -354,9 +368,9 @@ fn functions_do_what_their_code_says() {
         let (rows, cols) = (dice.pick(&[1, 1, 2, 5]), dice.pick(&lengths));
         let memory = Memory::new(&mut dice, rows * cols);
         for level in levels() {
-            let (results, _) = run(&function(&code, PORTS, level), &memory, rows, rows * cols);
+            let (results, ..) = run(&function(&code, PORTS, level), &memory, rows, rows * cols);
             for (at, found) in results.into_iter().enumerate() {
-                let wanted = expected(&code, &memory, at);
+                let (wanted, _) = expected(&code, &memory, at);
                 let place = format!("{level:?}, seed {seed}, {count} operations on {sizes:?}, position {at} of {rows} x {cols}");
                 assert!(same(found, wanted), "{place}: {found:x?}, not {wanted:x?}");
             }
@@ -376,7 +390,7 @@ fn a_nan_that_is_told_from_a_number_is_told_alike() {
     code.push(Op::Store(4), Size::Four, &[narrow]);
     for level in levels() {
         let memory = Memory { floats: [vec![f64::NAN, 2.0, 0.0], vec![0.0; 3]], single: 0.0, truths: vec![0; 3] };
-        let (results, _) = run(&function(&code, PORTS, level), &memory, 1, 3);
+        let (results, ..) = run(&function(&code, PORTS, level), &memory, 1, 3);
         let floats: Vec<f32> = results.iter().map(|result| f32::from_bits(result.0[0])).collect();
         assert_eq!(floats, [1.0, 2.0, 0.0], "{level:?}");
     }
@@ -480,7 +494,7 @@ fn what_holds_at_one_position_is_reported() {
                     let mut numbers = vec![1.0; length];
                     at.iter().for_each(|&at| numbers[at] = 10.0);
                     let memory = Memory { floats: [numbers.clone(), numbers], single: 0.0, truths: vec![0; length] };
-                    assert_eq!(run(&function, &memory, 1, length).1, at.is_some(), "{level:?}, {at:?} of {length}");
+                    assert_eq!(run(&function, &memory, 1, length).2, at.is_some(), "{level:?}, {at:?} of {length}");
                 }
             }
         }

@@ -72,6 +72,9 @@ fn sample() -> Vec<f32> {
         103.28,
         103.97,
         104.0,
+        132.4,
+        175.4,
+        176.0,
         single::NEAR,
         8_388_608.0,
         f32::MAX,
@@ -304,4 +307,47 @@ fn slices_agree_with_elements_in_every_lane() {
             assert!(wide_out[i].to_bits() == b.to_bits() || (b.is_nan() && wide_out[i].is_nan()));
         }
     }
+}
+
+/// Whether the processor noticed a result too small for a normal number.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn underflows(work: impl FnOnce()) -> bool {
+    let mut state = 0_u32;
+    // SAFETY: the flags of past exceptions are cleared and read; no exception is let through.
+    unsafe {
+        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut state);
+        let cleared = state & !0x3f;
+        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const cleared);
+        work();
+        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut state);
+    }
+    state & 0x10 != 0
+}
+
+/// A hundred cycles for each vector that holds one, on some processors.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[test]
+fn what_a_mask_hides_is_zero_without_underflow() {
+    use std::hint::black_box;
+    for x in [f32::NEG_INFINITY, f32::MIN, -1000.0, -176.0] {
+        for exp in both!(single::exp) {
+            let mut result = 1.0;
+            let underflow = underflows(|| result = black_box(exp(black_box(x))));
+            assert_eq!((result.to_bits(), underflow), (0, false), "e^{x}");
+        }
+        for function in [single::sigmoid::<true>, single::sech::<true>, single::softplus::<true>] {
+            let mut result = 1.0;
+            let underflow = underflows(|| result = black_box(function(black_box(x))));
+            assert_eq!((result.to_bits(), underflow), (0, false), "at {x}");
+        }
+    }
+    for x in [f64::NEG_INFINITY, f64::MIN, -1418.0] {
+        for exp in both!(double::exp) {
+            let mut result = 1.0;
+            let underflow = underflows(|| result = black_box(exp(black_box(x))));
+            assert_eq!((result.to_bits(), underflow), (0, false), "e^{x}");
+        }
+    }
+    let tiny = black_box(f32::MIN_POSITIVE);
+    assert!(underflows(|| assert!(black_box(tiny * 0.3) > 0.0)), "the processor tells");
 }

@@ -172,7 +172,7 @@ impl Builder<'_> {
 
     pub(super) fn step(&self, work: Work, class: Class, to: u32, bytes: usize, operands: &[u32]) -> Step {
         let cost = match work {
-            Work::Points(..) | Work::Rows(_) | Work::Accumulate(_) | Work::Fused(_) => 50,
+            Work::Points(..) | Work::Rows(..) | Work::Accumulate(_) | Work::Fused(_) => 50,
             Work::Load(..) | Work::Store(..) => 200,
             Work::LoadAt(_) => 600,
             Work::Sequence(_) => 1000,
@@ -293,11 +293,11 @@ impl Builder<'_> {
             Code::Expand(a) => name(a),
             Code::Reduce(reduction, a) => {
                 let a = name(a);
-                self.along_rows((self.table.reduce)(*reduction, lane), a, false)
+                self.along_rows(Work::Rows((self.table.reduce)(*reduction, lane), Some(*reduction)), a)
             }
             Code::Cumulative { value, reverse } => {
                 let a = name(value);
-                self.along_rows((self.table.cumulative)(lane, *reverse), a, true)
+                self.along_rows(Work::Rows((self.table.cumulative)(lane, *reverse), None), a)
             }
             Code::Store(store, a) => {
                 let a = name(a);

@@ -9,7 +9,7 @@ use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Min
 use crate::compile::kernel::Unary::{
     Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
 };
-use crate::compile::kernel::{Code, Extent, Lane};
+use crate::compile::kernel::{Code, Extent, Lane, Reduction};
 use crate::tensor::DType;
 
 /// Numbers at which functions change their ways, or end.
@@ -151,6 +151,75 @@ fn functions_give_the_bits_of_the_loops_for_many_numbers() {
                 };
                 let (draft, dtypes) = region(4096, lane, &codes, number);
                 check(level, &draft, &dtypes, &format!("{codes:?} at {level:?}"));
+            }
+        }
+    }
+}
+
+/// A softmax of each row with a bias for each row, its sums, and the greatest of its elements that a truth chooses
+/// if there are truths.
+fn row_region(rows: usize, cols: usize, lane: Lane, with_truths: bool) -> (Draft, Vec<DType>) {
+    let mut dice = Dice((rows * cols) as i64, 0);
+    let mut draft = Draft::new(&[rows, cols], 1);
+    let mut dtypes = Vec::new();
+    let mut access = |draft: &mut Draft, lane: Lane, strides: [usize; 2]| {
+        dtypes.push(dtype_of(lane));
+        draft.access(&mut dice, dtype_of(lane), &strides.map(|stride| stride as isize), &[rows, cols])
+    };
+    for (lane, strides) in [(lane, [cols, 1]), (lane, [1, 0]), (Lane::U8, [cols + 3, 1])] {
+        let load = access(&mut draft, lane, strides);
+        draft.region.loads.push(load);
+    }
+    for strides in [[cols, 1], [1, 0], [1, 0]] {
+        let store = access(&mut draft, lane, strides);
+        draft.region.stores.push(store);
+    }
+    let (full, row) = (Extent::Full, Extent::Row);
+    let mut push = |code: Code, extent: Extent| draft.push(code, lane, extent);
+    let x = push(Code::Load(0), full);
+    let bias = push(Code::Load(1), row);
+    let bias = push(Code::Expand(bias), full);
+    let moved = push(Code::Binary(Add, x, bias), full);
+    let greatest = push(Code::Reduce(Reduction::Maximum, moved), row);
+    let over = push(Code::Expand(greatest), full);
+    let below = push(Code::Binary(Subtract, moved, over), full);
+    let power = push(Code::Unary(Exp, below), full);
+    let sum = push(Code::Reduce(Reduction::Sum, power), row);
+    let parts = push(Code::Expand(sum), full);
+    let result = push(Code::Binary(Divide, power, parts), full);
+    push(Code::Store(0, result), full);
+    push(Code::Store(1, sum), row);
+    let chosen = match with_truths {
+        true => {
+            let truth = draft.push(Code::Load(2), Lane::U8, full);
+            draft.push(Code::Select(truth, x, result), lane, full)
+        }
+        false => x,
+    };
+    let last = draft.push(Code::Reduce(Reduction::Maximum, chosen), lane, row);
+    draft.push(Code::Store(2, last), lane, row);
+    (draft, dtypes)
+}
+
+#[test]
+fn rows_give_the_bits_of_the_loops() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for lane in [Lane::F32, Lane::F64] {
+            for (cols, with_truths) in [2, 5, 16, 17, 63, 64, 65, 130, 512, 2048, 2049, 5000].into_iter().flat_map(|n| [(n, false), (n, true)]) {
+                for rows in [1, 3, 70] {
+                    let context = format!("{rows} rows of {cols} {lane:?} at {level:?}, truths {with_truths}");
+                    let (draft, dtypes) = row_region(rows, cols, lane, with_truths);
+                    let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+                    let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
+                    let left = compiled.plan.steps.iter().filter(|step| matches!(step.work, Work::Rows(..))).count();
+                    // Truths are read by eights where lanes are not masked, and no sum is cut for that.
+                    let cut = with_truths && level < Level::Avx512 && cols % 8 != 0;
+                    assert_eq!(left, usize::from(cut), "{context}: loops over rows");
+                    let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
+                    for (at, &dtype) in dtypes.iter().enumerate() {
+                        assert_eq!(bits(dtype, &found[at]), bits(dtype, &wanted[at]), "{context}, buffer {at}");
+                    }
+                }
             }
         }
     }

@@ -1,15 +1,16 @@
 //! Runs of elementwise steps as one loop of machine code: what lies between is kept in registers.
 //!
 //! The steps themselves stay the definition, and what other machines run: [`Fused`] gives the bits
-//! that they give. Refuses to know what steps compute ([`super::writer`]), loops over whole rows, and long
-//! lists of operands.
+//! that they give. A run may end rows with sums and maxima, which later steps read. Refuses to know what steps compute
+//! ([`super::writer`]), running sums, and long lists of operands.
 
 use super::super::level::Level;
+use super::super::loops::elements::Number;
 use super::super::machine::{Function, Written};
-use super::plan::{Home, Meaning, NO_VALUE, Plan, Step, Work};
+use super::plan::{Class, Home, Meaning, NO_VALUE, Plan, Step, Work};
 use super::run::Operand;
 use super::writer::{Port, Writer};
-use crate::compile::kernel::Lane;
+use crate::compile::kernel::{Lane, Reduction};
 use std::ops::Range;
 
 /// The most operands of a function.
@@ -18,6 +19,8 @@ const MOST: usize = 32;
 const LONGEST: usize = 3000;
 /// The most bytes that a function reads at once from an operand of truths.
 const FLAGS: usize = 8;
+/// So many elements of a row are added in their own type, as the loops do it (`loops::drive`).
+const SUMMED: usize = 2048;
 
 /// A run of steps as a function.
 #[derive(Clone, Debug)]
@@ -29,6 +32,8 @@ pub struct Fused {
     pub steps: Box<[Step]>,
     /// Whether some operands are bytes.
     bytes: bool,
+    /// What becomes one number for a row: which operand, how, and of which lane.
+    reduced: Box<[(usize, Reduction, Lane)]>,
 }
 
 /// Steps that will be one function, as code but for what it stores.
@@ -42,9 +47,9 @@ impl Run {
     /// As many of the steps as can be one function.
     fn of(plan: &Plan, steps: Range<usize>) -> Run {
         let (mut writer, mut at) = (Writer::default(), steps.start);
-        let class = plan.steps.get(at).map(|step| step.class);
+        let class = plan.steps.get(at).map(|step| walked(plan, step));
         while at < steps.end
-            && Some(plan.steps[at].class) == class
+            && Some(walked(plan, &plan.steps[at])) == class
             && writer.ports() + 3 <= MOST
             && writer.instructions() < LONGEST
             && writer.add(plan, &plan.steps[at])
@@ -52,6 +57,12 @@ impl Run {
             at += 1;
         }
         Run { steps: steps.start..at, writer }
+    }
+
+    /// Whether rows would have to be cut, which sums cannot be: where bytes are read by eights and rows are no multiple.
+    fn cuts_sums(&self, plan: &Plan, level: Level) -> bool {
+        let by_eights = self.writer.has_bytes() && level < Level::Avx512 && !plan.shape.cols.is_multiple_of(FLAGS);
+        by_eights && !self.writer.reduced().is_empty()
     }
 
     fn loads(&self) -> usize {
@@ -70,14 +81,22 @@ impl Run {
     }
 }
 
+/// What a step walks over.
+fn walked(plan: &Plan, step: &Step) -> Class {
+    match step.work {
+        Work::Rows(..) => plan.values[step.operands[0] as usize].class,
+        _ => step.class,
+    }
+}
+
 /// The longest runs of steps that can be one function; `last_use[value]` is the last step that reads it.
-pub fn runs(plan: &Plan, last_use: &[usize]) -> Vec<Run> {
+pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut start = 0;
     while start < plan.steps.len() {
         let mut run = Run::of(plan, start..plan.steps.len());
         // The values that are read later are operands as well.
-        while run.loads() + run.stored(plan, last_use).count() > MOST {
+        while run.loads() + run.stored(plan, last_use).count() > MOST || run.cuts_sums(plan, level) {
             run = Run::of(plan, start..run.steps.end - 1);
         }
         let end = run.steps.end;
@@ -97,7 +116,7 @@ fn worth_it_alone(plan: &Plan, step: &Step) -> bool {
         values.any(|&value| value != NO_VALUE && plan.values[value as usize].lane == Lane::U8)
     };
     let copies = matches!(step.work, Work::Points(_, Meaning::Same));
-    step.cost >= 120 || step.class.cols && !copies && !handles_truths()
+    step.cost >= 120 || walked(plan, step).cols && !copies && !handles_truths()
 }
 
 /// Puts a function in the place of each run.
@@ -105,14 +124,19 @@ pub fn replace(plan: &mut Plan, runs: Vec<Run>, last_use: &[usize], written: &mu
     for run in runs.into_iter().rev() {
         run.stored(plan, last_use).for_each(|value| run.writer.store(value));
         let Run { steps, writer } = run;
-        let may_fail = writer.reports();
+        let (may_fail, reduced) = (writer.reports(), writer.reduced().to_vec());
         let (code, ports) = writer.finish();
         let Some(function) = written.add(&code, ports.len(), level) else { return };
         let bytes = ports.iter().any(|port| port.width == 1);
-        let (class, widths) = (plan.steps[steps.start].class, plan.steps[steps.end - 1].widths);
+        let reduced = reduced.into_iter().filter_map(|(value, reduction)| {
+            let port = ports.iter().position(|port| port.value == value)?;
+            Some((port, reduction, plan.values[value as usize].lane))
+        });
+        let reduced = reduced.collect();
+        let (class, widths) = (walked(plan, &plan.steps[steps.start]), plan.steps[steps.end - 1].widths);
         let cost = plan.steps[steps.clone()].iter().fold(50, |sum: u16, step| sum.saturating_add(step.cost / 4));
         let kept: Box<[Step]> = if may_fail { plan.steps[steps.clone()].into() } else { Box::default() };
-        let work = Work::Fused(Box::new(Fused { function, ports, steps: kept, bytes }));
+        let work = Work::Fused(Box::new(Fused { function, ports, steps: kept, bytes, reduced }));
         plan.steps.splice(steps, [Step { work, class, to: NO_VALUE, operands: [NO_VALUE; 3], widths, cost }]);
     }
 }
@@ -130,7 +154,7 @@ impl Fused {
             return false;
         }
         // Rows that follow each other without a gap are one long row.
-        if rows > 1 && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
+        if rows > 1 && self.reduced.is_empty() && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
             (rows, cols) = (1, rows * cols);
         }
         let mut table = [std::ptr::null_mut::<u8>(); 2 * MOST];
@@ -141,9 +165,10 @@ impl Fused {
         }
         // SAFETY: the caller's.
         let reported = unsafe {
-            match self.bytes && !cols.is_multiple_of(self.function.bytes_at_once()) {
-                true => self.run_with_bytes(&table, rows, cols),
-                false => self.function.run(table.as_mut_ptr(), rows, cols),
+            match () {
+                () if cols > SUMMED && !self.reduced.is_empty() => self.run_in_parts(&table, rows, cols),
+                () if self.bytes && !cols.is_multiple_of(self.function.bytes_at_once()) => self.run_with_bytes(&table, rows, cols),
+                () => self.function.run(table.as_mut_ptr(), rows, cols),
             }
         };
         !reported
@@ -153,15 +178,11 @@ impl Fused {
     /// their own.
     #[cold]
     unsafe fn run_with_bytes(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
-        let count = self.ports.len();
         let rest = cols % self.function.bytes_at_once();
         let whole = cols - rest;
         let mut reported = false;
         for row in 0..rows {
-            let mut moved = *table;
-            for at in 0..count {
-                moved[at] = table[at].wrapping_offset(row as isize * table[count + at].addr() as isize);
-            }
+            let mut moved = self.at_row(table, row);
             let mut last = moved;
             let mut places = [[0_u8; FLAGS]; MOST];
             for (at, port) in self.ports.iter().enumerate() {
@@ -185,5 +206,59 @@ impl Fused {
             }
         }
         reported
+    }
+
+    /// The table of one row.
+    fn at_row(&self, table: &[*mut u8; 2 * MOST], row: usize) -> [*mut u8; 2 * MOST] {
+        let (count, mut moved) = (self.ports.len(), *table);
+        for at in 0..count {
+            moved[at] = table[at].wrapping_offset(row as isize * table[count + at].addr() as isize);
+        }
+        moved
+    }
+
+    /// Long rows part by part; the sums of parts are added in f64.
+    unsafe fn run_in_parts(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
+        let mut reported = false;
+        for row in 0..rows {
+            let start = self.at_row(table, row);
+            let mut totals = [0.0; MOST];
+            for (total, (_, reduction, _)) in totals.iter_mut().zip(&self.reduced) {
+                *total = if *reduction == Reduction::Sum { 0.0 } else { f64::NEG_INFINITY };
+            }
+            for first in (0..cols).step_by(SUMMED) {
+                let (mut moved, mut results) = (start, [[0_u8; 8]; MOST]);
+                for (at, port) in self.ports.iter().enumerate() {
+                    moved[at] = start[at].wrapping_add(first * port.width);
+                }
+                for ((port, ..), result) in self.reduced.iter().zip(&mut results) {
+                    moved[*port] = result.as_mut_ptr();
+                }
+                // SAFETY: the caller's, for a part of a row; sums and maxima have a place here.
+                reported |= unsafe { self.function.run(moved.as_mut_ptr(), 1, SUMMED.min(cols - first)) };
+                for ((total, (_, reduction, lane)), result) in totals.iter_mut().zip(&self.reduced).zip(results) {
+                    let part = number(result, *lane);
+                    *total = if *reduction == Reduction::Sum { *total + part } else { Number::maximum(*total, part) };
+                }
+            }
+            for (total, (port, _, lane)) in totals.into_iter().zip(&self.reduced) {
+                // SAFETY: the caller's: one element for the row.
+                unsafe {
+                    match lane {
+                        Lane::F64 => start[*port].cast::<f64>().write_unaligned(total),
+                        _ => start[*port].cast::<f32>().write_unaligned(total as f32),
+                    }
+                }
+            }
+        }
+        reported
+    }
+}
+
+/// A float as its lane has it.
+fn number([a, b, c, d, e, f, g, h]: [u8; 8], lane: Lane) -> f64 {
+    match lane {
+        Lane::F64 => f64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        _ => f32::from_ne_bytes([a, b, c, d]).into(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Refuses to run anything, and to choose places for values that are not in memory.
 
-use super::super::loops::{Loop, SequenceLoop};
+use super::super::loops::SequenceLoop;
 use super::build::{Builder, bytes_of};
 use super::path::{Line, Path, fits, line};
 use super::plan::{Accumulator, Class, Home, Indexed, Numbered, Pending, View, Work};
@@ -80,14 +80,14 @@ impl Builder<'_> {
     }
 
     /// A loop over whole rows; where there is one column, reducing it changes nothing.
-    pub(super) fn along_rows(&mut self, run: Loop, a: u32, keeps_cols: bool) -> u32 {
+    pub(super) fn along_rows(&mut self, work: Work, a: u32) -> u32 {
         if self.plan.shape.cols == 1 {
             return a;
         }
         let known = self.known(a);
         let a = self.spread(a, Class { rows: known.class.rows, cols: true });
-        let class = Class { rows: known.class.rows, cols: keeps_cols };
-        self.define(Work::Rows(run), class, known.lane, &[a])
+        let class = Class { rows: known.class.rows, cols: matches!(work, Work::Rows(_, None)) };
+        self.define(work, class, known.lane, &[a])
     }
 
     /// A store, whose place is chosen when all steps are known.

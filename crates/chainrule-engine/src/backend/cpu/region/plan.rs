@@ -8,7 +8,7 @@ use super::Needs;
 use super::fused::Fused;
 use super::path::Path;
 use super::shape::Shape;
-use crate::compile::kernel::{Binary, Lane, Unary};
+use crate::compile::kernel::{Binary, Lane, Reduction, Unary};
 use crate::tensor::DType;
 
 /// Along which directions of a tile a value varies.
@@ -72,8 +72,8 @@ pub enum Work {
     Points(Loop, Meaning),
     /// A run of such steps as machine code.
     Fused(Box<Fused>),
-    /// One loop over the rows of operand `a`.
-    Rows(Loop),
+    /// One loop over the rows of operand `a`, and which reduction it is if it is one.
+    Rows(Loop, Option<Reduction>),
     /// Copies from memory.
     Load(usize, Loop),
     /// Copies to memory.

@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
                     fused.steps.iter().for_each(|step| self.step(step, tile));
                 }
             },
-            Work::Rows(run) => {
+            Work::Rows(run, _) => {
                 let known = self.plan.values[step.operands[0] as usize].class;
                 let rows = if known.rows { tile.rows } else { 1 };
                 // SAFETY: as above.

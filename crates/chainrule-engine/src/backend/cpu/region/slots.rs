@@ -45,7 +45,7 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written, level
         }
     }
     let last_use = last_uses(&plan.steps, plan.values.len());
-    let runs = if written.is_open() { fused::runs(plan, &last_use) } else { Vec::new() };
+    let runs = if written.is_open() { fused::runs(plan, &last_use, level) } else { Vec::new() };
     allocate(plan, &runs);
     fused::replace(plan, runs, &last_use, written, level);
 }
@@ -105,7 +105,7 @@ fn goes_straight(plan: &Plan, store: &Pending, at: usize, last_use: &[usize]) ->
     let (known, path) = (plan.values[store.value as usize], &plan.paths[store.path]);
     if known.home != Home::Nowhere
         || known.class != store.class
-        || !matches!(plan.steps[at].work, Work::Points(..))
+        || !matches!(plan.steps[at].work, Work::Points(..) | Work::Rows(_, Some(_)))
         || !laid_out(plan, path, store.class, store.dtype)
     {
         return false;
@@ -174,7 +174,9 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
                 dying.push(operand);
             }
         }
-        let own = in_run[at] && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
+        // What becomes one number for a row is written at its end, whoever reads it.
+        let in_registers = in_run[at] && matches!(step.work, Work::Points(..));
+        let own = in_registers && step.to != NO_VALUE && last_use[step.to as usize] <= end_of[at];
         let inside = own && !may_fail[at];
         if own {
             owned[step.to as usize] = true;

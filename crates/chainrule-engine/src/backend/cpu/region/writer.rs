@@ -1,13 +1,13 @@
 //! Steps of a plan as code for a function: which operation of which lane becomes which instructions.
 //!
-//! Floats of 32 and of 64 bits, also such as are rounded to 16, truths made of them, and conversions between
-//! these. Refuses other integers, powers, and to choose which steps come together.
+//! Floats of 32 and of 64 bits, also such as are rounded to 16, truths made of them, conversions between
+//! these, and what becomes one number for a row. Refuses other integers, powers, and to choose which steps come together.
 
 use super::super::machine::code::{Code, Comparison, Id, Op, Size};
 use super::super::machine::trace::{Float, Traced};
 use super::super::math::{formula, formula_double, real::Real};
 use super::plan::{Class, Home, Meaning, Plan, Step, Work};
-use crate::compile::kernel::{Binary, Lane, Unary};
+use crate::compile::kernel::{Binary, Lane, Reduction, Unary};
 use rustc_hash::FxHashMap;
 use std::cell::{Cell, RefCell};
 
@@ -29,6 +29,8 @@ pub struct Writer {
     ports: RefCell<Vec<Port>>,
     /// Whether the function may report elements.
     reports: Cell<bool>,
+    /// What becomes one number for a row, and is not known before its end.
+    reduced: Vec<(u32, Reduction)>,
     /// What is known of values: floats and truths are kept apart, and truths by the lanes they are for.
     floats: FxHashMap<u32, Id>,
     truths: FxHashMap<(u32, Size), Id>,
@@ -100,6 +102,16 @@ impl Writer {
         self.reports.get()
     }
 
+    /// The values that become one number for a row.
+    pub fn reduced(&self) -> &[(u32, Reduction)] {
+        &self.reduced
+    }
+
+    /// Whether truths are read or written as bytes.
+    pub fn has_bytes(&self) -> bool {
+        self.ports.borrow().iter().any(|port| port.width == 1)
+    }
+
     /// The code and its operands.
     pub fn finish(self) -> (Code, Vec<Port>) {
         (self.code.into_inner(), self.ports.into_inner())
@@ -107,7 +119,11 @@ impl Writer {
 
     /// Writes a step, or says that it cannot be.
     pub fn add(&mut self, plan: &Plan, step: &Step) -> bool {
-        let Work::Points(_, meaning) = step.work else { return false };
+        let meaning = match step.work {
+            Work::Points(_, meaning) => meaning,
+            Work::Rows(_, Some(reduction)) => return self.reduce(plan, step, reduction).is_some(),
+            _ => return false,
+        };
         let lane = plan.values[step.to as usize].lane;
         match (meaning, size_of(lane)) {
             (Meaning::Unary(Unary::Not) | Meaning::Binary(Binary::Less | Binary::Equal | Binary::And | Binary::Or), _) => {
@@ -169,6 +185,15 @@ impl Writer {
         }
     }
 
+    fn reduce(&mut self, plan: &Plan, step: &Step, reduction: Reduction) -> Option<()> {
+        let a = step.operands[0];
+        let (size, known) = (size_of(plan.values[a as usize].lane)?, plan.values[a as usize]);
+        let id = self.float(plan, a, known.class)?;
+        self.push(Op::Reduce(reduction, self.port(step.to, 0, true)), size, &[id]);
+        self.reduced.push((step.to, reduction));
+        Some(())
+    }
+
     fn push(&self, op: Op, size: Size, args: &[Id]) -> Id {
         self.code.borrow_mut().push(op, size, args)
     }
@@ -189,6 +214,9 @@ impl Writer {
         let size = size_of(known.lane)?;
         if let Some(&id) = self.floats.get(&value) {
             return Some(id);
+        }
+        if self.reduced.iter().any(|&(reduced, _)| reduced == value) {
+            return None;
         }
         let id = match known.home {
             Home::Constant(index) => {
