@@ -1,7 +1,7 @@
 //! The shared workloads, written out in tensor operations: the same shapes and the same arithmetic as the
-//! peers' scripts. Attention is the library's, as it is in the script for PyTorch.
+//! peers' scripts. Attention, normalisation and activations are the library's, as they are in the script for PyTorch.
 
-use chainrule::functions::{AttentionOptions, attention};
+use chainrule::functions::{AttentionOptions, attention, layer_norm as normalized};
 use chainrule::ops::{Pad, Window};
 use chainrule::{DType, Rng, Tensor};
 
@@ -75,22 +75,8 @@ impl Linear {
     }
 }
 
-fn relu(x: &Tensor) -> Tensor {
-    let zero = x.zeros_like();
-    x.less_equal(&zero).select(&zero, x)
-}
-
 fn layer_norm(x: &Tensor, (gain, bias): &(Tensor, Tensor)) -> Tensor {
-    let width = x.shape()[x.rank() - 1] as f64;
-    let mean = |t: &Tensor| (t.sum_over(&[-1]) / width).unsqueeze(-1);
-    let centred = x - mean(x);
-    let variance = mean(&centred.square());
-    centred / (variance + 1e-5).sqrt() * gain + bias
-}
-
-fn gelu(x: &Tensor) -> Tensor {
-    let inner = (x + x.square() * x * 0.044715) * (2.0 / std::f64::consts::PI).sqrt();
-    x * 0.5 * (inner.tanh() + 1.0)
+    normalized(x, 1, Some(gain), Some(bias), 1e-5)
 }
 
 /// The mean over rows of `log(sum(exp(row))) - row[target]`.
@@ -130,7 +116,7 @@ pub fn mlp(sizes: &[usize], batch: usize) -> Recording {
         for (i, layer) in layers.iter().enumerate() {
             h = layer.forward(&h);
             if i + 1 < layers.len() {
-                h = relu(&h);
+                h = h.relu();
             }
         }
         Ok(classifier(parameters, x, y, &h))
@@ -146,7 +132,7 @@ fn conv_pool(x: &Tensor, w: &Tensor, b: &Tensor) -> Tensor {
     let pair = |v: usize| [v, v].as_slice().into();
     let patches = Tensor::record(Window { axes: [1, 2].as_slice().into(), sizes: pair(3), strides: pair(1), dilations: pair(1) }, [padded]);
     // Patches are n, h, w, channel, kh, kw.
-    let y = relu(&(patches.einsum("nhwcij,ijco->nhwo", w) + b));
+    let y = (patches.einsum("nhwcij,ijco->nhwo", w) + b).relu();
     let channels = y.shape()[3];
     y.reshape([n, height / 2, 2, width / 2, 2, channels]).max_over(&[2, 4])
 }
@@ -164,7 +150,7 @@ pub fn cnn() -> Recording {
     let y = random_classes(&[64], 10, &mut rng);
     Box::new(move || {
         let h = conv_pool(&conv_pool(&x.0, &first.0, &first.1), &second.0, &second.1);
-        let logits = last.forward(&relu(&hidden.forward(&h.reshape([64, 64 * 49]))));
+        let logits = last.forward(&hidden.forward(&h.reshape([64, 64 * 49])).relu());
         Ok(classifier(parameters, x, y, &logits))
     })
 }
@@ -209,7 +195,7 @@ impl Block {
         let options = AttentionOptions { causal: true, ..AttentionOptions::default() };
         let mixed = attention(&heads(0), &heads(1), &heads(2), &options).permute([0, 2, 1, 3]).reshape([b, t, h * d]);
         let x = x + self.projection.forward(&mixed);
-        let up = gelu(&self.up.forward(&layer_norm(&x, &self.norms[1])));
+        let up = self.up.forward(&layer_norm(&x, &self.norms[1])).gelu_tanh();
         &x + self.down.forward(&up)
     }
 }
