@@ -1,5 +1,6 @@
 //! Times elementwise functions and fused expressions on one thread, in cache.
 
+use chainrule::functions::layer_norm;
 use chainrule::{DType, Rng, Runtime, Step, Tensor};
 use std::time::Instant;
 
@@ -26,6 +27,14 @@ static EXPRESSIONS: &[Expression] = &[
     ("mish'", |x| slope(Tensor::mish, x)),
     ("eight adds and products", |x| ((((x * 1.1 + 0.1) * x + 0.2) * x + 0.3) * x + 0.4) * x),
     ("softmax of rows of 256", |x| x.reshape([64, 256]).softmax(-1)),
+    ("softmax of rows of 64", |x| x.reshape([256, 64]).softmax(-1)),
+    ("sums of rows of 64", |x| x.reshape([256, 64]).sum_over(&[-1])),
+    ("sums of rows of 1024", |x| x.reshape([16, 1024]).sum_over(&[-1])),
+    ("maxima of rows of 64", |x| x.reshape([256, 64]).max_over(&[-1])),
+    ("sums of columns of 128", |x| x.reshape([128, 128]).sum_over(&[0])),
+    ("layer norm of rows of 128", |x| layer_norm(&x.reshape([128, 128]), 1, None, None, 1e-5)),
+    ("layer norm' of rows of 128", |x| slope(|x| layer_norm(&x.reshape([128, 128]), 1, None, None, 1e-5).square(), x)),
+    ("log-softmax' of rows of 64", |x| slope(|x| x.reshape([256, 64]).log_softmax(-1).square(), x)),
 ];
 
 /// As the steps' transformer writes it.

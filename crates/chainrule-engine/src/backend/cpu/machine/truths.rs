@@ -46,7 +46,9 @@ impl Emitter<'_> {
         }
         self.assembler.pointer(n);
         match (self.form.encoding, self.form.positions) {
-            (Encoding::Evex, _) if self.body == Body::Rest => self.assembler.lanes(Lanes::of(self.which[0]), x86::STORE_BYTES, 16, flags, 0, to),
+            (Encoding::Evex, _) if self.body == Body::Rest => {
+                self.assembler.lanes(Lanes::of(self.which[0]), x86::STORE_BYTES, 16, flags, 0, to)
+            }
             (_, 4) => self.assembler.vector(x86::STORE_4, 16, flags, 0, to),
             (_, 8) => self.assembler.vector(x86::STORE_8, 16, flags, 0, to),
             _ => self.assembler.vector(x86::STORE_BYTES, 16, flags, 0, to),

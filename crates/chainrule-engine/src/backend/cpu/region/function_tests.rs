@@ -205,7 +205,9 @@ fn row_region(rows: usize, cols: usize, lane: Lane, with_truths: bool) -> (Draft
 fn rows_give_the_bits_of_the_loops() {
     for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
         for lane in [Lane::F32, Lane::F64] {
-            for (cols, with_truths) in [2, 5, 16, 17, 63, 64, 65, 130, 512, 2048, 2049, 5000].into_iter().flat_map(|n| [(n, false), (n, true)]) {
+            for (cols, with_truths) in
+                [2, 5, 16, 17, 63, 64, 65, 130, 512, 2048, 2049, 5000].into_iter().flat_map(|n| [(n, false), (n, true)])
+            {
                 for rows in [1, 3, 70] {
                     let context = format!("{rows} rows of {cols} {lane:?} at {level:?}, truths {with_truths}");
                     let (draft, dtypes) = row_region(rows, cols, lane, with_truths);
