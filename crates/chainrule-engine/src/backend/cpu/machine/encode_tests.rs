@@ -163,8 +163,8 @@ fn evex_instructions_are_those_of_the_assembler() {
         "{{evex}} vpermilpd xmm9, xmm21, 1" => vector_with(x86::PERMUTE.of(Eight), 16, 9, 0, Register(21), 1);
         "{{evex}} vmovss dword ptr [rax], xmm19" => vector(x86::STORE_SINGLE.of(Four), 16, 19, 0, Single);
         "{{evex}} vmovsd qword ptr [rax], xmm19" => vector(x86::STORE_SINGLE.of(Eight), 16, 19, 0, Single);
-        "vmovups zmm19, [rsp + 4*rax + 512]" => vector(x86::LOAD.of(Four), 64, 19, 0, Round { bytes: 4, at: 512 });
-        "vmovupd [rsp + 512], zmm19" => vector(x86::STORE.of(Eight), 64, 19, 0, Aside(512));
+        "vmovups zmm19, [rsp + 4*rax + 19200]" => vector(x86::LOAD.of(Four), 64, 19, 0, Round { bytes: 4, at: 19200 });
+        "vmovupd [rsp + 19200], zmm19" => vector(x86::STORE.of(Eight), 64, 19, 0, Aside(19200));
         "vmovups zmm19, zmm3" => vector(x86::LOAD.of(Four), 64, 19, 0, Register(3));
         "vmovups zmm19, [rax + 4*rsi + 192]" => vector(x86::LOAD.of(Four), 64, 19, 0, element(4, 3));
         "vmovups zmm19 {{k5}} {{z}}, [rax + 4*rsi + 64]" => lanes(Lanes::or_zero(5), x86::LOAD.of(Four), 64, 19, 0, element(4, 1));

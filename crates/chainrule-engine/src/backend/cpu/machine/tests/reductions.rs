@@ -1,6 +1,6 @@
 //! Rows that become one number each, against the order that is stated for it.
 
-use super::super::code::{Id, Instruction, Op, Size};
+use super::super::code::{Instruction, Op, Size};
 use super::{Dice, Memory, PORTS, ROWS, code, expected, function, lane, levels, ports, run, same};
 use crate::compile::kernel::Reduction;
 
