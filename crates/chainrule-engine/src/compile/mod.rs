@@ -26,3 +26,4 @@ pub mod sums;
 pub mod text;
 pub mod verify;
 pub mod view;
+pub mod windows;

@@ -11,6 +11,7 @@ use super::simplify::simplify;
 use super::sums::gather_sums;
 use super::verify;
 use super::view::{View, views};
+use super::windows::as_windows;
 use crate::tensor::Precision;
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,14 @@ pub static PASSES: &[Pass] = &[
         run: |c| {
             if c.options.simplify {
                 c.graph = gather_sums(std::mem::take(&mut c.graph));
+            }
+        },
+    },
+    Pass {
+        name: "windows",
+        run: |c| {
+            if c.options.simplify {
+                c.graph = as_windows(std::mem::take(&mut c.graph));
             }
         },
     },

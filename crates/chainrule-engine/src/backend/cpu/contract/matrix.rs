@@ -42,19 +42,71 @@ pub struct Block {
 /// The pointers are valid for what the fields say, and [`Unit::start`] was called on this thread.
 pub type Kernel = unsafe fn(&Block);
 
-/// Panels of A below each other, by one of B.
-pub struct Strip {
-    /// Bytes from a panel of A to the next.
-    pub panel: usize,
+/// A block whose rows of A are two tiles that lie in memory as [`super::loose`] has it.
+#[derive(Clone, Copy)]
+pub struct LooseBlock {
+    /// How many times [`STEPS`] along the sum; at least one.
+    pub steps: usize,
+    /// The first row of each tile, for each part 64 bytes.
+    pub tiles: [*const u8; 2],
+    /// How many rows a tile has: what [`Unit::start`] was told.
+    pub height: usize,
+    /// Bytes from row to row of a tile.
+    pub row: usize,
+    /// For each step, how many bytes further all rows are.
+    pub along: *const isize,
+    /// The columns, as of a [`Block`].
+    pub b: *const u8,
+    /// The first of twice the height by 32 numbers that the sum begins with; null if with zeros.
+    pub before: *const f32,
+    /// Bytes from row to row of `before`.
+    pub before_row: isize,
+    /// The first of as many numbers of the result.
+    pub c: *mut f32,
+    /// Bytes from row to row of `c`.
+    pub c_row: isize,
+}
+
+/// Computes such a block.
+///
+/// # Safety
+/// The pointers are valid for what the fields say, and [`Unit::start`] was called on this thread with the height.
+pub type LooseKernel = unsafe fn(&LooseBlock);
+
+/// The rows of A of a strip.
+#[derive(Clone, Copy)]
+pub enum RowsOfA<'a> {
+    /// Panels of 32 rows below each other.
+    Panels {
+        /// The first one.
+        first: *const u8,
+        /// Bytes from one to the next.
+        panel: usize,
+    },
+    /// Tiles as [`LooseBlock`] has them.
+    Loose {
+        /// Below each other, the first row of each.
+        tiles: &'a [*const u8],
+        /// Rows of each.
+        height: usize,
+        /// Bytes from row to row.
+        row: usize,
+        /// Bytes to each step.
+        along: &'a [isize],
+    },
+}
+
+/// Rows of A, by a panel of B.
+pub struct Strip<'a> {
     /// How many times [`STEPS`] along the sum; at least one.
     pub steps: usize,
     /// How many steps of two panels the nearest cache holds.
     pub near: usize,
-    /// The first panel of A.
-    pub a: *const u8,
+    /// The rows.
+    pub a: RowsOfA<'a>,
     /// The panel of B.
     pub b: *const u8,
-    /// Bytes of a step of either.
+    /// Bytes of a step of a panel.
     pub step: usize,
     /// The first number of the result.
     pub c: *mut f32,
@@ -88,36 +140,46 @@ struct Stop {
     spare: *mut f32,
 }
 
-impl Strip {
+impl Strip<'_> {
     /// Computes it, some blocks and the steps that are near at a time.
     ///
     /// # Safety
     /// The pointers are valid for what the fields say, `c` for rows and columns of the result alone; [`Unit::start`]
-    /// was called on this thread; the machine has the level's instructions.
-    pub unsafe fn multiply(&self, kernel: Kernel, level: Level) {
+    /// was called on this thread with the height of tiles; the machine has the level's instructions.
+    pub unsafe fn multiply(&self, kernels: (Kernel, LooseKernel), level: Level) {
+        let height = self.block_rows();
         let pieces = self.steps.div_ceil(self.near);
         let piece = self.steps.div_ceil(pieces);
-        for first in (0..self.size[0]).step_by(BLOCKS_OF_STRIP * SIDE) {
-            let rows = (self.size[0] - first).min(BLOCKS_OF_STRIP * SIDE);
+        for first in (0..self.size[0]).step_by(BLOCKS_OF_STRIP * height) {
+            let rows = (self.size[0] - first).min(BLOCKS_OF_STRIP * height);
             for from in (0..self.steps).step_by(piece) {
                 let steps = from..(from + piece).min(self.steps);
-                for (at, down) in (first..first + rows).step_by(SIDE).enumerate() {
+                for (at, down) in (first..first + rows).step_by(height).enumerate() {
                     // What needs no second visit needs no place of its own.
                     let at = if pieces > 1 { 1 + at } else { 1 };
                     let stop = Stop { down, sums: self.sums.wrapping_add(at * NUMBERS), spare: self.sums };
                     // SAFETY: the caller's.
-                    unsafe { self.block(kernel, level, stop, steps.clone()) };
+                    unsafe { self.block(kernels, level, stop, steps.clone()) };
                 }
             }
         }
     }
 
+    /// Rows of a block.
+    fn block_rows(&self) -> usize {
+        match self.a {
+            RowsOfA::Panels { .. } => SIDE,
+            RowsOfA::Loose { height, .. } => 2 * height,
+        }
+    }
+
     /// Computes some steps of a block. All but the last ones leave their sums for the next.
-    unsafe fn block(&self, kernel: Kernel, level: Level, stop: Stop, steps: Range<usize>) {
-        let (rows, cols) = ((self.size[0] - stop.down).min(SIDE), self.size[1]);
+    unsafe fn block(&self, kernels: (Kernel, LooseKernel), level: Level, stop: Stop, steps: Range<usize>) {
+        let whole = self.block_rows();
+        let (rows, cols) = ((self.size[0] - stop.down).min(whole), self.size[1]);
         let c = self.c.wrapping_byte_offset(stop.down as isize * self.c_row);
         let (first, last) = (steps.start == 0, steps.end == self.steps);
-        let direct = [rows, cols] == [SIDE; 2] && (!self.apart || first && !self.add);
+        let direct = [rows, cols] == [whole, SIDE] && (!self.apart || first && !self.add);
         let (before, before_row) = match (first, self.apart) {
             (false, false) => (stop.sums.cast_const(), ROW),
             (true, false) if direct && self.add => (c.cast_const(), self.c_row),
@@ -127,18 +189,23 @@ impl Strip {
         let (to, to_row) = if last && direct { (c, self.c_row) } else { (own, ROW) };
         // SAFETY: the caller's.
         unsafe {
-            kernel(&Block {
-                steps: steps.len(),
-                a: self.a.add(stop.down / SIDE * self.panel + steps.start * self.step),
-                b: self.b.add(steps.start * self.step),
-                before,
-                before_row,
-                c: to,
-                c_row: to_row,
-            });
+            let (count, b) = (steps.len(), self.b.add(steps.start * self.step));
+            match self.a {
+                RowsOfA::Panels { first, panel } => {
+                    let a = first.add(stop.down / SIDE * panel + steps.start * self.step);
+                    (kernels.0)(&Block { steps: count, a, b, before, before_row, c: to, c_row: to_row });
+                }
+                RowsOfA::Loose { tiles, height, row, along } => {
+                    // Where there is but one tile left, it stands for the other, too, whose rows nobody takes.
+                    let at = stop.down / height;
+                    let tiles = [tiles[at], tiles[(at + 1).min(tiles.len() - 1)]];
+                    let along = along[steps.start..].as_ptr();
+                    (kernels.1)(&LooseBlock { steps: count, tiles, height, row, along, b, before, before_row, c: to, c_row: to_row });
+                }
+            }
             let more = if first || !self.apart { std::ptr::null() } else { stop.spare.cast_const() };
             if !last && !more.is_null() {
-                put(&Sums { sums: more, more: std::ptr::null(), c: stop.sums, c_row: ROW, rows: SIDE, cols: SIDE, add: true }, level);
+                put(&Sums { sums: more, more: std::ptr::null(), c: stop.sums, c_row: ROW, rows: whole, cols: SIDE, add: true }, level);
             } else if last && !direct {
                 put(&Sums { sums: stop.sums, more, c, c_row: self.c_row, rows, cols, add: self.add }, level);
             }
@@ -231,10 +298,12 @@ unsafe fn put_rows<const MORE: bool, const ADD: bool>(block: &Sums) {
 
 /// What multiplies tiles.
 pub struct Unit {
-    /// Prepares this thread.
-    pub start: unsafe fn(),
-    /// Blocks of numbers in one, two and three parts.
+    /// Prepares this thread for tiles of A, and of the result, of so many rows, up to sixteen.
+    pub start: unsafe fn(usize),
+    /// Blocks of numbers in one, two and three parts, of tiles of sixteen rows.
     pub blocks: [Kernel; 3],
+    /// The same with loose rows of A.
+    pub loose: [LooseKernel; 3],
     /// Gives the registers back, so that they need not be saved when threads change.
     pub end: unsafe fn(),
 }
@@ -255,10 +324,10 @@ impl Unit {
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod amx {
-    use super::{Block, Unit};
+    use super::{Block, LooseBlock, Unit};
     use std::arch::asm;
 
-    pub static UNIT: Unit = Unit { start, blocks: [one, two, three], end };
+    pub static UNIT: Unit = Unit { start, blocks: [one, two, three], loose: [loose_one, loose_two, loose_three], end };
 
     /// Whether processor and system know tiles and bf16 products of them (CPUID leaf 7, EDX bits 22 and 24; XCR0
     /// bits 17 and 18).
@@ -295,18 +364,24 @@ mod amx {
         rows: [u8; 16],
     }
 
-    static SHAPES: Shapes = {
-        let (mut bytes_of_row, mut rows, mut tile) = ([0; 16], [0; 16], 0);
-        while tile < 8 {
-            (bytes_of_row[tile], rows[tile]) = (64, 16);
-            tile += 1;
+    /// For each height of tiles of A and the result; those of B, the last two, have sixteen rows.
+    static SHAPES: [Shapes; 17] = {
+        let mut all = [const { Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes_of_row: [0; 16], rows: [0; 16] } }; 17];
+        let mut height = 1;
+        while height <= 16 {
+            let mut tile = 0;
+            while tile < 8 {
+                (all[height].bytes_of_row[tile], all[height].rows[tile]) = (64, if tile < 6 { height as u8 } else { 16 });
+                tile += 1;
+            }
+            height += 1;
         }
-        Shapes { palette: 1, start_row: 0, reserved: [0; 14], bytes_of_row, rows }
+        all
     };
 
-    unsafe fn start() {
+    unsafe fn start(height: usize) {
         // SAFETY: the caller has asked whether there are tiles; the operand has the 64 bytes that are read.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &SHAPES, options(nostack, readonly)) };
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &SHAPES[height], options(nostack, readonly)) };
     }
 
     unsafe fn end() {
@@ -379,11 +454,112 @@ mod amx {
         };
     }
 
+    /// Loads the two tiles of a part of a step: of A from two places, of B as above.
+    macro_rules! load_loose {
+        (a $part:literal) => {
+            concat!("tileloadd tmm4, [{s} + {r}*1 + 64*", $part, "]\ntileloadd tmm5, [{t} + {r}*1 + 64*", $part, "]")
+        };
+        (b $part:literal) => {
+            load!(b $part)
+        };
+    }
+
+    /// Where the sums of a block are: first row, first row of the second tile, bytes from row to row; before, and then.
+    #[repr(C)]
+    struct Sums {
+        before: *const f32,
+        before_second: *const f32,
+        before_row: isize,
+        c: *mut f32,
+        c_second: *mut f32,
+        c_row: isize,
+    }
+
+    /// The same for loose rows of A. What is needed before and after the loop alone waits in memory, as there are not
+    /// registers for all.
+    macro_rules! loose_kernel {
+        ($name:ident, $parts:literal, $([$($side:ident $part:literal)*])*) => {
+            unsafe fn $name(block: &LooseBlock) {
+                let below = |row: isize| block.height as isize * row;
+                let sums = Sums {
+                    before: block.before,
+                    before_second: block.before.wrapping_byte_offset(below(block.before_row)),
+                    before_row: block.before_row,
+                    c: block.c,
+                    c_second: block.c.wrapping_byte_offset(below(block.c_row)),
+                    c_row: block.c_row,
+                };
+                // SAFETY: the caller's; the loop reads `steps` steps of both operands, and the code around it reads
+                // twice the height of rows of 128 bytes of what was before and writes as many of the result.
+                unsafe {
+                    asm!(
+                        "mov {s}, [{sums}]",
+                        "test {s}, {s}",
+                        "jz 2f",
+                        "mov {t}, [{sums} + 8]",
+                        "mov {r}, [{sums} + 16]",
+                        "tileloadd tmm0, [{s} + {r}*1]",
+                        "tileloadd tmm1, [{s} + {r}*1 + 64]",
+                        "tileloadd tmm2, [{t} + {r}*1]",
+                        "tileloadd tmm3, [{t} + {r}*1 + 64]",
+                        "jmp 3f",
+                        "2:",
+                        "tilezero tmm0",
+                        "tilezero tmm1",
+                        "tilezero tmm2",
+                        "tilezero tmm3",
+                        "3:",
+                        "mov {r}, {row}",
+                        "4:",
+                        "mov {t}, [{along}]",
+                        "lea {s}, [{first} + {t}]",
+                        "add {t}, {second}",
+                        $(
+                            $(load_loose!($side $part),)*
+                            "tdpbf16ps tmm0, tmm4, tmm6",
+                            "tdpbf16ps tmm1, tmm4, tmm7",
+                            "tdpbf16ps tmm2, tmm5, tmm6",
+                            "tdpbf16ps tmm3, tmm5, tmm7",
+                        )*
+                        "add {along}, 8",
+                        concat!("add {b}, 2048*", $parts),
+                        "dec {n}",
+                        "jnz 4b",
+                        "mov {s}, [{sums} + 24]",
+                        "mov {t}, [{sums} + 32]",
+                        "mov {r}, [{sums} + 40]",
+                        "tilestored [{s} + {r}*1], tmm0",
+                        "tilestored [{s} + {r}*1 + 64], tmm1",
+                        "tilestored [{t} + {r}*1], tmm2",
+                        "tilestored [{t} + {r}*1 + 64], tmm3",
+                        sums = in(reg) &raw const sums,
+                        first = in(reg) block.tiles[0],
+                        second = in(reg) block.tiles[1],
+                        row = in(reg) block.row,
+                        along = inout(reg) block.along => _,
+                        b = inout(reg) block.b => _,
+                        w = in(reg) 64_usize,
+                        n = inout(reg) block.steps => _,
+                        s = out(reg) _,
+                        t = out(reg) _,
+                        r = out(reg) _,
+                        out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                        out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                        options(nostack)
+                    );
+                }
+            }
+        };
+    }
+
     // Parts are numbered from the largest. One side changes at a time, so that 14 loads of tiles serve 24 products;
     // what is left out is smaller than the rounding of what is there.
     kernel!(one, 1, [a 0 b 0]);
     kernel!(two, 2, [a 1 b 0] [a 0] [b 1]);
     kernel!(three, 3, [a 2 b 0] [a 1] [b 1] [a 0] [b 0] [b 2]);
+    loose_kernel!(loose_one, 1, [a 0 b 0]);
+    loose_kernel!(loose_two, 2, [a 1 b 0] [a 0] [b 1]);
+    loose_kernel!(loose_three, 3, [a 2 b 0] [a 1] [b 1] [a 0] [b 0] [b 2]);
 }
 
 #[cfg(test)]

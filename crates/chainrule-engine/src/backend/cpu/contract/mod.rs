@@ -23,6 +23,7 @@ mod cut;
 #[cfg(target_arch = "x86_64")]
 mod inner;
 mod layout;
+mod loose;
 mod matrix;
 mod method;
 mod pack;
@@ -41,6 +42,7 @@ use crate::compile::kernel::{Contract, Lane};
 #[cfg(doc)]
 use crate::tensor::Precision;
 use matrix::Unit;
+use method::Method;
 use panels::{Packed, Panels, Sizes, Wanted, places};
 use plan::{Operand, Plan};
 
@@ -138,14 +140,46 @@ pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(u
     }
     // What a single tile reads stays nearer in memory of its own.
     let kept: Vec<usize> = (0..found.len()).filter(|&entry| found[entry].3 > 1).collect();
-    let wanted: Vec<Wanted> = found.into_iter().filter(|entry| entry.3 > 1).map(|entry| entry.2).collect();
+    let (loose, loose_readers) = split_first(products, written);
+    let panels = found.into_iter().filter(|entry| entry.3 > 1).map(|entry| entry.2);
+    let wanted: Vec<Wanted> = panels.chain(loose).collect();
     let (places, sizes) = places(&wanted);
     for (at, side, entry) in readers {
         if let Ok(kept) = kept.binary_search(&entry) {
             products[at].1.plan.shared[side] = Some(places[kept]);
         }
     }
+    for (at, side, entry) in loose_readers {
+        products[at].1.plan.loose_at[side] = Some(places[kept.len() + entry]);
+    }
     sizes
+}
+
+/// The memory of operands that is split in parts before panels are made of it, once for all products that reach the same;
+/// and which side of which product reads which.
+fn split_first(
+    products: &[(usize, &mut CompiledContract)],
+    written: impl Fn(usize, usize, usize) -> bool,
+) -> (Vec<Wanted>, Vec<(usize, usize, usize)>) {
+    let mut found: Vec<((usize, isize, usize, usize), Wanted)> = Vec::new();
+    let mut readers = Vec::new();
+    for (at, (wave, product)) in products.iter().enumerate() {
+        let plan = &product.plan;
+        let Method::Tiles(_, parts) = plan.method else { continue };
+        for (side, (operand, loose)) in [&plan.a, &plan.b].into_iter().zip(plan.loose).enumerate() {
+            let Some(loose) = loose else { continue };
+            let buffer = operand.path.buffer;
+            let memory = (buffer, operand.path.offset + loose.first, loose.numbers, parts);
+            let same = |(other, wanted): &(_, Wanted)| *other == memory && !written(buffer, wanted.waves.0, *wave);
+            let entry = found.iter().rposition(same).unwrap_or_else(|| {
+                found.push((memory, Wanted { bytes: loose.bytes(parts), pieces: loose.pieces(), waves: (*wave, *wave) }));
+                found.len() - 1
+            });
+            found[entry].1.waves.1 = *wave;
+            readers.push((at, side, entry));
+        }
+    }
+    (found.into_iter().map(|(_, wanted)| wanted).collect(), readers)
 }
 
 #[cfg(test)]

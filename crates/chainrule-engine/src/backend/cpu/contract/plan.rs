@@ -9,6 +9,7 @@ use super::super::region::path::{Line, Path};
 use super::block::{Kernels, Multiply};
 use super::cut::Cut;
 use super::layout::Layout;
+use super::loose::Loose;
 use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
 use super::panels::{Form, Panels, Place};
@@ -134,6 +135,12 @@ pub struct Plan {
     pub panels_of_parts: [Panels; 2],
     /// Where A and B are packed for all tiles, if they are.
     pub shared: [Option<Place>; 2],
+    /// The memory of A and B that is split in parts before panels are made of it, if one is.
+    pub loose: [Option<Loose>; 2],
+    /// Where those parts are, if there is room for them.
+    pub loose_at: [Option<Place>; 2],
+    /// Rows of a tile of A, if they can be read where those parts lie.
+    height: Option<usize>,
     /// Matrices of one unit.
     pub group: usize,
     /// How many units.
@@ -191,6 +198,9 @@ impl Plan {
             method: Method::Plain,
             panels_of_parts: [panels; 2],
             shared: [None; 2],
+            loose: [None; 2],
+            loose_at: [None; 2],
+            height: None,
             group: 1,
             units: 0,
             cost: 0.0,
@@ -211,7 +221,7 @@ impl Plan {
 
     /// The plan of a contraction that is [`alike`](super::super::alike): nothing here depends on where operands lie.
     pub fn with_accesses_of(&self, contract: &Contract) -> Plan {
-        let mut plan = Plan { shared: [None; 2], ..self.clone() };
+        let mut plan = Plan { shared: [None; 2], loose_at: [None; 2], ..self.clone() };
         let (a, b) = if self.swapped { (&contract.b, &contract.a) } else { (&contract.a, &contract.b) };
         for (operand, access) in [(&mut plan.a, a), (&mut plan.b, b), (&mut plan.out, &contract.out)] {
             operand.path.buffer = access.buffer as usize;
@@ -232,6 +242,11 @@ impl Plan {
             }
         };
         self.choose_packing(kernels);
+        if let (Method::Tiles(..), 1) = (self.method, self.batch) {
+            self.loose = [&self.a, &self.b].map(|operand| self.holds_numbers(operand).then(|| Loose::of(operand))?);
+            let whole = self.chunk.is_multiple_of(STEPS);
+            self.height = self.loose[0].filter(|_| whole).and_then(|loose| loose.height(&self.a));
+        }
         self.choose_tiles(contract.epilogue.as_ref(), kernels);
         self.choose_panels(kernels);
         let item = self.nanoseconds(self.method.speed(kernels.lanes));
@@ -304,7 +319,8 @@ impl Plan {
         if let Method::Tiles(..) = self.method {
             let whole = |own: usize, all: usize| own.is_multiple_of(SIDE) || own >= all;
             let sides = [whole(self.tile_rows, self.m), whole(self.tile_cols, self.n)];
-            return [0, 1].map(|side| (one && sides[side]).then_some(&self.panels_of_parts[side]));
+            let panels = [self.height.is_none(), true];
+            return [0, 1].map(|side| (one && panels[side] && sides[side]).then_some(&self.panels_of_parts[side]));
         }
         let whole = self.tile_rows.is_multiple_of(self.panels_of_a.width) || self.tile_rows >= self.m;
         [
@@ -408,7 +424,7 @@ impl Plan {
             if let [_, .., (run, _)] = operand.path.rows.as_slice()
                 && rows > *run
                 && rows < m
-                && (!tiles || (rows - rows % run).is_multiple_of(SIDE))
+                && (!tiles || (rows - rows % run).is_multiple_of(self.whole_rows_of_blocks()))
             {
                 rows -= rows % run;
             }
@@ -418,7 +434,21 @@ impl Plan {
 
     /// Rows that consist of whole blocks, whatever these are.
     fn whole_rows_of_blocks(&self) -> usize {
-        if let Method::Tiles(..) = self.method { SIDE } else { 24 }
+        match (self.method, self.height) {
+            (Method::Tiles(..), Some(height)) => 2 * height,
+            (Method::Tiles(..), None) => SIDE,
+            _ => 24,
+        }
+    }
+
+    /// Whether rows of A are read as tiles where their parts lie.
+    pub fn reads_loose(&self) -> bool {
+        self.height.is_some() && self.loose_at[0].is_some()
+    }
+
+    /// Rows of a matrix tile of A and of the result.
+    pub fn height_of_tiles(&self) -> usize {
+        self.height.filter(|_| self.reads_loose()).unwrap_or(SIDE / 2)
     }
 
     /// Whether an operand holds numbers as they are computed with.

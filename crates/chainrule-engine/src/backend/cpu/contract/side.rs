@@ -4,11 +4,12 @@
 
 use super::super::region::path::Line;
 use super::block::{Kernels, Multiply};
+use super::loose::Loose;
 use super::matrix::{SIDE, STEPS};
 use super::pack::{Copying, Dealing, Part, rectangles, walk};
 use super::panels::{Form, Packed, Panels, Place};
 use super::plan::{Operand, Plan};
-use super::split::{Numbers, near, panel_bytes, round, split};
+use super::split::{From, Numbers, near, panel_bytes, round, split};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -16,7 +17,7 @@ use std::ops::Range;
 const NUMBER: isize = size_of::<f32>() as isize;
 
 /// The most steps of a pass.
-const LONGEST: usize = 2 * near(1) * STEPS;
+pub const LONGEST: usize = 2 * near(1) * STEPS;
 
 /// Where the rows of a panel begin, and the pieces of a row.
 struct Places {
@@ -33,7 +34,7 @@ impl Places {
 }
 
 /// Whether each 32 numbers of a part lie side by side, and where they do: as numbers, in `places`.
-fn side_by_side(part: Part<'_>, places: &mut [isize]) -> bool {
+pub fn side_by_side(part: Part<'_>, places: &mut [isize]) -> bool {
     let mut all = part.len.is_multiple_of(STEPS);
     walk(part, |at, len, offset, step| {
         all &= step == NUMBER && at.is_multiple_of(STEPS) && len.is_multiple_of(STEPS);
@@ -62,6 +63,8 @@ pub struct Side<'a, T: 'static> {
     pub panels: &'a Panels,
     /// The room that all tiles share, and the place in it.
     pub shared: Option<(&'a Packed, Place)>,
+    /// Where the parts of all its memory are, if that is split first.
+    pub loose: Option<(&'a Packed, Place, Loose)>,
     /// Otherwise a room of the tile's own.
     pub own: *mut u8,
     /// Room for the numbers of a panel on their way into parts.
@@ -113,6 +116,9 @@ impl<T: Multiply> Side<'_, T> {
         let sum = Part { line: self.sum, start: pass.0, len: pass.1 };
         let stride = if of_a { steps * STEPS } else { SIDE };
         let mut places = Places { rows: [0; LONGEST], pieces: [0; LONGEST / STEPS] };
+        // SAFETY: the caller's.
+        let loose = unsafe { self.in_parts(sum, Part { line: self.line, start, len }, parts) };
+        let in_parts = loose.filter(|(_, all_fit)| *all_fit).map(|(from, _)| from);
         for done in (0..len).step_by(SIDE) {
             let part = Part { line: self.line, start: start + done, len: SIDE.min(len - done) };
             let (down, across) = if of_a { (part, sum) } else { (sum, part) };
@@ -137,8 +143,12 @@ impl<T: Multiply> Side<'_, T> {
                     }
                     copying.gather();
                     places.evenly(stride);
-                    (numbers.cast_const(), of_a)
+                    (From::Whole(numbers), of_a)
                 });
+                let from = match in_parts {
+                    Some(parts) if lying.is_some() => From::Parts(parts),
+                    _ => from,
+                };
                 let (count, pieces) = if along_sum { (SIDE, steps) } else { (steps * STEPS, 1) };
                 let (rows, pieces) = (&places.rows[..count], &places.pieces[..pieces]);
                 split(&Numbers { from, along_sum, rows, pieces, to, steps, parts, of_a }, self.plan.level);
@@ -146,9 +156,27 @@ impl<T: Multiply> Side<'_, T> {
         }
     }
 
+    /// From where the places of numbers are counted that are in parts already, as far as some lines and some of the sum reach;
+    /// and whether parts can hold every one of them.
+    ///
+    /// # Safety
+    /// As [`Side::packed`].
+    pub unsafe fn in_parts(&self, sum: Part<'_>, line: Part<'_>, parts: usize) -> Option<(*const u16, bool)> {
+        let (room, place, loose) = self.loose?;
+        let to = room.at(place);
+        let pieces = loose.pieces_of(line, sum);
+        room.prepare(place.flag + pieces.start, pieces.len(), |i| {
+            // SAFETY: the caller's; the piece is split by nobody else and read by nobody yet.
+            unsafe { loose.split(pieces.start + i, parts, self.memory, to, self.plan.level) };
+        });
+        // SAFETY: they were split just now.
+        let all_fit = parts == 1 || unsafe { loose.all_fit(parts, to, pieces) };
+        Some((loose.from(parts, to), all_fit))
+    }
+
     /// Finds the places of numbers that need not be fetched, as each 32 of them are side by side along the sum or along
     /// lines; from where these are counted, and which it is.
-    fn lying(&self, line: Part<'_>, sum: Part<'_>, places: &mut Places) -> Option<(*const f32, bool)> {
+    fn lying(&self, line: Part<'_>, sum: Part<'_>, places: &mut Places) -> Option<(From, bool)> {
         if !self.plan.holds_numbers(self.operand) {
             return None;
         }
@@ -160,7 +188,7 @@ impl<T: Multiply> Side<'_, T> {
         walk(rows, |at, len, offset, step| {
             (0..len).for_each(|i| places.rows[at + i] = (offset + i as isize * step) / NUMBER);
         });
-        Some((self.memory.cast_const().cast(), along_sum))
+        Some((From::Whole(self.memory.cast_const().cast()), along_sum))
     }
 
     /// Packs numbers as they are.

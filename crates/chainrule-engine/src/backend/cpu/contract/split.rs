@@ -8,11 +8,18 @@
 //! Refuses to fetch numbers from where they lie, and to lay out what parts cannot hold: such a panel is marked.
 
 use super::super::level::{Level, prefetch};
+use super::loose;
 use super::matrix::{SIDE, STEPS, TILE};
 
 /// Largest magnitudes of a row or column, as bits, that parts can hold: from 2^-45, so that products a rounding
 /// smaller than the largest are still far above 2^-126, up to 2^60, so that no sum overflows that would not in f32.
 const FIT: std::ops::Range<u32> = (127 - 45) << 23..(127 + 60) << 23;
+
+/// Whether parts can hold a row or column whose largest magnitude has these bits.
+#[inline(always)]
+pub fn fits(largest: u32) -> bool {
+    largest == 0 || FIT.contains(&largest)
+}
 
 /// Bytes of one panel that stay in the nearest cache, of which a processor with tiles has 48 KB.
 const NEAR: usize = 24 * 1024;
@@ -25,10 +32,19 @@ const STEPS_AHEAD: usize = 16;
 /// The first element of a panel that parts cannot hold: no number, hence in no other panel.
 const UNFIT: u16 = 0x7fff;
 
+/// Where numbers are; places are counted from there.
+#[derive(Clone, Copy)]
+pub enum From {
+    /// As they are. What the operand lacks is zero.
+    Whole(*const f32),
+    /// In parts already, as [`super::loose`] has them, which can hold them all.
+    Parts(*const u16),
+}
+
 /// Numbers of one panel, where they lie or where they were fetched to: 32 lines, which are rows of A or columns of B.
 pub struct Numbers<'a> {
-    /// From where places are counted. What the operand lacks is zero.
-    pub from: *const f32,
+    /// From where places are counted.
+    pub from: From,
     /// Whether numbers lie side by side along the sum, line after line; otherwise along lines, step after step.
     pub along_sum: bool,
     /// Where each line begins, or each step.
@@ -68,7 +84,7 @@ pub unsafe fn is_fit(panel: *const u8) -> bool {
 /// be, the panel is marked instead.
 ///
 /// # Safety
-/// `from` and `to` are valid for what the fields say, and do not overlap; the machine has the level's instructions.
+/// What `from` points to and `to` are valid for what the fields say, and do not overlap; the machine has the level's instructions.
 pub unsafe fn split(numbers: &Numbers<'_>, level: Level) {
     // SAFETY: the caller's.
     unsafe {
@@ -97,34 +113,45 @@ unsafe fn any(numbers: &Numbers<'_>, turn: unsafe fn(*mut u8)) {
     let mut largest = [0_u32; SIDE];
     // SAFETY: the caller's.
     unsafe {
-        match (numbers.along_sum, numbers.parts) {
-            (true, 1) => lines::<1>(numbers, &mut largest),
-            (true, 2) => lines::<2>(numbers, &mut largest),
-            (true, _) => lines::<3>(numbers, &mut largest),
-            (false, 1) => steps::<1>(numbers, &mut largest),
-            (false, 2) => steps::<2>(numbers, &mut largest),
-            (false, _) => steps::<3>(numbers, &mut largest),
+        match numbers.parts {
+            1 => lay_out::<1>(numbers, &mut largest),
+            2 => lay_out::<2>(numbers, &mut largest),
+            _ => lay_out::<3>(numbers, &mut largest),
         }
         // Tiles of A have the lines below each other, those of B side by side: one is the other turned.
         if numbers.along_sum != numbers.of_a {
             (0..numbers.steps * numbers.parts * 2).for_each(|tile| turn(numbers.to.add(tile * TILE)));
         }
     }
-    let fits = |bits: &u32| *bits == 0 || FIT.contains(bits);
-    if numbers.parts > 1 && !largest.iter().all(fits) {
+    if numbers.parts > 1 && !largest.iter().all(|&largest| fits(largest)) {
         // SAFETY: the caller's; a panel has at least one tile.
         unsafe { numbers.to.cast::<u16>().write(UNFIT) };
     }
 }
 
+/// # Safety
+/// As [`split`].
+#[inline(always)]
+unsafe fn lay_out<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
+    // SAFETY: the caller's.
+    unsafe {
+        match (numbers.from, numbers.along_sum) {
+            (From::Whole(from), true) => lines::<P>(numbers, from, largest),
+            (From::Whole(from), false) => steps::<P>(numbers, from, largest),
+            (From::Parts(from), true) => loose::lines::<P>(numbers, from),
+            (From::Parts(from), false) => loose::steps::<P>(numbers, from),
+        }
+    }
+}
+
 /// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn lines<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
+unsafe fn lines<const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
     for (line, largest) in largest.iter_mut().enumerate() {
         let (first, later) = (numbers.rows[line], numbers.rows[(line + LINES_AHEAD).min(SIDE - 1)]);
         let mut most = [0_u32; STEPS];
         for step in 0..numbers.steps {
-            let from = numbers.from.wrapping_offset(first + numbers.pieces[step]);
+            let from = start.wrapping_offset(first + numbers.pieces[step]);
             fetch(from.wrapping_offset(later - first));
             // SAFETY: the caller's.
             let mut rest = unsafe { from.cast::<[f32; STEPS]>().read() };
@@ -148,9 +175,9 @@ unsafe fn lines<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]
 
 /// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn steps<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
+unsafe fn steps<const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
     let mut most = [0_u32; SIDE];
-    let (first, last) = (numbers.from.wrapping_offset(numbers.pieces[0]), numbers.rows.len() - 1);
+    let (first, last) = (start.wrapping_offset(numbers.pieces[0]), numbers.rows.len() - 1);
     for pair in 0..numbers.steps * STEPS / 2 {
         let row = |step: usize| first.wrapping_offset(numbers.rows[step.min(last)]);
         fetch(row(2 * pair + STEPS_AHEAD));
@@ -178,10 +205,12 @@ unsafe fn steps<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]
     *largest = most;
 }
 
+/// Both halves of a pair of steps as rows of neighbouring tiles.
+///
 /// # Safety
 /// Both are valid for half a line of a tile.
 #[inline(always)]
-unsafe fn write_halves(to: *mut u8, both: &[u32; SIDE]) {
+pub unsafe fn write_halves(to: *mut u8, both: &[u32; SIDE]) {
     let (first, second) = both.split_at(SIDE / 2);
     // SAFETY: the caller's.
     unsafe {
@@ -250,7 +279,7 @@ fn fetch(from: *const f32) {
 /// splitting (Dekker, "A floating-point technique for extending the available precision", 1971), the number's nearest of
 /// eight bits where it is one that parts can hold.
 #[inline(always)]
-fn part_of<const P: usize>(part: usize, left: f32) -> f32 {
+pub fn part_of<const P: usize>(part: usize, left: f32) -> f32 {
     if P == 1 || part + 1 == P && P == 2 {
         return rounded(left);
     }
@@ -261,8 +290,9 @@ fn part_of<const P: usize>(part: usize, left: f32) -> f32 {
     wide - (wide - left)
 }
 
+/// Its bits without the sign.
 #[inline(always)]
-fn magnitude(number: f32) -> u32 {
+pub fn magnitude(number: f32) -> u32 {
     number.to_bits() & 0x7fff_ffff
 }
 
@@ -328,7 +358,7 @@ mod tests {
                     let (lines, steps) = ((0..32).map(|line| line * 64).collect(), (0..64).map(|step| step * 32).collect());
                     let places: Vec<isize> = if along_sum { lines } else { steps };
                     let numbers = Numbers {
-                        from: piece.as_ptr(),
+                        from: From::Whole(piece.as_ptr()),
                         along_sum,
                         rows: &places,
                         pieces: &[0, 32],
@@ -368,7 +398,7 @@ mod tests {
                     }
                     let mut panel = vec![0_u8; panel_bytes(1, 2)];
                     let places: Vec<isize> = (0..32).map(|row| row * 32).collect();
-                    let (from, to) = (from.as_ptr(), panel.as_mut_ptr());
+                    let (from, to) = (From::Whole(from.as_ptr()), panel.as_mut_ptr());
                     let numbers = Numbers { from, along_sum: rows, rows: &places, pieces: &[0], to, steps: 1, parts: 2, of_a: rows };
                     // SAFETY: 32 rows of 32 numbers, and a panel for them.
                     unsafe { split(&numbers, Level::detect()) };

@@ -6,13 +6,15 @@ use super::super::fault::FaultCell;
 use super::super::region::path::{offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Block, Kernels, Multiply};
-use super::matrix::{SIDE, STEPS, Strip};
+use super::loose::{Loose, rows_fit};
+use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
 use super::method::Method;
 use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
 use super::plan::{Columns, Operand, Plan, Rows};
-use super::side::Side;
+use super::side::{LONGEST, Side, side_by_side};
 use super::split::{is_fit, near, panel_bytes};
+use smallvec::SmallVec;
 
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
@@ -98,7 +100,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         let room = Room { a: room, b: at(a), tile: at(a + b), numbers: at(a + b + tile) };
         if let Method::Tiles(unit, _) = plan.method {
             // SAFETY: it was found on this machine.
-            unsafe { (unit.start)() };
+            unsafe { (unit.start)(plan.height_of_tiles()) };
         }
         let tiles = plan.tiles();
         let across = plan.n.div_ceil(plan.tile_cols);
@@ -265,17 +267,31 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (a, b) = (self.side_a(tile, of_a, plan.shared[0], room), self.side_b(tile, of_b, plan.shared[1], room));
         let steps = pass.len.div_ceil(STEPS);
         let panel = panel_bytes(steps, parts);
+        let fit = |first: *const u8, len: usize| {
+            // SAFETY: the caller's; so many panels follow each other.
+            parts == 1 || (0..len.div_ceil(SIDE)).all(|i| unsafe { is_fit(first.add(i * panel)) })
+        };
         // SAFETY: the caller's; the room for A and for B holds all panels of a tile.
         unsafe {
-            let a: *const u8 = a.packed((pass.from, pass.len), (row, rows));
+            let mut loose = LooseTiles::default();
+            let a = if plan.reads_loose() {
+                match loose.find(&a, plan, (pass.from, pass.len), (row, rows)) {
+                    Some(rows) => rows,
+                    None => return false,
+                }
+            } else {
+                let first: *const u8 = a.packed((pass.from, pass.len), (row, rows));
+                if !fit(first, rows) {
+                    return false;
+                }
+                RowsOfA::Panels { first, panel }
+            };
             let b: *const u8 = b.packed((pass.from, pass.len), (col, cols));
-            let fit = |first: *const u8, len: usize| (0..len.div_ceil(SIDE)).all(|i| is_fit(first.add(i * panel)));
-            if parts > 1 && !(fit(a, rows) && fit(b, cols)) {
+            if !fit(b, cols) {
                 return false;
             }
             for right in (0..cols).step_by(SIDE) {
                 let strip = Strip {
-                    panel,
                     steps,
                     near: near(parts),
                     a,
@@ -288,7 +304,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                     apart: parts == 3,
                     sums: room.numbers.cast(),
                 };
-                strip.multiply(unit.blocks[parts - 1], plan.level);
+                strip.multiply((unit.blocks[parts - 1], unit.loose[parts - 1]), plan.level);
             }
         }
         true
@@ -299,7 +315,8 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (operand, memory) = (&self.plan.a, self.first(&self.plan.a, tile.batch));
         let (sum, line) = (&operand.path.cols, &operand.path.rows);
         let shared = place.map(|place| (self.packed, place));
-        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, own: room.a, numbers: room.numbers }
+        let loose = self.plan.loose[0].zip(self.plan.loose_at[0]).map(|(loose, place)| (self.packed, place, loose));
+        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, loose, own: room.a, numbers: room.numbers }
     }
 
     /// B as something to be packed.
@@ -307,7 +324,8 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (operand, memory) = (&self.plan.b, self.first(&self.plan.b, tile.batch));
         let (sum, line) = (&operand.path.rows, &operand.path.cols);
         let shared = place.map(|place| (self.packed, place));
-        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, own: room.b, numbers: room.numbers }
+        let loose = self.plan.loose[1].zip(self.plan.loose_at[1]).map(|(loose, place)| (self.packed, place, loose));
+        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, loose, own: room.b, numbers: room.numbers }
     }
 
     /// Where all tiles share a packed side, unless they share its parts.
@@ -408,6 +426,46 @@ impl<'a, T: Multiply> Run<'a, T> {
                 }
             }
         }
+    }
+}
+
+/// Rows of A that are read where their parts lie.
+#[derive(Default)]
+struct LooseTiles {
+    tiles: SmallVec<[*const u8; 64]>,
+    along: SmallVec<[isize; 16]>,
+}
+
+impl LooseTiles {
+    /// Those of a tile of the result, or nothing if parts cannot hold them.
+    ///
+    /// # Safety
+    /// As [`Side::packed`]; the plan says that they can be read so.
+    unsafe fn find<T: Multiply>(
+        &mut self,
+        side: &Side<'_, T>,
+        plan: &Plan,
+        (from, len): (usize, usize),
+        (row, rows): (usize, usize),
+    ) -> Option<RowsOfA<'_>> {
+        let Method::Tiles(_, parts) = plan.method else { return None };
+        let sum = Part { line: side.sum, start: from, len };
+        let mut places = [0; LONGEST / STEPS];
+        let found = side_by_side(sum, &mut places);
+        debug_assert!(found, "the plan saw to it that each 32 of the sum are side by side");
+        let (places, height) = (&places[..len / STEPS], plan.height_of_tiles());
+        // SAFETY: the caller's.
+        let (first, all_fit) = unsafe { side.in_parts(sum, Part { line: side.line, start: row, len: rows }, parts) }?;
+        let first: *const u8 = first.cast();
+        let number = |row: usize| offset_at(side.line, row) / size_of::<f32>() as isize;
+        // SAFETY: the caller's.
+        if !all_fit && !unsafe { rows_fit(side.memory.cast_const().cast(), (row..row + rows).map(number), places) } {
+            return None;
+        }
+        self.tiles = (row..row + rows).step_by(height).map(|row| first.wrapping_offset(Loose::bytes_to(number(row), parts))).collect();
+        self.along = places.iter().map(|&place| Loose::bytes_to(place, parts)).collect();
+        let step = side.line.last().map_or(0, |&(_, step)| step / size_of::<f32>() as isize);
+        Some(RowsOfA::Loose { tiles: &self.tiles, height, row: Loose::bytes_to(step, parts) as usize, along: &self.along })
     }
 }
 

@@ -1,10 +1,15 @@
 //! The matrix unit as the manual defines it, in plain code: the oracle of the instructions, and what tests of
 //! everything above them run on where there is no such unit.
 
-use super::{Block, SIDE, TILE, Unit};
+use super::{Block, LooseBlock, SIDE, TILE, Unit};
 
 /// A unit that any machine has.
-pub static EMULATED: Unit = Unit { start: || (), blocks: [block::<1>, block::<2>, block::<3>], end: || () };
+pub static EMULATED: Unit = Unit {
+    start: |_| (),
+    blocks: [block::<1>, block::<2>, block::<3>],
+    loose: [loose::<1>, loose::<2>, loose::<3>],
+    end: || (),
+};
 
 /// The order in which parts of A and of B are multiplied, for one, two and three parts.
 const ORDERS: [&[(usize, usize)]; 3] = [&[(0, 0)], &[(1, 0), (0, 0), (0, 1)], &[(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (0, 2)]];
@@ -20,27 +25,58 @@ fn bf16(at: *const u8) -> f32 {
 }
 
 unsafe fn block<const P: usize>(block: &Block) {
-    let mut sums = [[0.0_f32; SIDE]; SIDE];
-    let at = |row: usize, col: usize| block.c.wrapping_byte_offset(row as isize * block.c_row).wrapping_add(col);
-    let before = |row: usize, col: usize| block.before.wrapping_byte_offset(row as isize * block.before_row).wrapping_add(col);
+    let tile = |step: usize, part: usize, half: usize| ((step * P + part) * 2 + half) * TILE;
     // SAFETY: the contract of `Kernel`.
     unsafe {
-        if !block.before.is_null() {
-            (0..SIDE * SIDE).for_each(|i| sums[i / SIDE][i % SIDE] = before(i / SIDE, i % SIDE).read());
+        let a = |row: usize, step: usize, part: usize| block.a.add(tile(step, part, row / 16) + row % 16 * 64);
+        let b = |col: usize, step: usize, part: usize| block.b.add(tile(step, part, col / 16) + col % 16 * 4);
+        let before = (block.before, block.before_row);
+        multiplied_parts::<P>((SIDE, block.steps), a, b, before, (block.c, block.c_row));
+    }
+}
+
+unsafe fn loose<const P: usize>(block: &LooseBlock) {
+    let tile = |step: usize, part: usize, half: usize| ((step * P + part) * 2 + half) * TILE;
+    // SAFETY: the contract of `LooseKernel`.
+    unsafe {
+        let a = |row: usize, step: usize, part: usize| {
+            let first = block.tiles[row / block.height].offset(*block.along.add(step));
+            first.add(row % block.height * block.row + 64 * part)
+        };
+        let b = |col: usize, step: usize, part: usize| block.b.add(tile(step, part, col / 16) + col % 16 * 4);
+        let before = (block.before, block.before_row);
+        multiplied_parts::<P>((2 * block.height, block.steps), a, b, before, (block.c, block.c_row));
+    }
+}
+
+/// Some rows by 32 columns; `a` and `b` say where the 32 numbers of a part of a row or column are in a step.
+unsafe fn multiplied_parts<const P: usize>(
+    (rows, steps): (usize, usize),
+    a: impl Fn(usize, usize, usize) -> *const u8,
+    b: impl Fn(usize, usize, usize) -> *const u8,
+    (before, before_row): (*const f32, isize),
+    (c, c_row): (*mut f32, isize),
+) {
+    let mut sums = [[0.0_f32; SIDE]; SIDE];
+    let sums = &mut sums[..rows];
+    // SAFETY: the contracts of the kernels.
+    unsafe {
+        for (row, sums) in sums.iter_mut().enumerate().filter(|_| !before.is_null()) {
+            let before = before.wrapping_byte_offset(row as isize * before_row);
+            sums.iter_mut().enumerate().for_each(|(col, sum)| *sum = before.add(col).read());
         }
-        for step in 0..block.steps {
+        for step in 0..steps {
             for &(part_a, part_b) in ORDERS[P - 1] {
-                let tile = |first: *const u8, part: usize, half: usize| first.add(((step * P + part) * 2 + half) * TILE);
                 for (row, sums) in sums.iter_mut().enumerate() {
                     for (col, sum) in sums.iter_mut().enumerate() {
-                        let (a, b) = (tile(block.a, part_a, row / 16), tile(block.b, part_b, col / 16));
-                        *sum = multiplied(*sum, a.add(row % 16 * 64), b.add(col % 16 * 4));
+                        *sum = multiplied(*sum, a(row, step, part_a), b(col, step, part_b));
                     }
                 }
             }
         }
         for (row, sums) in sums.iter().enumerate() {
-            sums.iter().enumerate().for_each(|(col, &sum)| at(row, col).write(sum));
+            let c = c.wrapping_byte_offset(row as isize * c_row);
+            sums.iter().enumerate().for_each(|(col, &sum)| c.add(col).write(sum));
         }
     }
 }
