@@ -36,3 +36,5 @@ mod sums;
 mod support;
 #[path = "passes/text.rs"]
 mod text;
+#[path = "passes/windows.rs"]
+mod windows;

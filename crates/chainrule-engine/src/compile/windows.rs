@@ -113,7 +113,8 @@ impl<'a> Found<'a> {
         let each = |value: &dyn Fn(usize) -> usize| -> Axes { listed.iter().map(|&(_, listed)| value(listed)).collect() };
         let dtype = product.ty.dtype;
 
-        let mut pad = Pad { low: Axes::from_elem(0, shape.len()), high: Axes::from_elem(0, shape.len()), interior: Axes::from_elem(0, shape.len()) };
+        let mut pad =
+            Pad { low: Axes::from_elem(0, shape.len()), high: Axes::from_elem(0, shape.len()), interior: Axes::from_elem(0, shape.len()) };
         let (mut padded, mut windows) = (shape.clone(), shape.clone());
         for &(axis, listed) in &listed {
             (pad.low[axis], pad.high[axis]) = self.around(&product.ty.shape, listed).unwrap_or_default();

@@ -53,7 +53,8 @@ impl Loose {
         }
         let (rows, cols) = (all(rows), all(cols));
         let (one, other) = (reach(rows), reach(cols));
-        let loose = Loose { first: one.start + other.start, numbers: ((one.end + other.end - one.start - other.start) / NUMBER) as usize + 1 };
+        let loose =
+            Loose { first: one.start + other.start, numbers: ((one.end + other.end - one.start - other.start) / NUMBER) as usize + 1 };
         let read = rows.len.saturating_mul(cols.len);
         (read >= loose.numbers.saturating_mul(OFTEN)).then_some(loose)
     }

@@ -159,7 +159,11 @@ impl Plan {
         let chunk_stride = if contract.k_chunks > 1 { contract.out.strides[0] * bytes } else { 0 };
         let Layout { mut a, mut b, mut out, batch, mut m } = Layout::new(contract);
         let (mut n, k) = (contract.n.iter().product(), contract.k.iter().product::<usize>());
-        let swapped = swaps(&a, m, n, contract.epilogue.is_some());
+        let chunks = contract.k_chunks.max(1);
+        let chunk = k.div_ceil(chunks);
+        let method = if lane == Lane::F64 { Method::Plain } else { Method::of(contract, [m, n, chunk], unit) };
+        let epilogue = contract.epilogue.is_some();
+        let swapped = swaps(&a, m, n, epilogue) || matches!(method, Method::Tiles(..)) && !epilogue && turns_less(&a, &b, m, n);
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {
@@ -167,8 +171,6 @@ impl Plan {
             }
             std::mem::swap(&mut m, &mut n);
         }
-        let chunks = contract.k_chunks.max(1);
-        let chunk = k.div_ceil(chunks);
         let panels = Panels { length: 0, width: 1, group: 1, k, chunk, depth: 1, by_row: false, form: Form::Plain(lane.bytes()) };
         let mut plan = Plan {
             lane,
@@ -195,7 +197,7 @@ impl Plan {
             stretch: m,
             panels_of_a: Panels { length: m, ..panels },
             panels_of_b: Panels { length: n, ..panels },
-            method: Method::Plain,
+            method,
             panels_of_parts: [panels; 2],
             shared: [None; 2],
             loose: [None; 2],
@@ -211,10 +213,7 @@ impl Plan {
         }
         match lane {
             Lane::F64 => plan.cut(contract, f64::kernels(level)),
-            _ => {
-                plan.method = Method::of(contract, [plan.m, plan.n, plan.chunk], unit);
-                plan.cut(contract, f32::kernels(level));
-            }
+            _ => plan.cut(contract, f32::kernels(level)),
         }
         plan
     }
@@ -481,6 +480,13 @@ fn swaps(a: &Operand, m: usize, n: usize, epilogue: bool) -> bool {
     let bytes = a.dtype.bytes() as isize;
     let rows_side_by_side = matches!(a.path.rows.last(), Some(&(_, stride)) if stride == bytes);
     m > n && (n == 1 || (n < 8 && m >= 4 * n && rows_side_by_side && !epilogue))
+}
+
+/// Whether matrix tiles are laid out sooner with A and B on each other's side: where neither lies along the sum, what is
+/// packed as A has to be turned, number by number.
+fn turns_less(a: &Operand, b: &Operand, m: usize, n: usize) -> bool {
+    let along_sum = |line: &Line, operand: &Operand| step(line) == operand.dtype.bytes() as isize;
+    m > n && !along_sum(&a.path.cols, a) && !along_sum(&b.path.rows, b)
 }
 
 /// Whether the code needs all columns of a row at once.

@@ -9,6 +9,7 @@ use super::{CompiledContract, share};
 use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instruction, Lane, Region};
 use crate::tensor::{DType, Precision};
 
+mod loose;
 mod precision;
 
 /// Small numbers from a seed, the same on every machine.

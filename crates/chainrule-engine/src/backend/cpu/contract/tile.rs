@@ -316,7 +316,19 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (sum, line) = (&operand.path.cols, &operand.path.rows);
         let shared = place.map(|place| (self.packed, place));
         let loose = self.plan.loose[0].zip(self.plan.loose_at[0]).map(|(loose, place)| (self.packed, place, loose));
-        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, loose, own: room.a, numbers: room.numbers }
+        Side {
+            plan: self.plan,
+            kernels: self.kernels,
+            memory,
+            operand,
+            sum,
+            line,
+            panels,
+            shared,
+            loose,
+            own: room.a,
+            numbers: room.numbers,
+        }
     }
 
     /// B as something to be packed.
@@ -325,7 +337,19 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (sum, line) = (&operand.path.rows, &operand.path.cols);
         let shared = place.map(|place| (self.packed, place));
         let loose = self.plan.loose[1].zip(self.plan.loose_at[1]).map(|(loose, place)| (self.packed, place, loose));
-        Side { plan: self.plan, kernels: self.kernels, memory, operand, sum, line, panels, shared, loose, own: room.b, numbers: room.numbers }
+        Side {
+            plan: self.plan,
+            kernels: self.kernels,
+            memory,
+            operand,
+            sum,
+            line,
+            panels,
+            shared,
+            loose,
+            own: room.b,
+            numbers: room.numbers,
+        }
     }
 
     /// Where all tiles share a packed side, unless they share its parts.

@@ -4,12 +4,8 @@
 use super::{Block, LooseBlock, SIDE, TILE, Unit};
 
 /// A unit that any machine has.
-pub static EMULATED: Unit = Unit {
-    start: |_| (),
-    blocks: [block::<1>, block::<2>, block::<3>],
-    loose: [loose::<1>, loose::<2>, loose::<3>],
-    end: || (),
-};
+pub static EMULATED: Unit =
+    Unit { start: |_| (), blocks: [block::<1>, block::<2>, block::<3>], loose: [loose::<1>, loose::<2>, loose::<3>], end: || () };
 
 /// The order in which parts of A and of B are multiplied, for one, two and three parts.
 const ORDERS: [&[(usize, usize)]; 3] = [&[(0, 0)], &[(1, 0), (0, 0), (0, 1)], &[(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (0, 2)]];

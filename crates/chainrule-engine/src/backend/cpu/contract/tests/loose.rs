@@ -1,0 +1,94 @@
+//! Operands whose memory is split in parts first: the bits of panels that split each number for themselves.
+
+use super::super::matrix::{Unit, emulated::EMULATED};
+use super::*;
+
+/// The units that can run here.
+fn units() -> impl Iterator<Item = &'static Unit> {
+    [Some(&EMULATED), Unit::detect()].into_iter().flatten()
+}
+
+/// Windows of three by three over images so wide that rows have `inner` windows, as a product or the gradient of the kernel.
+fn windows((images, inner): (usize, usize), channels: usize, filters: usize, gradient: bool) -> (Contract, [usize; 3]) {
+    let side = [5, inner + 2];
+    let (row, image) = (side[1] * channels, side[0] * side[1] * channels);
+    let places: Axes<usize> = [images, side[0] - 2, inner].into_iter().collect();
+    let window: Axes<usize> = [3, 3, channels].into_iter().collect();
+    let (at_place, in_window) = ([image, row, channels], [row, channels, 1]);
+    let (m, k, strides) =
+        if gradient { (window, places, [in_window, at_place].concat()) } else { (places, window, [at_place, in_window].concat()) };
+    let strides = strides.into_iter().map(|stride| stride as isize).collect();
+    let (k_len, m_len): (usize, usize) = (k.iter().product(), m.iter().product());
+    let c = Contract {
+        batch: Axes::new(),
+        a: Access { buffer: 0, dtype: DType::F32, offset: 0, strides },
+        b: dense(1, DType::F32, &[&k[..], &[filters]].concat()),
+        out: dense(2, DType::F32, &[&m[..], &[filters]].concat()),
+        m,
+        n: [filters].into_iter().collect(),
+        k,
+        k_chunks: 1,
+        accumulate: false,
+        precision: Precision::Full,
+        epilogue: None,
+    };
+    (c, [images * image, k_len * filters, m_len * filters])
+}
+
+/// Puts a number in the middle of the images.
+fn with(memories: &[Memory], number: f32) -> Vec<Memory> {
+    let mut memories = memories.to_vec();
+    let middle = memories[0].bytes.len() / 8 * 4;
+    memories[0].bytes[middle..middle + 4].copy_from_slice(&number.to_ne_bytes());
+    memories
+}
+
+#[test]
+fn parts_that_lie_loose_give_the_bits_of_panels() {
+    let mut as_tiles = 0;
+    for ((inner, channels), gradient) in
+        [(14, 32), (16, 32), (9, 64), (33, 32), (7, 32), (28, 32)].into_iter().flat_map(|case| [(case, false), (case, true)])
+    {
+        let (mut c, lengths) = windows((2, inner), channels, 48, gradient);
+        let ordinary = filled(&c, lengths, &mut Draw(inner as u64));
+        let special = [1.0, f32::INFINITY, f32::NAN, 1e30, 1e-20, 1e-42];
+        for (precision, number) in [Precision::Full, Precision::High, Precision::Mixed].into_iter().flat_map(|p| special.map(|x| (p, x))) {
+            c.precision = precision;
+            let memories = with(&ordinary, number);
+            for unit in units() {
+                let compile = || placed(|written| CompiledContract::at(&c, Level::detect(), Some(unit), written));
+                let loose = Made { room: Packed::new(Default::default()).unwrap(), compiled: compile() };
+                let made = made(|written| CompiledContract::at(&c, Level::detect(), Some(unit), written));
+                assert!(made.compiled.plan.loose_at.iter().any(Option::is_some), "{c:?} is split first");
+                as_tiles += usize::from(made.compiled.plan.reads_loose());
+                let [found, wanted] = [&made, &loose].map(|made| {
+                    let mut memories = memories.clone();
+                    run(made, &mut memories, 0..made.compiled.units());
+                    memories.swap_remove(2)
+                });
+                let number_at = |memory: &Memory, at: isize| memory.get(at).to_bits();
+                for at in 0..lengths[2] as isize {
+                    let same = number_at(&found, at) == number_at(&wanted, at) || found.get(at).is_nan() && wanted.get(at).is_nan();
+                    assert!(same, "{precision:?}, {number}, {inner} windows of {channels}: {} is not {}", found.get(at), wanted.get(at));
+                }
+                if number == 1.0 && precision == Precision::Full {
+                    check(&c, &memories, &found);
+                }
+            }
+        }
+    }
+    assert!(as_tiles > 0, "some are read as tiles where they lie");
+}
+
+#[test]
+fn products_that_reach_the_same_memory_split_it_once() {
+    let [forward, gradient] = [false, true].map(|gradient| windows((2, 14), 32, 48, gradient).0);
+    for (written, same) in [(false, true), (true, false)] {
+        let mut two = [&forward, &gradient].map(|c| placed(|code| CompiledContract::at(c, Level::detect(), Some(&EMULATED), code)));
+        let [one, other] = &mut two;
+        let sizes = share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (0, 0, 2));
+        let found = two.each_ref().map(|product| product.plan.loose_at.into_iter().flatten().next().expect("a place"));
+        assert_eq!(found[0] == found[1], same, "written: {written}");
+        assert!(sizes.bytes > 0);
+    }
+}
