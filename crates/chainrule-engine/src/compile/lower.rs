@@ -7,7 +7,7 @@ use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, 
 use super::product::{Product, by_label};
 use super::schedule::written;
 use super::view::{View, is_dense};
-use crate::ops::{Op, Reshape, Scalar};
+use crate::ops::{Op, Pad, Reshape, Scalar};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Precision, Shape};
 use smallvec::SmallVec;
@@ -269,7 +269,7 @@ impl<'a> Lowering<'a> {
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
             (Kind::Single, Op::Pad(pad)) => {
                 let out = dense_strides(&node.ty.shape);
-                self.fill_zero(first);
+                self.zeros_around(first, pad);
                 let offset = pad.low.iter().zip(&out).map(|(&low, &stride)| low as isize * stride).sum();
                 let strides: Axes<isize> = pad.interior.iter().zip(&out).map(|(&gap, &stride)| (gap as isize + 1) * stride).collect();
                 self.place_input(first, node.inputs[0], offset, &strides);
@@ -306,6 +306,29 @@ impl<'a> Lowering<'a> {
             && self.kernels.buffers[buffer as usize].place == Place::Temporary
         {
             self.early.push((kernel, buffer));
+        }
+    }
+
+    /// Sets what a padded input does not cover, or everything where that is not much more.
+    fn zeros_around(&mut self, id: NodeId, pad: &Pad) {
+        let node = self.graph.node(id);
+        let input = &self.graph.node(node.inputs[0]).ty;
+        if pad.interior.iter().any(|&gap| gap > 0) || input.len() < node.ty.len() / 2 {
+            return self.fill_zero(id);
+        }
+        let (buffer, dtype, out) = (self.own_buffer(id), node.ty.dtype, dense_strides(&node.ty.shape));
+        // Before and after the input along one axis, and along those before only where it is: nothing is set twice.
+        let mut sizes = node.ty.shape.clone();
+        let mut first = 0;
+        for axis in 0..sizes.len() {
+            let (low, own, high) = (pad.low[axis], input.shape[axis], pad.high[axis]);
+            for (from, length) in [(0, low), (low + own, high)].into_iter().filter(|&(_, length)| length > 0) {
+                sizes[axis] = length;
+                let region = Emitter::zeros(self, (buffer, dtype), &sizes, first + from as isize * out[axis], &out);
+                self.push(Kernel::Region(region), id);
+            }
+            sizes[axis] = own;
+            first += low as isize * out[axis];
         }
     }
 

@@ -2,9 +2,27 @@
 //!
 //! Refuses to choose how they are read.
 
-use super::super::region::path::{Path, line};
-use super::plan::Operand;
+use super::super::region::path::{Line, Path, line};
 use crate::compile::kernel::{Access, Axes, Contract};
+use crate::tensor::DType;
+
+/// An operand or the result: where it lies over batch, rows and columns. Strides in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operand {
+    /// Over the rows and columns of its matrix.
+    pub path: Path,
+    /// Over the batch.
+    pub batch: Line,
+    /// The type in memory.
+    pub dtype: DType,
+}
+
+impl Operand {
+    /// Whether all of it holds numbers of so many bytes, evenly spaced along rows and columns.
+    pub fn evenly_spaced(&self, bytes: usize) -> bool {
+        self.dtype.bytes() == bytes && self.path.rows.len() <= 1 && self.path.cols.len() <= 1
+    }
+}
 
 /// Where the operands and the result lie, and how many matrices and rows there are.
 pub struct Layout {
@@ -76,4 +94,17 @@ fn order_of_sum(contract: &Contract) -> Vec<usize> {
         order.sort_by_key(|&axis| std::cmp::Reverse(strides[axis].unsigned_abs()));
     }
     order
+}
+
+/// Bytes from one element to the next along the innermost axis; 0 if nothing moves.
+pub fn step(line: &Line) -> isize {
+    line.last().map_or(0, |&(_, stride)| stride)
+}
+
+/// How many elements lie side by side along the innermost axis; 0 if they do not.
+pub fn run(line: &Line, dtype: DType) -> usize {
+    match line.last() {
+        Some(&(size, stride)) if stride == dtype.bytes() as isize => size,
+        _ => 0,
+    }
 }

@@ -7,11 +7,16 @@
 //! Refuses operands whose numbers do not lie in whole thirty-twos, and those that read little more than once.
 
 use super::super::level::Level;
-use super::super::region::path::Line;
-use super::matrix::{SIDE, STEPS, TILE};
+use super::super::region::path::{Line, offset_at};
+use super::block::Multiply;
+use super::layout::Operand;
+use super::matrix::{RowsOfA, SIDE, STEPS, TILE};
+use super::method::Method;
 use super::pack::{Part, walk};
-use super::plan::Operand;
+use super::plan::Plan;
+use super::side::{LONGEST, Side, side_by_side};
 use super::split::{Numbers, fits, magnitude, part_of, write_halves};
+use smallvec::SmallVec;
 use std::ops::Range;
 
 /// Numbers that are split at once.
@@ -128,6 +133,46 @@ impl Loose {
 
 fn all(line: &Line) -> Part<'_> {
     Part { line, start: 0, len: line.iter().map(|axis| axis.0).product() }
+}
+
+/// Rows of A that are read where their parts lie.
+#[derive(Default)]
+pub struct LooseTiles {
+    tiles: SmallVec<[*const u8; 64]>,
+    along: SmallVec<[isize; 16]>,
+}
+
+impl LooseTiles {
+    /// Those of a tile of the result, or nothing if parts cannot hold them.
+    ///
+    /// # Safety
+    /// As [`Side::packed`]; the plan says that they can be read so.
+    pub unsafe fn find<T: Multiply>(
+        &mut self,
+        side: &Side<'_, T>,
+        plan: &Plan,
+        (from, len): (usize, usize),
+        (row, rows): (usize, usize),
+    ) -> Option<RowsOfA<'_>> {
+        let Method::Tiles(_, parts) = plan.method else { return None };
+        let sum = Part { line: side.sum, start: from, len };
+        let mut places = [0; LONGEST / STEPS];
+        let found = side_by_side(sum, &mut places);
+        debug_assert!(found, "the plan saw to it that each 32 of the sum are side by side");
+        let (places, height) = (&places[..len / STEPS], plan.height_of_tiles());
+        // SAFETY: the caller's.
+        let (first, all_fit) = unsafe { side.in_parts(sum, Part { line: side.line, start: row, len: rows }, parts) }?;
+        let first: *const u8 = first.cast();
+        let number = |row: usize| offset_at(side.line, row) / size_of::<f32>() as isize;
+        // SAFETY: the caller's.
+        if !all_fit && !unsafe { rows_fit(side.memory.cast_const().cast(), (row..row + rows).map(number), places) } {
+            return None;
+        }
+        self.tiles = (row..row + rows).step_by(height).map(|row| first.wrapping_offset(Loose::bytes_to(number(row), parts))).collect();
+        self.along = places.iter().map(|&place| Loose::bytes_to(place, parts)).collect();
+        let step = side.line.last().map_or(0, |&(_, step)| step / size_of::<f32>() as isize);
+        Some(RowsOfA::Loose { tiles: &self.tiles, height, row: Loose::bytes_to(step, parts) as usize, along: &self.along })
+    }
 }
 
 /// The least and the most of what some elements of a line add to an address.

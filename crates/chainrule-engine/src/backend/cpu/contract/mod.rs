@@ -41,10 +41,11 @@ use super::region::{CompiledRegion, Scratch};
 use crate::compile::kernel::{Contract, Lane};
 #[cfg(doc)]
 use crate::tensor::Precision;
+use layout::Operand;
 use matrix::Unit;
 use method::Method;
 use panels::{Packed, Panels, Sizes, Wanted, places};
-use plan::{Operand, Plan};
+use plan::Plan;
 
 /// A contraction made ready to run.
 pub struct CompiledContract {

@@ -5,17 +5,17 @@
 
 use super::super::level::Level;
 use super::super::loops::{Table, table};
-use super::super::region::path::{Line, Path};
+use super::super::region::path::Line;
 use super::block::{Kernels, Multiply};
 use super::cut::Cut;
-use super::layout::Layout;
+
+use super::layout::{Layout, Operand, run, step};
 use super::loose::Loose;
 use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
 use super::panels::{Form, Panels, Place};
 use super::split::{near, panel_bytes};
 use crate::compile::kernel::{Code, Contract, Extent, Lane, Region};
-use crate::tensor::DType;
 
 /// The least and the most of a long sum that is computed at once.
 const DEPTH: std::ops::RangeInclusive<usize> = 144..=256;
@@ -39,24 +39,6 @@ const CROWDED: usize = 2048;
 const FAR: usize = 1 << 20;
 /// Columns from which packing A pays: each of its numbers is then read often enough.
 const WIDE: usize = 64;
-
-/// An operand or the result: where it lies over batch, rows and columns. Strides in bytes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Operand {
-    /// Over the rows and columns of its matrix.
-    pub path: Path,
-    /// Over the batch.
-    pub batch: Line,
-    /// The type in memory.
-    pub dtype: DType,
-}
-
-impl Operand {
-    /// Whether all of it holds numbers of so many bytes, evenly spaced along rows and columns.
-    fn evenly_spaced(&self, bytes: usize) -> bool {
-        self.dtype.bytes() == bytes && self.path.rows.len() <= 1 && self.path.cols.len() <= 1
-    }
-}
 
 /// How the rows of A come to the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -458,19 +440,6 @@ impl Plan {
     /// How many tiles the result of one chunk and matrix has.
     pub fn tiles(&self) -> usize {
         self.m.div_ceil(self.tile_rows) * self.n.div_ceil(self.tile_cols)
-    }
-}
-
-/// Bytes from one element to the next along the innermost axis; 0 if nothing moves.
-fn step(line: &Line) -> isize {
-    line.last().map_or(0, |&(_, stride)| stride)
-}
-
-/// How many elements lie side by side along the innermost axis; 0 if they do not.
-fn run(line: &Line, dtype: DType) -> usize {
-    match line.last() {
-        Some(&(size, stride)) if stride == dtype.bytes() as isize => size,
-        _ => 0,
     }
 }
 

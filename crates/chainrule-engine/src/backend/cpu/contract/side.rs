@@ -4,11 +4,12 @@
 
 use super::super::region::path::Line;
 use super::block::{Kernels, Multiply};
+use super::layout::Operand;
 use super::loose::Loose;
 use super::matrix::{SIDE, STEPS};
 use super::pack::{Copying, Dealing, Part, rectangles, walk};
 use super::panels::{Form, Packed, Panels, Place};
-use super::plan::{Operand, Plan};
+use super::plan::Plan;
 use super::split::{From, Numbers, near, panel_bytes, round, split};
 use smallvec::SmallVec;
 use std::ops::Range;

@@ -6,15 +6,15 @@ use super::super::fault::FaultCell;
 use super::super::region::path::{offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Block, Kernels, Multiply};
-use super::loose::{Loose, rows_fit};
+use super::layout::Operand;
+use super::loose::LooseTiles;
 use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
 use super::method::Method;
 use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
-use super::plan::{Columns, Operand, Plan, Rows};
-use super::side::{LONGEST, Side, side_by_side};
+use super::plan::{Columns, Plan, Rows};
+use super::side::Side;
 use super::split::{is_fit, near, panel_bytes};
-use smallvec::SmallVec;
 
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
@@ -450,46 +450,6 @@ impl<'a, T: Multiply> Run<'a, T> {
                 }
             }
         }
-    }
-}
-
-/// Rows of A that are read where their parts lie.
-#[derive(Default)]
-struct LooseTiles {
-    tiles: SmallVec<[*const u8; 64]>,
-    along: SmallVec<[isize; 16]>,
-}
-
-impl LooseTiles {
-    /// Those of a tile of the result, or nothing if parts cannot hold them.
-    ///
-    /// # Safety
-    /// As [`Side::packed`]; the plan says that they can be read so.
-    unsafe fn find<T: Multiply>(
-        &mut self,
-        side: &Side<'_, T>,
-        plan: &Plan,
-        (from, len): (usize, usize),
-        (row, rows): (usize, usize),
-    ) -> Option<RowsOfA<'_>> {
-        let Method::Tiles(_, parts) = plan.method else { return None };
-        let sum = Part { line: side.sum, start: from, len };
-        let mut places = [0; LONGEST / STEPS];
-        let found = side_by_side(sum, &mut places);
-        debug_assert!(found, "the plan saw to it that each 32 of the sum are side by side");
-        let (places, height) = (&places[..len / STEPS], plan.height_of_tiles());
-        // SAFETY: the caller's.
-        let (first, all_fit) = unsafe { side.in_parts(sum, Part { line: side.line, start: row, len: rows }, parts) }?;
-        let first: *const u8 = first.cast();
-        let number = |row: usize| offset_at(side.line, row) / size_of::<f32>() as isize;
-        // SAFETY: the caller's.
-        if !all_fit && !unsafe { rows_fit(side.memory.cast_const().cast(), (row..row + rows).map(number), places) } {
-            return None;
-        }
-        self.tiles = (row..row + rows).step_by(height).map(|row| first.wrapping_offset(Loose::bytes_to(number(row), parts))).collect();
-        self.along = places.iter().map(|&place| Loose::bytes_to(place, parts)).collect();
-        let step = side.line.last().map_or(0, |&(_, step)| step / size_of::<f32>() as isize);
-        Some(RowsOfA::Loose { tiles: &self.tiles, height, row: Loose::bytes_to(step, parts) as usize, along: &self.along })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Operands whose memory is split in parts first: the bits of panels that split each number for themselves.
 
-use super::super::matrix::{Unit, emulated::EMULATED};
+use super::super::matrix::{LooseBlock, SIDE, Unit, emulated::EMULATED};
 use super::*;
 
 /// The units that can run here.
@@ -90,5 +90,42 @@ fn products_that_reach_the_same_memory_split_it_once() {
         let found = two.each_ref().map(|product| product.plan.loose_at.into_iter().flatten().next().expect("a place"));
         assert_eq!(found[0] == found[1], same, "written: {written}");
         assert!(sizes.bytes > 0);
+    }
+}
+
+/// A unit of this machine gives what the manual says for rows that lie loose, bit for bit, and writes no other rows.
+#[test]
+fn the_matrix_unit_reads_loose_rows() {
+    let mut draw = Draw(52);
+    let along = [256_isize, 0, 3264];
+    for (parts, height) in (1..=3).flat_map(|parts| [1, 7, 8, 11, 14, 16].map(|height| (parts, height))) {
+        let mut numbers = |count: usize| -> Vec<u16> { (0..count).map(|_| half::bf16::from_f64(draw.number()).to_bits()).collect() };
+        // Rows 200 bytes apart, both tiles within the same memory, one of them further on.
+        let (a, b) = (numbers(8192), numbers(3 * parts * 2 * 512));
+        let first: Vec<f32> = (0..SIDE * 36).map(|at| at as f32 / 64.0).collect();
+        for add in [false, true] {
+            let of = |unit: &Unit| {
+                let mut c = vec![0.5_f32; SIDE * 40];
+                let tiles = [a.as_ptr().cast(), a[1000..].as_ptr().cast()];
+                let before = if add { first.as_ptr() } else { std::ptr::null() };
+                let (along, b, c_first) = (along.as_ptr(), b.as_ptr().cast(), c.as_mut_ptr());
+                let block = LooseBlock { steps: 3, tiles, height, row: 200, along, b, before, before_row: 144, c: c_first, c_row: 160 };
+                // SAFETY: rows and steps end before the numbers do; three steps of a panel; rows of 36 numbers and of 40.
+                unsafe {
+                    (unit.start)(height);
+                    (unit.loose[parts - 1])(&block);
+                    (unit.end)();
+                }
+                c
+            };
+            let emulated = of(&EMULATED);
+            let written = |row: usize, col: usize| row < 2 * height && col < 32;
+            let other = emulated.chunks(40).enumerate().flat_map(|(row, line)| line.iter().enumerate().map(move |(col, &x)| (row, col, x)));
+            assert!(other.filter(|&(row, col, _)| !written(row, col)).all(|(_, _, x)| x == 0.5), "other rows and columns are left alone");
+            assert!(emulated[..32].iter().any(|&x| x.abs() > 1.0), "something is computed");
+            if let Some(unit) = Unit::detect() {
+                assert_eq!(of(unit), emulated, "{parts} parts, {height} rows, added: {add}");
+            }
+        }
     }
 }

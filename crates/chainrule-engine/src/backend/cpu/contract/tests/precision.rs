@@ -216,7 +216,7 @@ fn the_matrix_unit_does_what_the_manual_says() {
                 let block = Block { steps: 2, a, b, before, before_row: 144, c: c.as_mut_ptr(), c_row: 160 };
                 // SAFETY: panels of two steps, 32 rows of 36 numbers and 32 rows of 40.
                 unsafe {
-                    (unit.start)();
+                    (unit.start)(SIDE / 2);
                     (unit.blocks[parts - 1])(&block);
                     (unit.end)();
                 }
@@ -236,7 +236,7 @@ fn the_matrix_unit_does_what_the_manual_says() {
 /// More blocks than a strip has room for, more steps than are near, a last block that is not whole.
 #[test]
 fn a_strip_of_many_blocks_and_pieces_is_the_product() {
-    use super::super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Strip, TILE};
+    use super::super::matrix::{BLOCKS_OF_STRIP, NUMBERS, RowsOfA, SIDE, STEPS, Strip, TILE};
     const STEPS_OF_STRIP: usize = 9;
     let (rows, k) = (BLOCKS_OF_STRIP * SIDE + 44, STEPS_OF_STRIP * STEPS);
     let blocks = rows.div_ceil(SIDE);
@@ -255,10 +255,9 @@ fn a_strip_of_many_blocks_and_pieces_is_the_product() {
         let mut c = vec![0.5_f32; rows * 40];
         let mut sums = vec![f32::NAN; (BLOCKS_OF_STRIP + 1) * NUMBERS];
         let strip = Strip {
-            panel: panel * 2,
             steps: STEPS_OF_STRIP,
             near: 4,
-            a: a.as_ptr().cast(),
+            a: RowsOfA::Panels { first: a.as_ptr().cast(), panel: panel * 2 },
             b: b.as_ptr().cast(),
             step: 2 * TILE,
             c: c.as_mut_ptr(),
@@ -270,8 +269,8 @@ fn a_strip_of_many_blocks_and_pieces_is_the_product() {
         };
         // SAFETY: ten panels of A, one of B, rows of 40 numbers, and the room that is asked for.
         unsafe {
-            (unit.start)();
-            strip.multiply(unit.blocks[0], Level::detect());
+            (unit.start)(SIDE / 2);
+            strip.multiply((unit.blocks[0], unit.loose[0]), Level::detect());
             (unit.end)();
         }
         for (row, line) in c.chunks(40).enumerate() {
