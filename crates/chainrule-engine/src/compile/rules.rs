@@ -46,7 +46,6 @@ pub static RULES: &[NamedRule] = &[
     NamedRule { name: "reshape of reshape is one reshape", needed: false, rule: reshape_twice },
     NamedRule { name: "permute of permute is one permute", needed: false, rule: permute_twice },
     NamedRule { name: "a moved constant is a constant", needed: false, rule: moved_constant },
-    NamedRule { name: "truths are moved as truths, not as numbers", needed: false, rule: moved_truth },
     NamedRule { name: "arithmetic of constants is a constant", needed: false, rule: constant_arithmetic },
     NamedRule { name: "x * 1, x / 1, x - 0, scale(1, x) are x", needed: false, rule: neutral },
     NamedRule { name: "-(-x) and not not x are x", needed: false, rule: twice },
@@ -148,21 +147,6 @@ fn permute_twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -
     let order: Axes = outer.0.iter().map(|&axis| inner.0[axis]).collect();
     let source = builder.node(inputs[0]).inputs[0];
     Some(builder.add(Permute(order), &[source], ty.clone()))
-}
-
-/// So that what is kept of them for a reader is a byte each.
-fn moved_truth(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
-    if !matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Slice(_) | Op::Reverse(_)) {
-        return None;
-    }
-    let node = builder.node(inputs[0]);
-    let Op::Cast(cast) = node.op.clone() else { return None };
-    let truth = node.inputs[0];
-    let moved = Type::new(ty.shape.clone(), builder.node(truth).ty.dtype);
-    (moved.dtype == DType::Bool).then(|| {
-        let moved = builder.add(op.clone(), &[truth], moved);
-        builder.add(cast, &[moved], ty.clone())
-    })
 }
 
 fn moved_constant(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {

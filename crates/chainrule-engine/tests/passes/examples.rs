@@ -53,29 +53,6 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         return %1",
     ),
     (
-        "truths are moved as truths, not as numbers",
-        "
-        %0 = leaf 0 : f32 [3, 2]
-        %1 = leaf 1 : f32 [3, 2]
-        %2 = less %0, %1
-        %3 = cast %2 : f32 [3, 2]
-        %4 = permute [1, 0] %3
-        %5 = slice start [0, 1] stop [2, 3] step [1, 1] %4
-        %6 = cast %0 : f64 [3, 2]
-        %7 = reshape %6 : f64 [6]
-        return %5, %7",
-        "
-        %0 = leaf 0 : f32 [3, 2]
-        %1 = leaf 1 : f32 [3, 2]
-        %2 = less %0, %1 : bool [3, 2]
-        %3 = permute [1, 0] %2 : bool [2, 3]
-        %4 = slice start [0, 1] stop [2, 3] step [1, 1] %3 : bool [2, 2]
-        %5 = cast %4 : f32 [2, 2]
-        %6 = cast %0 : f64 [3, 2]
-        %7 = reshape %6 : f64 [6]
-        return %5, %7",
-    ),
-    (
         "a reduction of nothing is zero",
         "
         %0 = leaf 0 : f32 [0, 3]
