@@ -30,7 +30,8 @@ impl Runtime {
     /// For zero threads, absurdly many, or if the system refuses one.
     pub fn new(threads: usize) -> Result<Runtime> {
         let team = Team::new(threads).map_err(|error| Error::new(ErrorKind::Argument, "threads", error.to_string()))?;
-        Ok(Runtime { team: Arc::new(team), options: Options::default() })
+        let options = Options { windows: super::cpu::contract::reads_windows(), ..Options::default() };
+        Ok(Runtime { team: Arc::new(team), options })
     }
 
     /// The runtime of whoever names none: one thread for each processor.

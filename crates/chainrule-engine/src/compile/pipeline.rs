@@ -26,6 +26,10 @@ pub struct Options {
     pub fuse: bool,
     /// Compute again what is cheaper to compute than to keep; only with `fuse`.
     pub recompute: bool,
+    /// Make the gradient of a convolution's input by a product of windows instead of patches that are added up; only with
+    /// `simplify`, and not of products that are [`Precision::Exact`]. It is faster where matrix tiles read windows as they lie,
+    /// and slower elsewhere: a [`Runtime`](crate::Runtime) does what suits the machine.
+    pub windows: bool,
     /// Let buffers that do not live at the same time share memory.
     pub reuse_memory: bool,
     /// How exact products have to be for which no precision was chosen while recording.
@@ -34,7 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { simplify: true, fuse: true, recompute: true, reuse_memory: true, precision: Precision::default() }
+        Options { simplify: true, fuse: true, recompute: true, windows: false, reuse_memory: true, precision: Precision::default() }
     }
 }
 
@@ -80,8 +84,8 @@ pub static PASSES: &[Pass] = &[
     Pass {
         name: "windows",
         run: |c| {
-            if c.options.simplify {
-                c.graph = as_windows(std::mem::take(&mut c.graph));
+            if c.options.simplify && c.options.windows {
+                c.graph = as_windows(std::mem::take(&mut c.graph), c.options.precision);
             }
         },
     },

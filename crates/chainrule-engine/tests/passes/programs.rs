@@ -412,11 +412,12 @@ fn check(seed: u64, length: usize, runtime: &Runtime) -> Result<(), String> {
 }
 
 /// The ways to compile.
-pub fn ways() -> [(&'static str, Options); 5] {
+pub fn ways() -> [(&'static str, Options); 6] {
     let all = Options::default();
     [
         ("all", all),
         ("no fusion", Options { fuse: false, ..all }),
+        ("products of windows", Options { windows: true, ..all }),
         ("no recomputing", Options { recompute: false, ..all }),
         ("no reuse", Options { reuse_memory: false, ..all }),
         ("no simplification", Options { simplify: false, ..all }),

@@ -47,6 +47,11 @@ use method::Method;
 use panels::{Packed, Panels, Sizes, Wanted, places};
 use plan::Plan;
 
+/// Whether products read windows where they lie, on this machine.
+pub fn reads_windows() -> bool {
+    Unit::detect().is_some()
+}
+
 /// A contraction made ready to run.
 pub struct CompiledContract {
     plan: Plan,
