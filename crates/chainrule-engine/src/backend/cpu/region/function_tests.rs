@@ -214,7 +214,9 @@ fn rows_give_the_bits_of_the_loops() {
                     let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
                     let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
                     let left = compiled.plan.steps.iter().filter(|step| matches!(step.work, Work::Rows(..))).count();
-                    assert_eq!(left, 0, "{context}: loops over rows");
+                    // Truths are read by eights where lanes are not masked, and no sum is cut for that.
+                    let cut = with_truths && level < Level::Avx512 && cols % 8 != 0;
+                    assert_eq!(left, usize::from(cut), "{context}: loops over rows");
                     let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
                     for (at, &dtype) in dtypes.iter().enumerate() {
                         assert_eq!(bits(dtype, &found[at]), bits(dtype, &wanted[at]), "{context}, buffer {at}");

@@ -109,14 +109,15 @@ pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
 }
 
 /// Whether one step is better as a function than as the loop that it is. Of the cheap ones not what only copies, what
-/// has one element for a row, and what handles truths, which functions read and write by eights.
+/// has one element for a row, and what handles truths, which functions read and write by eights; nor a reduction, whose
+/// partial results a loop keeps in registers.
 fn worth_it_alone(plan: &Plan, step: &Step) -> bool {
     let handles_truths = || {
         let mut values = step.operands.iter().chain([&step.to]);
         values.any(|&value| value != NO_VALUE && plan.values[value as usize].lane == Lane::U8)
     };
-    let copies = matches!(step.work, Work::Points(_, Meaning::Same));
-    step.cost >= 120 || walked(plan, step).cols && !copies && !handles_truths()
+    let stays = matches!(step.work, Work::Points(_, Meaning::Same) | Work::Rows(..));
+    step.cost >= 120 || step.class.cols && !stays && !handles_truths()
 }
 
 /// Puts a function in the place of each run.
