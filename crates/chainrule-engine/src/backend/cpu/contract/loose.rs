@@ -4,7 +4,7 @@
 //! Splitting and laying out a number costs more than multiplying it some tens of times. So the memory that such an operand
 //! reaches is split once, the parts of each 32 numbers one after the other; rows of A are then read from there as they
 //! are, if some of them are evenly spaced, and other panels are put together from these.
-//! Refuses operands whose numbers do not lie in whole thirty-twos, and those that read little more than once.
+//! Refuses operands whose numbers do not lie in whole thirty-twos, those that read little more than once, and very large ones.
 
 use super::super::level::Level;
 use super::super::region::path::{Line, offset_at};
@@ -24,6 +24,9 @@ const PIECE: usize = 8 * 1024;
 
 /// How often each number must be read.
 const OFTEN: usize = 2;
+
+/// The most numbers: in three parts, 60 MB next to a program's other memory.
+const MOST: usize = 10 << 20;
 
 /// The least rows of a tile that are worth it: each takes the time of a row, but loads of B are for all.
 const LEAST_HEIGHT: usize = 8;
@@ -61,7 +64,7 @@ impl Loose {
         let loose =
             Loose { first: one.start + other.start, numbers: ((one.end + other.end - one.start - other.start) / NUMBER) as usize + 1 };
         let read = rows.len.saturating_mul(cols.len);
-        (read >= loose.numbers.saturating_mul(OFTEN)).then_some(loose)
+        (loose.numbers <= MOST && read >= loose.numbers.saturating_mul(OFTEN)).then_some(loose)
     }
 
     /// Bytes of all parts, and of what is known of each piece.

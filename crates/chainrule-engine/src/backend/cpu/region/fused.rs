@@ -166,10 +166,12 @@ impl Fused {
         }
         // SAFETY: the caller's.
         let reported = unsafe {
-            match () {
-                () if cols > SUMMED && !self.reduced.is_empty() => self.run_in_parts(&table, rows, cols),
-                () if self.bytes && !cols.is_multiple_of(self.function.bytes_at_once()) => self.run_with_bytes(&table, rows, cols),
-                () => self.function.run(table.as_mut_ptr(), rows, cols),
+            if cols > SUMMED && !self.reduced.is_empty() {
+                self.run_in_parts(&table, rows, cols)
+            } else if self.bytes && !cols.is_multiple_of(self.function.bytes_at_once()) {
+                self.run_with_bytes(&table, rows, cols)
+            } else {
+                self.function.run(table.as_mut_ptr(), rows, cols)
             }
         };
         !reported
