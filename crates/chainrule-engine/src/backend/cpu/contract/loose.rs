@@ -180,12 +180,12 @@ impl LooseTiles {
 
 /// The least and the most of what some elements of a line add to an address.
 fn reach(part: Part<'_>) -> Range<isize> {
-    let mut found = isize::MAX..isize::MIN;
+    let (mut least, mut most) = (isize::MAX, isize::MIN);
     walk(part, |_, len, offset, step| {
         let last = offset + (len as isize - 1) * step;
-        found = found.start.min(offset).min(last)..found.end.max(offset).max(last);
+        (least, most) = (least.min(offset).min(last), most.max(offset).max(last));
     });
-    found
+    least..most
 }
 
 /// Whether parts can hold the numbers of rows: whether the largest of each, in this part of the sum, is 0 or fits. `along` is

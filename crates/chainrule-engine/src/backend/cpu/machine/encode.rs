@@ -389,7 +389,7 @@ impl Assembler {
             Place::Stack(slot) => self.on_stack(field, 0x24, self.room(slot)),
             Place::Aside(at) => self.on_stack(field, 0x24, at),
             // [rsp + rax * bytes + distance]
-            Place::Round { bytes, at } => self.on_stack(field, bytes.trailing_zeros() as u8 * 64 | 0b100, at),
+            Place::Round { bytes, at } => self.on_stack(field, 0b100 | (bytes.trailing_zeros() as u8) << 6, at),
             // [rax + rsi * bytes + distance]
             Place::Element { bytes, block } => {
                 let scale = bytes.trailing_zeros() as u8 * 64;
