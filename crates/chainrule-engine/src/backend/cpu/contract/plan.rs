@@ -258,7 +258,8 @@ impl Plan {
             plain[1].max(parts(1, self.tile_cols)),
             if self.dense { line(self.tile_rows * self.tile_cols) } else { 0 },
             if let Method::Tiles(..) = self.method {
-                line((SIDE * pass.next_multiple_of(STEPS)).max((self.tile_rows.div_ceil(SIDE).min(BLOCKS_OF_STRIP) + 1) * NUMBERS))
+                let blocks = self.tile_rows.div_ceil(self.whole_rows_of_blocks()).min(BLOCKS_OF_STRIP);
+                line((SIDE * pass.next_multiple_of(STEPS)).max((blocks + 1) * NUMBERS))
             } else {
                 0
             },
