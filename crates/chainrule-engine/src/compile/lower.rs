@@ -12,6 +12,9 @@ use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Precision, Shape};
 use smallvec::SmallVec;
 
+/// Elements of a padded tensor from which several small kernels are better than one that sets everything.
+const LEAST_PADDED: usize = 16 * 1024;
+
 /// Kernels in an order in which they may run, and the buffers they use.
 #[derive(Clone, Debug, Default)]
 pub struct Kernels {
@@ -309,11 +312,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Sets what a padded input does not cover, or everything where that is not much more.
+    /// Sets what a padded input does not cover, or everything where that is little more, or little at all.
     fn zeros_around(&mut self, id: NodeId, pad: &Pad) {
         let node = self.graph.node(id);
         let input = &self.graph.node(node.inputs[0]).ty;
-        if pad.interior.iter().any(|&gap| gap > 0) || input.len() < node.ty.len() / 2 {
+        let little = node.ty.len() < LEAST_PADDED || input.len() < node.ty.len() / 2;
+        if little || pad.interior.iter().any(|&gap| gap > 0) {
             return self.fill_zero(id);
         }
         let (buffer, dtype, out) = (self.own_buffer(id), node.ty.dtype, dense_strides(&node.ty.shape));
