@@ -57,10 +57,10 @@ fn the_gradient_of_an_input_is_a_convolution() {
     let expected = "
         %0 = leaf 0 : f32 [2, 4, 5, 3]
         %1 = leaf 1 : f32 [3, 3, 16, 3]
-        %2 = pad low [0, 1, 1, 0] high [0, 1, 1, 0] interior [0, 0, 0, 0] %0 : f32 [2, 6, 7, 3]
-        %3 = window axes [1, 2] sizes [3, 3] strides [1, 1] dilations [1, 1] %2 : f32 [2, 4, 5, 3, 3, 3]
-        %4 = reverse [0, 1] %1 : f32 [3, 3, 16, 3]
-        %5 = einsum a [0, 1, 2, 6, 4, 5] b [4, 5, 3, 6] out [0, 1, 2, 3] %3, %4 : f32 [2, 4, 5, 16]
+        %2 = reverse [0, 1] %1 : f32 [3, 3, 16, 3]
+        %3 = pad low [0, 1, 1, 0] high [0, 1, 1, 0] interior [0, 0, 0, 0] %0 : f32 [2, 6, 7, 3]
+        %4 = window axes [1, 2] sizes [3, 3] strides [1, 1] dilations [1, 1] %3 : f32 [2, 4, 5, 3, 3, 3]
+        %5 = einsum a [0, 1, 2, 6, 4, 5] b [4, 5, 3, 6] out [0, 1, 2, 3] %4, %2 : f32 [2, 4, 5, 16]
         return %5";
     same_text("turned", &turned(&PADDED.text(["[2, 4, 5, 3]", "[3, 3, 16, 3]"])), expected);
 }
