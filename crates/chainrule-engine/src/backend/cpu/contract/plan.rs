@@ -145,7 +145,10 @@ impl Plan {
         let chunk = k.div_ceil(chunks);
         let method = if lane == Lane::F64 { Method::Plain } else { Method::of(contract, [m, n, chunk], unit) };
         let epilogue = contract.epilogue.is_some();
-        let swapped = swaps(&a, m, n, epilogue) || matches!(method, Method::Tiles(..)) && !epilogue && turns_less(&a, &b, m, n);
+        // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
+        // that are cut in chunks are followed by nothing, however a program is compiled.
+        let chunked = chunks > 1 && matches!(method, Method::Tiles(..));
+        let swapped = swaps(&a, m, n, epilogue) || chunked && !epilogue && turns_less(&a, &b, m, n);
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {
