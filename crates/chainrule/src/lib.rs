@@ -29,6 +29,7 @@ extern crate self as chainrule;
 
 pub use chainrule_engine::*;
 
+pub mod check;
 pub mod data;
 pub mod io;
 pub mod loss;

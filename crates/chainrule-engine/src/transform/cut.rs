@@ -6,13 +6,32 @@
 use super::walk::Walk;
 use crate::ops::{Derivative, Op, Operation};
 use crate::tensor::{Error, ErrorKind, Origin, Tensor};
+use std::fmt;
 use std::panic::Location;
+
+/// What ends the paths between two tensors.
+#[derive(Clone, Debug)]
+pub struct Obstacle {
+    /// The operation, such as `detach`; a user's rule by its own name.
+    pub operation: String,
+    /// The line that recorded it.
+    pub origin: Origin,
+    /// Why nothing passes.
+    pub reason: String,
+}
+
+impl fmt::Display for Obstacle {
+    /// `detach` at file:line (why).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` at {} ({})", self.operation, self.origin.place(), self.reason)
+    }
+}
 
 /// The error of a gradient by `x` that is missing.
 pub(super) fn no_gradient(outputs: &[&Tensor], x: &Tensor) -> Error {
     let what = format!("the {} made at {}", x.op().name(), x.origin().place());
     let message = match outputs.iter().find_map(|output| first(output, x)) {
-        Some(cut) => format!("no gradient reaches {what}: {cut}"),
+        Some(cut) => format!("no gradient reaches {what}: the path is cut by {cut}"),
         None => format!("the output does not depend on {what}; use `grad_or_zeros` if that is meant"),
     };
     let at = outputs.first().map_or(x.origin(), |output| output.origin());
@@ -22,7 +41,7 @@ pub(super) fn no_gradient(outputs: &[&Tensor], x: &Tensor) -> Error {
 /// The error of a tangent of `output` that is missing.
 pub(super) fn no_tangent(output: &Tensor, wrt: &[&Tensor]) -> Error {
     let message = match wrt.iter().find_map(|x| first(output, x)) {
-        Some(cut) => format!("no tangent reaches this output: {cut}"),
+        Some(cut) => format!("no tangent reaches this output: the path is cut by {cut}"),
         None => "this output does not depend on what moves".to_string(),
     };
     Error::new(ErrorKind::Disconnected, "jvp", message).at(output.origin())
@@ -54,17 +73,33 @@ impl Cut {
     }
 }
 
-/// The first cut from the output on, in words.
-fn first(output: &Tensor, x: &Tensor) -> Option<String> {
+/// The first cut from the output on.
+pub(super) fn first(output: &Tensor, x: &Tensor) -> Option<Obstacle> {
     let cuts = cuts(output, x);
     // What a rule leaves out may be cut inside of what the rule stands for: a better answer.
     let cut = cuts.iter().find(|cut| cut.input.is_some()).or(cuts.first())?;
-    let name = match cut.node.op() {
+    Some(obstacle(&cut.node, cut.reason))
+}
+
+/// The first operation from the output on whose derivative is zero by declaration.
+pub(super) fn first_zero(output: &Tensor, x: &Tensor) -> Option<Obstacle> {
+    let walk = Walk::new([output], |node| node.id() >= x.id());
+    let depends = walk.depending_on(&[x]);
+    let is_zero = |node: &&Tensor| {
+        let moves = |k: &usize| walk.find(&node.inputs()[*k]).is_some_and(|at| depends[at]);
+        (0..node.inputs().len()).filter(moves).any(|k| matches!(node.op().derivative(node, k), Derivative::Zero))
+    };
+    let node = walk.nodes.iter().rev().filter(|node| !node.is(x)).find(is_zero)?;
+    Some(obstacle(node, "its derivative is zero by declaration"))
+}
+
+fn obstacle(node: &Tensor, reason: &str) -> Obstacle {
+    let operation = match node.op() {
         // A user knows a rule by its own name.
         Op::Custom(custom) => custom.rule.name(),
         op => op.name(),
     };
-    Some(format!("the path is cut by `{name}` at {} ({})", cut.node.origin().place(), cut.reason))
+    Obstacle { operation: operation.to_string(), origin: node.origin().clone(), reason: reason.to_string() }
 }
 
 /// All cuts of paths from `x` to `output`, from the output on.

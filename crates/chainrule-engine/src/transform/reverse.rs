@@ -38,9 +38,29 @@ impl Tensor {
     /// As [`Tensor::grad`], but zeros for what this scalar does not depend on.
     #[track_caller]
     pub fn grad_or_zeros(&self, wrt: &[&Tensor]) -> Result<Vec<Tensor>> {
-        scalar("grad", self)?;
-        let found = cotangents(&[self], &[&self.ones_like()], wrt)?;
+        let found = self.grad_or_none(wrt)?;
         Ok(found.into_iter().zip(wrt).map(|(found, x)| found.unwrap_or_else(|| x.zeros_like())).collect())
+    }
+
+    /// As [`Tensor::grad`], but `None` for what no gradient reaches: this scalar does not depend on it, or only
+    /// through a cut, or only through derivatives that are zero by declaration (where [`Tensor::grad`] gives zeros).
+    /// [`audit`](super::audit) tells these apart.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let (a, b) = (Tensor::from([1.0, 2.0]), Tensor::from([3.0, 4.0]));
+    /// let found = (&a * b.floor()).sum().grad_or_none(&[&a, &b])?;
+    /// assert_eq!((found[0].is_some(), found[1].is_some()), (true, false));
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn grad_or_none(&self, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
+        scalar("grad", self)?;
+        let gradient = |arrived| match arrived {
+            Arrived::Cotangent(sum) => Some(sum),
+            Arrived::Zero | Arrived::Nothing => None,
+        };
+        Ok(arrivals(&[self], &[&self.ones_like()], wrt)?.into_iter().map(gradient).collect())
     }
 }
 
@@ -72,8 +92,9 @@ pub fn vjp(outputs: &[&Tensor], cotangents_of_outputs: &[&Tensor], wrt: &[&Tenso
     found.into_iter().zip(wrt).map(|(found, x)| found.ok_or_else(|| no_gradient(outputs, x))).collect()
 }
 
+/// Refuses what is not one number that has a derivative.
 #[track_caller]
-fn scalar(operation: &str, tensor: &Tensor) -> Result<()> {
+pub(super) fn scalar(operation: &str, tensor: &Tensor) -> Result<()> {
     tensor.check()?;
     if tensor.rank() != 0 {
         let message = format!(
@@ -98,9 +119,29 @@ struct Backward<'a> {
     reached: Vec<bool>,
 }
 
-/// What gathers at each of `wrt`; `None` where nothing does.
+/// What arrives at a tensor.
+pub(super) enum Arrived {
+    /// A cotangent.
+    Cotangent(Tensor),
+    /// Only what is declared zero.
+    Zero,
+    Nothing,
+}
+
+/// What gathers at each of `wrt`, zeros written out; `None` where nothing does.
 #[track_caller]
 pub(super) fn cotangents(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
+    let written = |(arrived, x): (Arrived, &&Tensor)| match arrived {
+        Arrived::Cotangent(sum) => Some(sum),
+        Arrived::Zero => Some(x.zeros_like()),
+        Arrived::Nothing => None,
+    };
+    Ok(arrivals(outputs, seeds, wrt)?.into_iter().zip(wrt).map(written).collect())
+}
+
+/// What gathers at each of `wrt`.
+#[track_caller]
+pub(super) fn arrivals(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) -> Result<Vec<Arrived>> {
     outputs.iter().chain(seeds).chain(wrt).try_for_each(|t| t.check())?;
     if outputs.len() != seeds.len() {
         let message = format!("{} cotangents for {} outputs", seeds.len(), outputs.len());
@@ -180,12 +221,12 @@ impl Backward<'_> {
         Ok(())
     }
 
-    /// The gradient gathered at `x`: zeros if only what is declared zero leads there, `None` if nothing does.
-    fn result(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        let Some(at) = self.walk.find(x) else { return Ok(None) };
+    fn result(&self, x: &Tensor) -> Result<Arrived> {
+        let Some(at) = self.walk.find(x) else { return Ok(Arrived::Nothing) };
         match &self.sums[at] {
-            Some(sum) => sum.check().map(|()| Some(sum.clone())),
-            None => Ok(self.reached[at].then(|| x.zeros_like())),
+            Some(sum) => sum.check().map(|()| Arrived::Cotangent(sum.clone())),
+            None if self.reached[at] => Ok(Arrived::Zero),
+            None => Ok(Arrived::Nothing),
         }
     }
 }

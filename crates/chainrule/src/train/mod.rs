@@ -4,3 +4,4 @@ mod resume;
 mod trainer;
 
 pub use trainer::Trainer;
+pub(crate) use trainer::distinct;

@@ -2,6 +2,7 @@
 //!
 //! It knows no data set, prints nothing and decides nothing about when to stop.
 
+use crate::check::Audit;
 use crate::nn::module::replace;
 use crate::nn::{Mode, Module};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
@@ -35,7 +36,7 @@ type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
 /// # Ok::<(), chainrule::Error>(())
 /// ```
 ///
-/// A parameter on which the loss does not depend is an error that names it, not a parameter that
+/// A parameter that no gradient reaches is an error that names it and what stops the gradient, not a parameter that
 /// silently stays:
 ///
 /// ```
@@ -150,8 +151,7 @@ impl<M: Module> Trainer<M> {
         self
     }
 
-    /// Takes the gradient of a parameter on which the loss does not depend as zero, instead of
-    /// refusing it.
+    /// Takes the gradient of a parameter that none reaches as zero, instead of refusing it.
     pub fn allow_disconnected(mut self) -> Self {
         self.zeros_where_disconnected = true;
         self
@@ -199,7 +199,7 @@ impl<M: Module> Trainer<M> {
     /// constant. A loss that is not finite is given as it is: the parameters are spoilt then.
     ///
     /// # Errors
-    /// The first mistake in the recording of the loss; a parameter on which it does not depend; an
+    /// The first mistake in the recording of the loss; a parameter that no gradient reaches; an
     /// index that points outside: that one is found while the step runs, so the parameters are not to
     /// be relied on afterwards.
     pub fn step(&mut self, batch: &[Tensor]) -> Result<f64> {
@@ -323,25 +323,11 @@ impl<M: Module> Trainer<M> {
     fn gradients(&self, loss: &Tensor, named: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
         let parameters: Vec<&Tensor> = named.iter().map(|(_, tensor)| tensor).collect();
         let loss = &if self.loss_scale == 1.0 { loss.clone() } else { loss * self.loss_scale };
-        if self.zeros_where_disconnected {
-            return loss.grad_or_zeros(&parameters);
+        let found = loss.grad_or_none(&parameters)?;
+        if !self.zeros_where_disconnected && found.iter().any(Option::is_none) {
+            return Err(disconnected(loss, &Audit::of(loss, named)?));
         }
-        let error = match loss.grad(&parameters) {
-            Err(error) if error.kind() == ErrorKind::Disconnected => error,
-            other => return other,
-        };
-        let disconnected = named.iter().filter(|(_, tensor)| loss.grad(&[tensor]).is_err());
-        let names: Vec<String> = disconnected.map(|(name, _)| format!("`{name}`")).collect();
-        let (what, them) = match names.len() {
-            1 => ("parameter", "it"),
-            _ => ("parameters", "them"),
-        };
-        let message = format!(
-            "the loss does not depend on the {what} {}: use {them}, remove {them} from the model, or call \
-             `allow_disconnected` ({error})",
-            names.join(", "),
-        );
-        Err(Error::new(ErrorKind::Disconnected, "train", message).at(loss.origin()))
+        Ok(found.into_iter().zip(parameters).map(|(found, x)| found.unwrap_or_else(|| x.zeros_like())).collect())
     }
 
     /// Brings the parameters' values from the captured step to the model.
@@ -386,9 +372,21 @@ impl<M: Module> Trainer<M> {
 }
 
 /// The parameters, each once under its first name.
-pub(super) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
+pub(crate) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
     let mut seen = HashSet::new();
     let mut all = model.parameters();
     all.retain(|(_, tensor)| seen.insert(tensor.id()));
     all
+}
+
+/// The error of parameters that would never change: all their names, and of the first why.
+fn disconnected(loss: &Tensor, audit: &Audit) -> Error {
+    let names: Vec<String> = audit.missing().map(|row| format!("`{}`", row.name)).collect();
+    let (what, them) = if names.len() == 1 { ("parameter", "it") } else { ("parameters", "them") };
+    let first = audit.missing().next().map(|row| format!("`{}` {}", row.name, row.reach)).unwrap_or_default();
+    let message = format!(
+        "no gradient reaches the {what} {}: use {them}, remove {them} from the model, or call `allow_disconnected` ({first})",
+        names.join(", "),
+    );
+    Error::new(ErrorKind::Disconnected, "train", message).at(loss.origin())
 }

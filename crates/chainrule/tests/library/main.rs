@@ -2,6 +2,7 @@
 //! tests.
 
 mod batches;
+mod check;
 mod learning;
 mod module;
 mod optimizers;

@@ -148,7 +148,7 @@ impl Plan {
         // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
         // that are cut in chunks are followed by nothing, however a program is compiled.
         let chunked = chunks > 1 && matches!(method, Method::Tiles(..));
-        let swapped = swaps(&a, m, n, epilogue) || chunked && !epilogue && turns_less(&a, &b, m, n);
+        let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n);
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {

@@ -264,7 +264,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (plan, Tile { row, rows, col, cols, .. }) = (self.plan, tile);
         let Method::Tiles(unit, parts) = plan.method else { return false };
         let [of_a, of_b] = &plan.panels_of_parts;
-        let (a, b) = (self.side_a(tile, of_a, plan.shared[0], room), self.side_b(tile, of_b, plan.shared[1], room));
+        let (a, b) = (self.side(0, tile, of_a, plan.shared[0], room), self.side(1, tile, of_b, plan.shared[1], room));
         let steps = pass.len.div_ceil(STEPS);
         let panel = panel_bytes(steps, parts);
         let fit = |first: *const u8, len: usize| {
@@ -310,44 +310,23 @@ impl<'a, T: Multiply> Run<'a, T> {
         true
     }
 
-    /// A as something to be packed.
-    fn side_a<'s>(&'s self, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
-        let (operand, memory) = (&self.plan.a, self.first(&self.plan.a, tile.batch));
-        let (sum, line) = (&operand.path.cols, &operand.path.rows);
-        let shared = place.map(|place| (self.packed, place));
-        let loose = self.plan.loose[0].zip(self.plan.loose_at[0]).map(|(loose, place)| (self.packed, place, loose));
+    /// An operand as something to be packed: A is the first, B the second.
+    fn side<'s>(&'s self, which: usize, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
+        let plan = self.plan;
+        let (operand, own) = [(&plan.a, room.a), (&plan.b, room.b)][which];
+        let path = &operand.path;
+        let (sum, line) = if which == 0 { (&path.cols, &path.rows) } else { (&path.rows, &path.cols) };
         Side {
-            plan: self.plan,
+            plan,
             kernels: self.kernels,
-            memory,
+            memory: self.first(operand, tile.batch),
             operand,
             sum,
             line,
             panels,
-            shared,
-            loose,
-            own: room.a,
-            numbers: room.numbers,
-        }
-    }
-
-    /// B as something to be packed.
-    fn side_b<'s>(&'s self, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
-        let (operand, memory) = (&self.plan.b, self.first(&self.plan.b, tile.batch));
-        let (sum, line) = (&operand.path.rows, &operand.path.cols);
-        let shared = place.map(|place| (self.packed, place));
-        let loose = self.plan.loose[1].zip(self.plan.loose_at[1]).map(|(loose, place)| (self.packed, place, loose));
-        Side {
-            plan: self.plan,
-            kernels: self.kernels,
-            memory,
-            operand,
-            sum,
-            line,
-            panels,
-            shared,
-            loose,
-            own: room.b,
+            shared: place.map(|place| (self.packed, place)),
+            loose: plan.loose[which].zip(plan.loose_at[which]).map(|(loose, place)| (self.packed, place, loose)),
+            own,
             numbers: room.numbers,
         }
     }
@@ -382,7 +361,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         {
             return (matrix, panels.width as isize);
         }
-        let side = self.side_b(tile, panels, self.shared(1), room);
+        let side = self.side(1, tile, panels, self.shared(1), room);
         // SAFETY: the caller's; packed panels fit the room for B.
         let first = unsafe { side.packed((pass.from, pass.len), (tile.col, tile.cols)) }.cast();
         (Matrix { first, row: panels.width as isize, col: 1 }, (panels.width * pass.len) as isize)
@@ -398,7 +377,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         {
             return Stretch { height, first, row, step: col, block: height as isize * row, six: 6 * row };
         }
-        let side = self.side_a(tile, panels, self.shared(0), room);
+        let side = self.side(0, tile, panels, self.shared(0), room);
         // SAFETY: the caller's; packed panels fit the room for A.
         let first = unsafe { side.packed((pass.from, pass.len), (row, rows)) }.cast::<T>();
         let block = (height * pass.len) as isize;

@@ -67,6 +67,20 @@ unsafe fn end() {
     unsafe { asm!("tilerelease", options(nomem, nostack)) };
 }
 
+/// Sets the result, tiles 0 to 3, to zero.
+macro_rules! zero {
+    () => {
+        "tilezero tmm0\ntilezero tmm1\ntilezero tmm2\ntilezero tmm3"
+    };
+}
+
+/// Adds the products of tiles 4 and 5 with 6 and 7 to the result.
+macro_rules! multiply {
+    () => {
+        "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7"
+    };
+}
+
 /// Loads the two tiles of a part of a step: of A into tiles 4 and 5, of B into 6 and 7.
 macro_rules! load {
     (a $part:literal) => {
@@ -93,17 +107,11 @@ macro_rules! kernel {
                     "tileloadd tmm3, [{q} + {before}*1 + 64]",
                     "jmp 3f",
                     "2:",
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
+                    zero!(),
                     "3:",
                     $(
                         $(load!($side $part),)*
-                        "tdpbf16ps tmm0, tmm4, tmm6",
-                        "tdpbf16ps tmm1, tmm4, tmm7",
-                        "tdpbf16ps tmm2, tmm5, tmm6",
-                        "tdpbf16ps tmm3, tmm5, tmm7",
+                        multiply!(),
                     )*
                     concat!("add {a}, 2048*", $parts),
                     concat!("add {b}, 2048*", $parts),
@@ -182,10 +190,7 @@ macro_rules! loose_kernel {
                     "tileloadd tmm3, [{t} + {r}*1 + 64]",
                     "jmp 3f",
                     "2:",
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
+                    zero!(),
                     "3:",
                     "mov {r}, {row}",
                     "4:",
@@ -194,10 +199,7 @@ macro_rules! loose_kernel {
                     "add {t}, {second}",
                     $(
                         $(load_loose!($side $part),)*
-                        "tdpbf16ps tmm0, tmm4, tmm6",
-                        "tdpbf16ps tmm1, tmm4, tmm7",
-                        "tdpbf16ps tmm2, tmm5, tmm6",
-                        "tdpbf16ps tmm3, tmm5, tmm7",
+                        multiply!(),
                     )*
                     "add {along}, 8",
                     concat!("add {b}, 2048*", $parts),
