@@ -36,6 +36,7 @@ pub mod nn;
 pub mod optim;
 #[cfg(doctest)]
 mod readme;
+pub mod solve;
 pub mod spelling;
 pub mod train;
 

@@ -4,6 +4,8 @@
 mod batches;
 mod learning;
 mod module;
+mod nist;
 mod optimizers;
+mod solve;
 mod training;
 mod weights;
