@@ -35,7 +35,7 @@ pub struct Lbfgs {
     pub iterations: usize,
     /// Stops where [`Minimum::slope`] is not above this.
     pub gradient_tolerance: f64,
-    /// Stops where no unknown changed by more than this part of itself, or of 1 if that is more.
+    /// Stops where no unknown would change by more than this part of itself, or of 1 if that is more.
     pub step_tolerance: f64,
     /// How many steps are remembered.
     pub memory: usize,
@@ -90,23 +90,26 @@ impl Lbfgs {
             let direction = memory.direction(&point.gradient);
             // Nothing is known of lengths yet: the first step changes the unknowns by 1 together at most.
             let first = if memory.pairs.is_empty() { 1.0 / norm(direction.iter().copied()).max(1.0) } else { 1.0 };
+            let ahead: Vec<f64> = point.x.iter().zip(&direction).map(|(x, d)| x + first * d).collect();
+            let tolerance = self.step_tolerance.max(epsilon);
+            if !memory.pairs.is_empty() && change(&point.x, &ahead) <= tolerance {
+                break Stopped::Step;
+            }
             point.restart(&direction);
             let noise = epsilon * point.value.abs();
             let mut along =
                 Line { function: |x: Vec<f64>, at: f64| function.at(x, at, &direction), start: &point, direction: &direction, noise };
-            let Some(next) = line::search(&mut along, first)? else {
-                if !memory.pairs.is_empty() {
-                    memory.pairs.clear();
-                    continue;
+            // A step that had to become so short does not help.
+            let next = line::search(&mut along, first)?.filter(|next| change(&point.x, &next.x) > tolerance);
+            match next {
+                Some(next) => {
+                    memory.learn(&point, &next, self.memory);
+                    point = next;
                 }
-                // What a step of the usual length could gain.
-                break if point.slope.abs() * first <= 1e4 * noise { Stopped::Rounding } else { Stopped::Stalled };
-            };
-            let small = change(&point.x, &next.x) <= self.step_tolerance.max(epsilon);
-            memory.learn(&point, &next, self.memory);
-            point = next;
-            if small {
-                break Stopped::Step;
+                None if !memory.pairs.is_empty() => memory.pairs.clear(),
+                // What the step that was tried first could gain.
+                None if point.slope.abs() * first <= 1e4 * noise => break Stopped::Rounding,
+                None => break Stopped::Stalled,
             }
         };
         let slope = slope(&point.x, point.value, &point.gradient);

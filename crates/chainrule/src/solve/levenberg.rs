@@ -63,7 +63,9 @@ pub(super) fn run(problem: &mut impl Residuals, x: Vec<f64>, settings: Settings)
         iterations += 1;
         let step = point.step(problem, damping, settings.acceleration)?;
         if step.length <= settings.step_tolerance * scaled(&point.x, &point.scale) || step.next == point.x {
-            break Stopped::Step;
+            // A step that is short because longer ones did not help tells nothing by itself.
+            let helped = growth == 2.0 || point.is_level(settings.epsilon);
+            break if helped { Stopped::Step } else { Stopped::Stalled };
         }
         let noise = settings.epsilon * dot(&point.residuals, &point.residuals);
         let next = if step.bends { None } else { point.better(problem, step.next, noise)? };
@@ -135,6 +137,12 @@ impl Point {
         let qr = Qr::new(jacobian);
         let projected = qr.project(&residuals).into_iter().take(x.len()).collect();
         Point { triangle: qr.triangle(), x, residuals, qr, projected, scale, slope }
+    }
+
+    /// Whether the residuals hardly lean on any column, or are little more than what the rounding
+    /// of the unknowns makes of them.
+    fn is_level(&self, epsilon: f64) -> bool {
+        self.slope <= 1e-4 || norm(self.residuals.iter().copied()) <= 1e3 * epsilon * scaled(&self.x, &self.scale)
     }
 
     fn step(&self, problem: &mut impl Residuals, damping: f64, acceleration: Option<f64>) -> Result<Step, SolveError> {

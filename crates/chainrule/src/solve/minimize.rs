@@ -117,7 +117,9 @@ impl Newton {
             let Lowest { step, length, gain } = point.quadratic.lowest(radius);
             let next = function.unknowns.round(point.x.iter().zip(&step).map(|(x, step)| x + step).collect());
             if change(&point.x, &next) <= self.step_tolerance.max(epsilon) {
-                break Stopped::Step;
+                // A step that is short because longer ones did not help tells nothing by itself.
+                let helped = length < 0.99 * radius || point.slope <= LEVEL;
+                break if helped { Stopped::Step } else { Stopped::Stalled };
             }
             let noise = epsilon * point.value.abs();
             let value = function.value(&next)?;
@@ -144,6 +146,9 @@ impl Newton {
 
 /// How many times the rounding of a value a gain may be for the gradient to be asked as well.
 const HARDLY: f64 = 1e4;
+
+/// A [`Minimum::slope`] that is no gradient any more where values are much less exact than their type.
+const LEVEL: f64 = 1e-5;
 
 /// What a function to be minimised makes of the unknowns: one float.
 pub(super) fn scalar(unknowns: &Unknowns, function: impl FnOnce(&[Tensor]) -> Tensor) -> Result<Tensor, SolveError> {

@@ -98,6 +98,7 @@ fn certified_regressions_are_found_again() {
         let sum = digits(&[there.residual_sum_of_squares], &[problem.sum_of_squares]);
         let fits = [0, 1].map(|start| problem.fit(name, model, LevenbergMarquardt::default(), start));
         let found = fits.each_ref().map(|fit| digits(&numbers(&fit.parameters), &problem.column(2)));
+        assert!(fits.iter().all(Fit::converged), "{name}: {:?} {:?}", fits[0].stopped, fits[1].stopped);
         println!(
             "{name:10} {errors:7.1} {sum:7.1} {:7.1} {:7.1}  {} {:?}, {} {:?}",
             found[0], found[1], fits[0].iterations, fits[0].stopped, fits[1].iterations, fits[1].stopped
