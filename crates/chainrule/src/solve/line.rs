@@ -59,7 +59,7 @@ pub(super) fn search<F>(line: &mut Line<'_, F>, length: f64) -> Result<Option<Tr
 where
     F: FnMut(Vec<f64>, f64) -> Result<Trial, SolveError>,
 {
-    if !(line.start.slope < 0.0) {
+    if line.start.slope.is_nan() || line.start.slope >= 0.0 {
         return Ok(None);
     }
     let mut before = line.start.clone();

@@ -114,11 +114,10 @@ impl Lu {
         let n = a.rows;
         let mut factors = a.clone();
         let mut order: Vec<usize> = (0..n).collect();
-        let size = a.column_norms();
-        for k in 0..n {
+        for (k, size) in a.column_norms().into_iter().enumerate() {
             let best = (k..n).fold(k, |best, i| if factors.at(i, k).abs() > factors.at(best, k).abs() { i } else { best });
             let pivot = factors.at(best, k);
-            if pivot.is_nan() || pivot.abs() <= size[k] * epsilon * n as f64 {
+            if pivot.is_nan() || pivot.abs() <= size * epsilon * n as f64 {
                 return Err(SolveError::Singular { matrix: name, column: k });
             }
             order.swap(k, best);
@@ -227,8 +226,11 @@ impl Qr {
     /// numbers with this epsilon.
     pub fn dependent(&self, epsilon: f64) -> Option<usize> {
         let lost = epsilon * self.factors.rows as f64;
-        // Of NaN nothing is known: it counts as dependent.
-        (0..self.factors.columns).find(|&k| !(self.factors.at(k, k).abs() > self.sizes[k] * lost))
+        (0..self.factors.columns).find(|&k| {
+            let own = self.factors.at(k, k).abs();
+            // Of NaN nothing is known: it counts as dependent.
+            own.is_nan() || own <= self.sizes[k] * lost
+        })
     }
 
     /// The x that makes `A x - b` shortest.

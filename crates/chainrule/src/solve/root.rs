@@ -104,8 +104,11 @@ impl Root {
     }
 }
 
+/// Unknowns, and what the equations give there.
+type Place = (Vec<f64>, Vec<f64>);
+
 /// The first of the step, its half, its quarter and so on that makes the equations' length less.
-fn shorter(equations: &mut Equations, x: &[f64], step: &[f64], values: &[f64]) -> Result<Option<(Vec<f64>, Vec<f64>)>, SolveError> {
+fn shorter(equations: &mut Equations, x: &[f64], step: &[f64], values: &[f64]) -> Result<Option<Place>, SolveError> {
     let length = norm(values.iter().copied());
     let mut part = 1.0;
     while part > 1e-12 {
