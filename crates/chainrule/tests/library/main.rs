@@ -5,6 +5,8 @@ mod batches;
 mod check;
 mod learning;
 mod module;
+mod nist;
 mod optimizers;
+mod solve;
 mod training;
 mod weights;
