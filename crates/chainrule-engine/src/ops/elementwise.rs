@@ -375,11 +375,14 @@ fn equal_shapes(name: &str, inputs: &[&Type]) -> Result<(), Error> {
 
 impl Operation for Unary {
     fn name(&self) -> &'static str {
-        unary_row(*self).name
+        match self {
+            Unary::RoundBf16 | Unary::RoundF16 => "round",
+            _ => unary_row(*self).name,
+        }
     }
     fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
         if matches!(self, Unary::RoundBf16 | Unary::RoundF16) {
-            return Err(dtype_error("round", "rounding to a narrow type is recorded as `cast`".into()));
+            return Err(dtype_error(self.name(), "rounding to a narrow type is recorded as `cast`".into()));
         }
         let row = unary_row(*self);
         if row.takes.accepts(inputs[0].dtype) { Ok(inputs[0].clone()) } else { Err(refuse(row.name, row.takes, inputs[0].dtype)) }

@@ -13,7 +13,9 @@ mod derivatives;
 mod lanes;
 mod layouts;
 mod lengths;
+mod malformed;
 mod pairs;
+mod table;
 mod values;
 
 use chainrule_engine::ops::samples::{Sample, samples};
