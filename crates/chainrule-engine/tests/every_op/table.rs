@@ -105,7 +105,7 @@ fn measure(sample: &Sample, row: &mut Row) -> Result<()> {
 
     let other = sample.tensors(DType::F64, 61);
     let wide: Vec<Tensor> = inputs.iter().zip(&other).map(|(a, b)| Tensor::stack(&[a, b], 0)).collect();
-    let both = vmap(&gradients, &wide.iter().collect::<Vec<_>>(), &vec![Some(0); wide.len()])?;
+    let both = vmap(gradients, &wide.iter().collect::<Vec<_>>(), &vec![Some(0); wide.len()])?;
     let (one, two) = (gradients(&inputs)?, gradients(&other)?);
     for (i, both) in both.iter().enumerate() {
         row.worse(4, apart(&eval(both), &[oracle(&one[i]), oracle(&two[i])].concat()));
