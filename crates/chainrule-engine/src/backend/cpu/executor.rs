@@ -5,13 +5,13 @@
 
 use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
-use super::contract::{CompiledContract, share};
+use super::contract::{self, CompiledContract};
 use super::fault::FaultCell;
 use super::fold::CompiledFold;
 use super::machine::{Written, placed};
 use super::region::{CompiledRegion, Scratch};
 use super::scatter::{CompiledFill, CompiledScatter};
-use super::team::{Member, Team};
+use super::team::{Member, Team, share};
 use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
@@ -43,9 +43,8 @@ enum Compiled {
 
 /// Kernels that may run at the same time.
 struct Wave {
-    /// For each kernel with work, its number and how many units come before it in the wave.
+    /// For each kernel with work, its number and how many units it has.
     parts: Vec<(usize, usize)>,
-    units: usize,
     /// Whether the work is worth sharing; a wave that is not runs on the first member alone.
     shared: bool,
 }
@@ -136,17 +135,14 @@ impl Executor {
         let first = Workspace::new(arena, packed)?;
         let mut shared = 0.0;
         let mut wave = |range: &Range<usize>| {
-            let mut wave = Wave { parts: Vec::new(), units: 0, shared: false };
-            for k in range.clone().filter(|&k| compiled[k].units() > 0) {
-                wave.parts.push((k, wave.units));
-                wave.units += compiled[k].units();
-            }
-            let cost: f64 = wave.parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
-            wave.shared = wave.units > 1 && cost > WORTH_SHARING;
+            let parts: Vec<_> = range.clone().map(|k| (k, compiled[k].units())).filter(|&(_, units)| units > 0).collect();
+            let cost: f64 = parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
+            let units: usize = parts.iter().map(|&(_, units)| units).sum();
+            let wave = Wave { parts, shared: units > 1 && cost > WORTH_SHARING };
             shared += if wave.shared { cost } else { 0.0 };
             wave
         };
-        let waves = ranges.iter().map(&mut wave).filter(|wave| wave.units > 0).collect();
+        let waves = ranges.iter().map(&mut wave).filter(|wave| !wave.parts.is_empty()).collect();
         let shared = shared > WORTH_WAKING;
         Ok(Executor { kernels: compiled, waves, shared, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes, packed })
     }
@@ -228,8 +224,8 @@ impl Executor {
         for wave in &self.waves {
             if !wave.shared || member.count() == 1 {
                 if member.index() == 0 {
-                    for &(k, _) in &wave.parts {
-                        for unit in 0..self.kernels[k].units() {
+                    for &(k, units) in &wave.parts {
+                        for unit in 0..units {
                             // SAFETY: the caller's; the other members wait.
                             unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
                         }
@@ -241,14 +237,37 @@ impl Executor {
             if std::mem::take(&mut alone) {
                 member.barrier();
             }
-            while let Some(claimed) = member.claim(wave.units) {
-                let part = wave.parts.partition_point(|&(_, before)| before <= claimed) - 1;
-                let (k, before) = wave.parts[part];
-                // SAFETY: the caller's; each unit is claimed once.
-                unsafe { self.kernels[k].run(claimed - before, buffers.0, packed, scratch, faults) };
+            let count = member.count();
+            for (whose, at) in member.tiles(|whose| wave.shares(whose, count).map(|(_, units)| units.len()).sum()) {
+                let Some((k, unit)) = wave.unit(whose, count, at) else { continue };
+                // SAFETY: the caller's; each unit is handed out once.
+                unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
             }
             member.barrier();
         }
+    }
+}
+
+impl Wave {
+    /// The units of each kernel that are a member's share. Kernels work on neighbouring parts of what is in memory one
+    /// after the other, so everybody's share is in the same place of each; single units go to one after the other.
+    fn shares(&self, whose: usize, count: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+        self.parts.iter().enumerate().map(move |(part, &(k, units))| {
+            let place = if units < count { (whose + part) % count } else { whose };
+            (k, share(units, place, count))
+        })
+    }
+
+    /// Unit number `at` of a member's share: its kernel, and its number there.
+    fn unit(&self, whose: usize, count: usize, at: usize) -> Option<(usize, usize)> {
+        let mut left = at;
+        for (k, units) in self.shares(whose, count) {
+            if left < units.len() {
+                return Some((k, units.start + left));
+            }
+            left -= units.len();
+        }
+        None
     }
 }
 
@@ -349,7 +368,7 @@ fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, waves: &[Range<us
             _ => None,
         })
         .collect();
-    share(&mut products, |buffer, first, last| writers[buffer].iter().any(|wave| (first..=last).contains(wave)))
+    contract::share(&mut products, |buffer, first, last| writers[buffer].iter().any(|wave| (first..=last).contains(wave)))
 }
 
 /// Buffers, shared by the members of a team.

@@ -36,8 +36,8 @@ mod bell;
 /// let team = Team::new(2)?;
 /// let sum = AtomicUsize::new(0);
 /// team.run(|member| {
-///     while let Some(tile) = member.claim(100) {
-///         sum.fetch_add(tile, Relaxed);
+///     for (whose, at) in member.tiles(|of| share(100, of, 2).len()) {
+///         sum.fetch_add(share(100, whose, 2).start + at, Relaxed);
 ///     }
 /// })?;
 /// assert_eq!(sum.into_inner(), 4950);
@@ -133,13 +133,13 @@ pub struct Member<'run> {
     index: usize,
     count: usize,
     shared: Option<&'run Shared>,
-    claimed_alone: Cell<usize>,
+    taken_alone: Cell<usize>,
     stays_on_its_thread: PhantomData<*const ()>,
 }
 
 impl Member<'_> {
     fn alone() -> Member<'static> {
-        Member { index: 0, count: 1, shared: None, claimed_alone: Cell::new(0), stays_on_its_thread: PhantomData }
+        Member { index: 0, count: 1, shared: None, taken_alone: Cell::new(0), stays_on_its_thread: PhantomData }
     }
 
     /// This member's number, from 0 (the thread that called `run`) to `count() - 1`.
@@ -153,7 +153,7 @@ impl Member<'_> {
     }
 
     /// Waits until every member has arrived. What any member wrote before the barrier is
-    /// visible to all after it, and [`Member::claim`] starts again at tile 0.
+    /// visible to all after it, and [`Member::tiles`] starts again.
     ///
     /// A phase for one member alone is `if member.index() == 0 { .. }` followed by a barrier.
     ///
@@ -163,39 +163,69 @@ impl Member<'_> {
     pub fn barrier(&self) {
         match self.shared {
             Some(shared) => shared.meet(self.index),
-            None => self.claimed_alone.set(0),
+            None => self.taken_alone.set(0),
         }
     }
 
-    /// Takes the next of `total` tiles, or `None` when all are taken.
+    /// The tiles of a phase as this member comes to them: those of its own share first, then what the members after it
+    /// have left. Who works on the same part of the data phase after phase finds it in its own cache; who is held up
+    /// is helped.
     ///
-    /// Each of `0..total` is handed out exactly once between two barriers, in rising order.
-    /// Every member must name the same `total` until the next barrier.
-    pub fn claim(&self, total: usize) -> Option<usize> {
-        self.claim_some(total, 1).map(|tiles| tiles.start)
+    /// `shares` tells how many tiles a member's share has; all members must say the same until the next barrier. A tile is
+    /// named by whose it is and its number there. Each is handed out exactly once between two barriers, those of a share in
+    /// rising order.
+    pub fn tiles<S: Fn(usize) -> usize>(&self, shares: S) -> Tiles<'_, S> {
+        let phase = self.shared.map_or(0, |shared| shared.phase.load(Relaxed));
+        Tiles { member: self, phase, turn: 0, left_of: shares(self.index), shares }
     }
 
-    /// Like [`Member::claim`], but takes up to `most` neighbouring tiles at once, for tiles
-    /// too small to be worth an atomic operation each.
-    pub fn claim_some(&self, total: usize, most: usize) -> Option<Range<usize>> {
-        let most = most.clamp(1, total.max(1));
-        let start = match self.shared {
+    /// Takes the next of the `total` tiles of a member's share, if any is left.
+    fn take(&self, whose: usize, phase: u32, total: usize) -> Option<usize> {
+        let at = match self.shared {
             // Looking before adding keeps the counter from growing past `total` by more than
-            // one claim per member, so it cannot overflow, and spares the cache line at the end.
-            Some(shared) if shared.claimed.load(Relaxed) < total => shared.claimed.fetch_add(most, Relaxed),
-            Some(_) => return None,
-            None => self.claimed_alone.replace(self.claimed_alone.get().saturating_add(most)),
+            // one for each member, so it cannot overflow, and spares the cache line at the end.
+            Some(shared) => {
+                let taken = shared.taken_of(whose, phase);
+                if taken.load(Relaxed) < total { taken.fetch_add(1, Relaxed) } else { total }
+            }
+            None => self.taken_alone.replace(self.taken_alone.get().saturating_add(1)),
         };
-        (start < total).then(|| start..total.min(start.saturating_add(most)))
+        (at < total).then_some(at)
     }
+}
 
-    /// This member's part of `0..total` in an even split that needs no counter: the parts of
-    /// all members are disjoint, cover everything and differ by at most one in length.
-    pub fn share(&self, total: usize) -> Range<usize> {
-        let (each, extra) = (total / self.count, total % self.count);
-        let start = self.index * each + self.index.min(extra);
-        start..start + each + usize::from(self.index < extra)
+/// Tiles as a member comes to them; see [`Member::tiles`].
+pub struct Tiles<'m, S> {
+    member: &'m Member<'m>,
+    phase: u32,
+    turn: usize,
+    left_of: usize,
+    shares: S,
+}
+
+impl<S: Fn(usize) -> usize> Iterator for Tiles<'_, S> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let Member { index, count, .. } = *self.member;
+        let whose = |turn: usize| (index + turn) % count;
+        while self.turn < count {
+            if let Some(at) = self.member.take(whose(self.turn), self.phase, self.left_of) {
+                return Some((whose(self.turn), at));
+            }
+            self.turn += 1;
+            self.left_of = (self.shares)(whose(self.turn));
+        }
+        None
     }
+}
+
+/// The share of member `index` of `count` in `0..total`: those of all members follow each other, cover everything and
+/// differ by at most one in length.
+pub fn share(total: usize, index: usize, count: usize) -> Range<usize> {
+    let (each, extra) = (total / count, total % count);
+    let start = index * each + index.min(extra);
+    start..start + each + usize::from(index < extra)
 }
 
 /// Why a team could not be started.
@@ -275,7 +305,8 @@ struct Shared {
     arrived: OwnLine<AtomicU32>,
     phase: OwnLine<AtomicU32>,
     met: Bell,
-    claimed: OwnLine<AtomicUsize>,
+    /// For each member, how many tiles of its share are taken, in phases with even and with odd numbers.
+    taken: Box<[OwnLine<[AtomicUsize; 2]>]>,
 }
 
 /// The number of the current run and its work, on one line as they are read together.
@@ -327,7 +358,7 @@ impl Shared {
             arrived: OwnLine(AtomicU32::new(0)),
             phase: OwnLine(AtomicU32::new(0)),
             met: Bell::default(),
-            claimed: OwnLine(AtomicUsize::new(0)),
+            taken: (0..count).map(|_| OwnLine::default()).collect(),
         }
     }
 
@@ -335,11 +366,15 @@ impl Shared {
         Patience { limit, yield_after: if self.crowded { Duration::ZERO } else { YIELD_AFTER } }
     }
 
+    fn taken_of(&self, member: usize, phase: u32) -> &AtomicUsize {
+        &self.taken[member][phase as usize % 2]
+    }
+
     /// Starts a run on the workers. The caller holds `busy`.
     fn open<F: Fn(Member<'_>) + Sync>(&self, work: &F) {
         self.left.store(0, Relaxed);
         self.arrived.store(0, Relaxed);
-        self.claimed.store(0, Relaxed);
+        self.taken.iter().for_each(|both| both.iter().for_each(|taken| taken.store(0, Relaxed)));
         if self.broken.load(Relaxed) {
             self.broken.store(false, Relaxed);
         }
@@ -386,18 +421,17 @@ impl Shared {
         self.met.ring();
     }
 
-    /// The barrier. The last to arrive resets what the next phase starts with, then opens it.
+    /// The barrier, which the last to arrive opens.
     fn meet(&self, index: usize) {
         if self.broken.load(Relaxed) {
             resume_unwind(Box::new(Released));
         }
         // The phase cannot move on before this member has arrived, so this is the current one.
         let phase = self.phase.load(Relaxed);
+        // What counts in the next phase last counted in the one before this, which everybody has left.
+        self.taken_of(index, phase.wrapping_add(1)).store(0, Relaxed);
         if self.arrived.fetch_add(1, AcqRel) as usize + 1 == self.count {
             self.arrived.store(0, Relaxed);
-            if self.claimed.load(Relaxed) != 0 {
-                self.claimed.store(0, Relaxed);
-            }
             self.phase.store(phase.wrapping_add(1), SeqCst);
             self.met.ring();
             return;

@@ -7,6 +7,12 @@ use super::*;
 const ROUNDS: usize = if cfg!(miri) { 3 } else { 2000 };
 const COUNTS: [usize; 5] = [1, 2, 3, 4, 7];
 
+/// The numbers `0..total` as a member comes to them.
+fn numbers<'m>(member: &'m Member<'m>, total: usize) -> impl Iterator<Item = usize> + 'm {
+    let of = move |whose| share(total, whose, member.count());
+    member.tiles(move |whose| of(whose).len()).map(move |(whose, at)| of(whose).start + at)
+}
+
 /// Phases of uneven work over plain (non-atomic in effect) cells: each phase reads what other
 /// members wrote in the one before, so a barrier that lets anyone through early, a tile handed
 /// out twice or a counter that is not reset changes the figures.
@@ -21,12 +27,12 @@ fn phases_see_each_others_writes() {
         for _ in 0..ROUNDS / 10 + 1 {
             team.run(|member| {
                 for _ in 0..5 {
-                    while let Some(tile) = member.claim(tiles) {
+                    for tile in numbers(&member, tiles) {
                         let left = cells[(tile + tiles - 1) % tiles].load(Relaxed);
                         sums[tile].store(left.wrapping_add(cells[tile].load(Relaxed).wrapping_mul(3)), Relaxed);
                     }
                     member.barrier();
-                    for tile in member.share(tiles) {
+                    for tile in share(tiles, member.index(), count) {
                         cells[tile].store(sums[tile].load(Relaxed), Relaxed);
                     }
                     member.barrier();
@@ -46,22 +52,19 @@ fn phases_see_each_others_writes() {
 }
 
 #[test]
-fn every_member_runs_once_and_each_tile_is_claimed_once() {
+fn every_member_runs_once_and_each_tile_is_taken_once() {
     for count in COUNTS {
         let team = Team::new(count).unwrap();
         assert_eq!(team.count(), count);
         for round in 0..ROUNDS {
-            let (total, most) = (round % 50, round % 4);
+            let total = round % 50;
             let seen: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
             let taken: Vec<AtomicUsize> = (0..total).map(|_| AtomicUsize::new(0)).collect();
             team.run(|member| {
                 assert_eq!(member.count(), count);
                 seen[member.index()].fetch_add(1, Relaxed);
-                while let Some(tiles) = member.claim_some(total, most) {
-                    assert!(tiles.len() <= most.max(1) && tiles.end <= total);
-                    tiles.for_each(|tile| _ = taken[tile].fetch_add(1, Relaxed));
-                }
-                assert_eq!(member.claim(total), None);
+                numbers(&member, total).for_each(|tile| _ = taken[tile].fetch_add(1, Relaxed));
+                assert_eq!(numbers(&member, total).next(), None);
             })
             .unwrap();
             assert!(seen.iter().chain(&taken).all(|times| times.load(Relaxed) == 1));
@@ -70,18 +73,33 @@ fn every_member_runs_once_and_each_tile_is_claimed_once() {
 }
 
 #[test]
-fn shares_cover_everything_evenly() {
+fn shares_cover_everything_evenly_and_in_order() {
+    for (count, total) in [1, 2, 3, 7].into_iter().flat_map(|count| (0..30).map(move |total| (count, total))) {
+        let shares: Vec<_> = (0..count).map(|index| share(total, index, count)).collect();
+        assert!(shares.iter().all(|share| share.len() == total / count || share.len() == total / count + 1));
+        assert!(shares.into_iter().flatten().eq(0..total), "{count} members, {total} items");
+    }
+}
+
+/// A member's own share comes first, in order; what another never comes to is done by those who do.
+#[test]
+fn own_tiles_come_first_and_nobody_waits_for_one_who_is_held_up() {
     for count in [2, 3, 7] {
         let team = Team::new(count).unwrap();
-        for total in 0..30 {
-            let times: Vec<AtomicUsize> = (0..total).map(|_| AtomicUsize::new(0)).collect();
+        for busy in 0..count {
+            let found = Mutex::new(Vec::new());
             team.run(|member| {
-                let part = member.share(total);
-                assert!(part.len() == total / count || part.len() == total / count + 1);
-                part.for_each(|at| _ = times[at].fetch_add(1, Relaxed));
+                for phase in 0..3 {
+                    if member.index() == busy {
+                        hold(&found).extend(member.tiles(|whose| 2 * whose + phase).map(|(whose, at)| (phase, whose, at)));
+                    }
+                    member.barrier();
+                }
             })
             .unwrap();
-            assert!(times.iter().all(|times| times.load(Relaxed) == 1), "{count} members, {total} items");
+            let order = (0..count).map(|turn| (busy + turn) % count);
+            let tiles = |phase: usize| order.clone().flat_map(move |whose| (0..2 * whose + phase).map(move |at| (phase, whose, at)));
+            assert!(found.into_inner().unwrap().into_iter().eq((0..3).flat_map(tiles)), "{count} members, of whom {busy} works");
         }
     }
 }
@@ -152,12 +170,9 @@ fn a_run_inside_a_run_goes_on_alone() {
             member.barrier();
             let nested = team.run(|alone| {
                 assert_eq!((alone.index(), alone.count()), (0, 1));
-                let mut tiles = 0;
-                while alone.claim(5).is_some() {
-                    tiles += 1;
-                }
+                assert!(numbers(&alone, 5).eq(0..5));
                 alone.barrier();
-                assert_eq!((tiles, alone.claim(5), alone.share(9)), (5, Some(0), 0..9));
+                assert_eq!(numbers(&alone, 5).next(), Some(0));
                 inner.fetch_add(1, Relaxed);
             });
             nested.unwrap();
@@ -179,9 +194,7 @@ fn runs_from_many_threads_do_not_disturb_each_other() {
                     let total = AtomicUsize::new(0);
                     team.run(|member| {
                         for _ in 0..3 {
-                            while let Some(tile) = member.claim(11) {
-                                total.fetch_add(tile, Relaxed);
-                            }
+                            numbers(&member, 11).for_each(|tile| _ = total.fetch_add(tile, Relaxed));
                             member.barrier();
                         }
                     })
