@@ -15,7 +15,9 @@ use super::method::Method;
 use super::pack::{Part, walk};
 use super::plan::Plan;
 use super::side::{LONGEST, Side, side_by_side};
-use super::split::{Numbers, fits, magnitude, part_of, write_halves};
+#[cfg(target_arch = "x86_64")]
+use super::split::wide::Wide;
+use super::split::{Numbers, Portable, Way, fits, magnitude, write_halves};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -214,10 +216,10 @@ unsafe fn in_parts_at(from: *const f32, to: *mut u16, count: usize, parts: usize
     unsafe {
         #[cfg(target_arch = "x86_64")]
         if level == Level::Avx512 {
-            return wide(from, to, count, parts);
+            return with_wide(from, to, count, parts);
         }
         let _ = level;
-        any(from, to, count, parts)
+        any::<Portable>(from, to, count, parts)
     }
 }
 
@@ -225,21 +227,21 @@ unsafe fn in_parts_at(from: *const f32, to: *mut u16, count: usize, parts: usize
 /// As [`Loose::split`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn wide(from: *const f32, to: *mut u16, count: usize, parts: usize) -> Extremes {
+unsafe fn with_wide(from: *const f32, to: *mut u16, count: usize, parts: usize) -> Extremes {
     // SAFETY: the caller's.
-    unsafe { any(from, to, count, parts) }
+    unsafe { any::<Wide>(from, to, count, parts) }
 }
 
 /// # Safety
 /// As [`Loose::split`].
 #[inline(always)]
-unsafe fn any(from: *const f32, to: *mut u16, count: usize, parts: usize) -> Extremes {
+unsafe fn any<W: Way>(from: *const f32, to: *mut u16, count: usize, parts: usize) -> Extremes {
     // SAFETY: the caller's.
     unsafe {
         match parts {
-            1 => in_parts::<1>(from, to, count),
-            2 => in_parts::<2>(from, to, count),
-            _ => in_parts::<3>(from, to, count),
+            1 => in_parts::<W, 1>(from, to, count),
+            2 => in_parts::<W, 2>(from, to, count),
+            _ => in_parts::<W, 3>(from, to, count),
         }
     }
 }
@@ -247,26 +249,19 @@ unsafe fn any(from: *const f32, to: *mut u16, count: usize, parts: usize) -> Ext
 /// # Safety
 /// As [`Loose::split`].
 #[inline(always)]
-unsafe fn in_parts<const P: usize>(from: *const f32, to: *mut u16, count: usize) -> Extremes {
+unsafe fn in_parts<W: Way, const P: usize>(from: *const f32, to: *mut u16, count: usize) -> Extremes {
     let (mut largest, mut least) = ([0_u32; STEPS], [u32::MAX; STEPS]);
     for done in (0..count).step_by(STEPS) {
         // SAFETY: the caller's; whole thirty-twos.
-        let mut rest = unsafe { from.add(done).cast::<[f32; STEPS]>().read_unaligned() };
-        for ((largest, least), number) in largest.iter_mut().zip(&mut least).zip(&rest) {
-            let bits = magnitude(*number);
+        let numbers = unsafe { from.add(done).cast::<[f32; STEPS]>().read_unaligned() };
+        for ((largest, least), number) in largest.iter_mut().zip(&mut least).zip(numbers) {
+            let bits = magnitude(number);
             *largest = (*largest).max(bits);
             // 0 less one is more than anything.
             *least = (*least).min(bits.wrapping_sub(1));
         }
-        for part in 0..P {
-            let mut bits = [0_u16; STEPS];
-            for (bits, rest) in bits.iter_mut().zip(&mut rest) {
-                let nearest = part_of::<P>(part, *rest);
-                (*bits, *rest) = ((nearest.to_bits() >> 16) as u16, *rest - nearest);
-            }
-            // SAFETY: as above.
-            unsafe { to.add(done * P + part * STEPS).cast::<[u16; STEPS]>().write_unaligned(bits) };
-        }
+        // SAFETY: as above.
+        unsafe { W::parts::<P>(from.add(done), std::array::from_fn(|part| to.add(done * P + part * STEPS).cast())) };
     }
     let least = least.into_iter().fold(u32::MAX, u32::min);
     Extremes { largest: largest.into_iter().fold(0, u32::max), least: least.wrapping_add(1) }

@@ -1,6 +1,6 @@
 //! f32 numbers as sums of bf16 parts, laid out for matrix tiles.
 //!
-//! A number of 24 bits is exactly the sum of three parts of 8: the nearest bf16 number, the nearest to what is left,
+//! A number of 24 bits is exactly the sum of three parts of 8: the nearest bf16 number, the first bits of what is left,
 //! and the rest. A panel of 32 rows of A or columns of B holds, step after step of 32 along the sum, for each part two
 //! tiles: rows of A as they are, columns of B in pairs of neighbours along the sum (Intel 64 and IA-32 Architectures
 //! Software Developer's Manual, volume 1, chapter on AMX).
@@ -10,6 +10,9 @@
 use super::super::level::{Level, prefetch};
 use super::loose;
 use super::matrix::{SIDE, STEPS, TILE};
+
+#[cfg(target_arch = "x86_64")]
+pub mod wide;
 
 /// Largest magnitudes of a row or column, as bits, that parts can hold: from 2^-45, so that products a rounding
 /// smaller than the largest are still far above 2^-126, up to 2^60, so that no sum overflows that would not in f32.
@@ -90,10 +93,10 @@ pub unsafe fn split(numbers: &Numbers<'_>, level: Level) {
     unsafe {
         #[cfg(target_arch = "x86_64")]
         if level == Level::Avx512 {
-            return wide(numbers);
+            return with_wide(numbers);
         }
         let _ = level;
-        any(numbers, turn::any);
+        any::<Portable>(numbers);
     }
 }
 
@@ -101,26 +104,26 @@ pub unsafe fn split(numbers: &Numbers<'_>, level: Level) {
 /// As [`split`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn wide(numbers: &Numbers<'_>) {
+unsafe fn with_wide(numbers: &Numbers<'_>) {
     // SAFETY: the caller's.
-    unsafe { any(numbers, turn::wide) }
+    unsafe { any::<wide::Wide>(numbers) }
 }
 
 /// # Safety
 /// As [`split`].
 #[inline(always)]
-unsafe fn any(numbers: &Numbers<'_>, turn: unsafe fn(*mut u8)) {
+unsafe fn any<W: Way>(numbers: &Numbers<'_>) {
     let mut largest = [0_u32; SIDE];
     // SAFETY: the caller's.
     unsafe {
         match numbers.parts {
-            1 => lay_out::<1>(numbers, &mut largest),
-            2 => lay_out::<2>(numbers, &mut largest),
-            _ => lay_out::<3>(numbers, &mut largest),
+            1 => lay_out::<W, 1>(numbers, &mut largest),
+            2 => lay_out::<W, 2>(numbers, &mut largest),
+            _ => lay_out::<W, 3>(numbers, &mut largest),
         }
         // Tiles of A have the lines below each other, those of B side by side: one is the other turned.
         if numbers.along_sum != numbers.of_a {
-            (0..numbers.steps * numbers.parts * 2).for_each(|tile| turn(numbers.to.add(tile * TILE)));
+            (0..numbers.steps * numbers.parts * 2).for_each(|tile| W::turn(numbers.to.add(tile * TILE)));
         }
     }
     if numbers.parts > 1 && !largest.iter().all(|&largest| fits(largest)) {
@@ -132,12 +135,12 @@ unsafe fn any(numbers: &Numbers<'_>, turn: unsafe fn(*mut u8)) {
 /// # Safety
 /// As [`split`].
 #[inline(always)]
-unsafe fn lay_out<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
+unsafe fn lay_out<W: Way, const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
     // SAFETY: the caller's.
     unsafe {
         match (numbers.from, numbers.along_sum) {
-            (From::Whole(from), true) => lines::<P>(numbers, from, largest),
-            (From::Whole(from), false) => steps::<P>(numbers, from, largest),
+            (From::Whole(from), true) => lines::<W, P>(numbers, from, largest),
+            (From::Whole(from), false) => steps::<W, P>(numbers, from, largest),
             (From::Parts(from), true) => loose::lines::<P>(numbers, from),
             (From::Parts(from), false) => loose::steps::<P>(numbers, from),
         }
@@ -146,27 +149,18 @@ unsafe fn lay_out<const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SID
 
 /// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn lines<const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
+unsafe fn lines<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
     for (line, largest) in largest.iter_mut().enumerate() {
         let (first, later) = (numbers.rows[line], numbers.rows[(line + LINES_AHEAD).min(SIDE - 1)]);
         let mut most = [0_u32; STEPS];
         for step in 0..numbers.steps {
             let from = start.wrapping_offset(first + numbers.pieces[step]);
             fetch(from.wrapping_offset(later - first));
+            let tile = |part: usize| numbers.to.wrapping_add(((step * P + part) * 2 + line / 16) * TILE + line % 16 * 64);
             // SAFETY: the caller's.
-            let mut rest = unsafe { from.cast::<[f32; STEPS]>().read() };
-            for (most, number) in most.iter_mut().zip(&rest) {
-                *most = (*most).max(magnitude(*number));
-            }
-            for part in 0..P {
-                let mut bits = [0_u16; STEPS];
-                for (bits, rest) in bits.iter_mut().zip(&mut rest) {
-                    let nearest = part_of::<P>(part, *rest);
-                    (*bits, *rest) = ((nearest.to_bits() >> 16) as u16, *rest - nearest);
-                }
-                let tile = (step * P + part) * 2 + line / 16;
-                // SAFETY: the caller's.
-                unsafe { numbers.to.add(tile * TILE + line % 16 * 64).cast::<[u16; STEPS]>().write(bits) };
+            unsafe {
+                farther(&mut most, from);
+                W::parts::<P>(from, std::array::from_fn(tile));
             }
         }
         *largest = most.iter().fold(0, |one, other| one.max(*other));
@@ -175,34 +169,34 @@ unsafe fn lines<const P: usize>(numbers: &Numbers<'_>, start: *const f32, larges
 
 /// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits.
 #[inline(always)]
-unsafe fn steps<const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
+unsafe fn steps<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
     let mut most = [0_u32; SIDE];
     let (first, last) = (start.wrapping_offset(numbers.pieces[0]), numbers.rows.len() - 1);
     for pair in 0..numbers.steps * STEPS / 2 {
         let row = |step: usize| first.wrapping_offset(numbers.rows[step.min(last)]);
         fetch(row(2 * pair + STEPS_AHEAD));
         fetch(row(2 * pair + STEPS_AHEAD + 1));
-        // SAFETY: the caller's.
-        let (mut one, mut two) = unsafe { (row(2 * pair).cast::<[f32; SIDE]>().read(), row(2 * pair + 1).cast::<[f32; SIDE]>().read()) };
-        for (most, (a, b)) in most.iter_mut().zip(one.iter().zip(&two)) {
-            *most = (*most).max(magnitude(*a)).max(magnitude(*b));
-        }
-        for part in 0..P {
-            let mut both = [0_u32; SIDE];
-            for (both, (one, two)) in both.iter_mut().zip(one.iter_mut().zip(&mut two)) {
-                let (a, b) = (part_of::<P>(part, *one), part_of::<P>(part, *two));
-                *both = a.to_bits() >> 16 | b.to_bits() & 0xffff_0000;
-                (*one, *two) = (*one - a, *two - b);
-            }
-            let tile = (pair / 16 * P + part) * 2;
-            // SAFETY: the caller's; the halves are rows of two tiles.
-            unsafe {
-                let to = numbers.to.add(tile * TILE + pair % 16 * 64);
-                write_halves(to, &both);
-            }
+        let (one, two) = (row(2 * pair), row(2 * pair + 1));
+        let tile = |part: usize| numbers.to.wrapping_add((pair / 16 * P + part) * 2 * TILE + pair % 16 * 64);
+        // SAFETY: the caller's; the halves are rows of two tiles.
+        unsafe {
+            farther(&mut most, one);
+            farther(&mut most, two);
+            W::pairs::<P>(one, two, std::array::from_fn(tile));
         }
     }
     *largest = most;
+}
+
+/// Notes the magnitudes of 32 numbers that are larger than those before.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn farther(most: &mut [u32; SIDE], from: *const f32) {
+    // SAFETY: the caller's.
+    let numbers = unsafe { from.cast::<[f32; SIDE]>().read_unaligned() };
+    most.iter_mut().zip(numbers).for_each(|(most, number)| *most = (*most).max(magnitude(number)));
 }
 
 /// Both halves of a pair of steps as rows of neighbouring tiles.
@@ -219,50 +213,68 @@ pub unsafe fn write_halves(to: *mut u8, both: &[u32; SIDE]) {
     }
 }
 
-/// Tiles turned where they are: what was the number of a pair becomes that of its line.
-mod turn {
+/// How numbers are split. All ways give the same bits of what parts can hold.
+pub trait Way {
+    /// Writes the parts of 32 numbers.
+    ///
+    /// # Safety
+    /// The numbers are there, and room for each part; the machine has the instructions. So below.
+    unsafe fn parts<const P: usize>(from: *const f32, to: [*mut u8; P]);
+
+    /// Writes the parts of 32 numbers of one step and of the next, in pairs: half of them, and the others a tile farther.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn pairs<const P: usize>(one: *const f32, two: *const f32, to: [*mut u8; P]);
+
+    /// Turns a tile where it is: what was the number of a pair becomes that of its line.
+    ///
     /// # Safety
     /// `tile` is valid for a tile.
-    pub unsafe fn any(tile: *mut u8) {
+    unsafe fn turn(tile: *mut u8);
+}
+
+/// What the compiler makes of it.
+pub struct Portable;
+
+impl Way for Portable {
+    #[inline(always)]
+    unsafe fn parts<const P: usize>(from: *const f32, to: [*mut u8; P]) {
+        // SAFETY: the caller's.
+        let mut rest = unsafe { from.cast::<[f32; STEPS]>().read_unaligned() };
+        for (part, to) in to.into_iter().enumerate() {
+            let mut bits = [0_u16; STEPS];
+            for (bits, rest) in bits.iter_mut().zip(&mut rest) {
+                let own = part_of::<P>(part, *rest);
+                (*bits, *rest) = ((own.to_bits() >> 16) as u16, *rest - own);
+            }
+            // SAFETY: the caller's.
+            unsafe { to.cast::<[u16; STEPS]>().write_unaligned(bits) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pairs<const P: usize>(one: *const f32, two: *const f32, to: [*mut u8; P]) {
+        // SAFETY: the caller's.
+        let [mut one, mut two] = unsafe { [one, two].map(|from| from.cast::<[f32; SIDE]>().read_unaligned()) };
+        for (part, to) in to.into_iter().enumerate() {
+            let mut both = [0_u32; SIDE];
+            for (both, (one, two)) in both.iter_mut().zip(one.iter_mut().zip(&mut two)) {
+                let (a, b) = (part_of::<P>(part, *one), part_of::<P>(part, *two));
+                *both = a.to_bits() >> 16 | b.to_bits() & 0xffff_0000;
+                (*one, *two) = (*one - a, *two - b);
+            }
+            // SAFETY: the caller's.
+            unsafe { write_halves(to, &both) };
+        }
+    }
+
+    unsafe fn turn(tile: *mut u8) {
         let at = |row: usize, col: usize| tile.wrapping_add(row * 64 + col * 4).cast::<u32>();
         for row in 0..16 {
             for col in 0..row {
                 // SAFETY: the caller's; a tile has 16 rows of 16 pairs.
                 unsafe { at(row, col).swap(at(col, row)) };
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`any`], and the machine has the instructions.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    pub unsafe fn wide(tile: *mut u8) {
-        use std::arch::x86_64::*;
-        // SAFETY: the caller's; a tile has 16 rows of 64 bytes.
-        unsafe {
-            let row = |i: usize| tile.add(64 * i).cast::<__m512i>();
-            let mut two = [_mm512_setzero_si512(); 16];
-            for i in 0..8 {
-                let (a, b) = (_mm512_loadu_si512(row(2 * i)), _mm512_loadu_si512(row(2 * i + 1)));
-                (two[2 * i], two[2 * i + 1]) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-            }
-            let mut four = two;
-            for i in 0..4 {
-                for j in 0..2 {
-                    let (a, b) = (two[4 * i + j], two[4 * i + j + 2]);
-                    four[4 * i + 2 * j] = _mm512_unpacklo_epi64(a, b);
-                    four[4 * i + 2 * j + 1] = _mm512_unpackhi_epi64(a, b);
-                }
-            }
-            // Quarter q of `four[4 i + j]` is column 4 q + j of rows 4 i to 4 i + 3.
-            for j in 0..4 {
-                let even = |i: usize| _mm512_shuffle_i32x4::<0x88>(four[i + j], four[i + 4 + j]);
-                let odd = |i: usize| _mm512_shuffle_i32x4::<0xdd>(four[i + j], four[i + 4 + j]);
-                _mm512_storeu_si512(row(j), _mm512_shuffle_i32x4::<0x88>(even(0), even(8)));
-                _mm512_storeu_si512(row(4 + j), _mm512_shuffle_i32x4::<0x88>(odd(0), odd(8)));
-                _mm512_storeu_si512(row(8 + j), _mm512_shuffle_i32x4::<0xdd>(even(0), even(8)));
-                _mm512_storeu_si512(row(12 + j), _mm512_shuffle_i32x4::<0xdd>(odd(0), odd(8)));
             }
         }
     }
@@ -275,19 +287,21 @@ fn fetch(from: *const f32) {
     prefetch(from.wrapping_add(STEPS / 2));
 }
 
-/// A part of what is left of a number. Of several parts the last is all that is left; the others are found by Veltkamp's
-/// splitting (Dekker, "A floating-point technique for extending the available precision", 1971), the number's nearest of
-/// eight bits where it is one that parts can hold.
+/// A part of what is left of a number. Of three parts the first is the nearest of eight bits, so that what is left is as
+/// often above as below it; the second the first eight bits of that; and the third all that is left then.
 #[inline(always)]
 pub fn part_of<const P: usize>(part: usize, left: f32) -> f32 {
-    if P == 1 || part + 1 == P && P == 2 {
-        return rounded(left);
+    let upper = |bits: u32| f32::from_bits(bits & 0xffff_0000);
+    if P == 1 {
+        rounded(left)
+    } else if part == 0 || P == 2 {
+        // A carry into the exponent is right, too. What parts cannot hold is marked anyway.
+        upper(left.to_bits().wrapping_add(0x8000))
+    } else if part == 1 {
+        upper(left.to_bits())
+    } else {
+        left
     }
-    if part + 1 == P {
-        return left;
-    }
-    let wide = left * 65_537.0;
-    wide - (wide - left)
 }
 
 /// Its bits without the sign.
@@ -348,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn three_parts_are_the_number_and_two_nearly() {
+    fn three_parts_are_the_number_and_two_nearly_whatever_the_level() {
         let all: Vec<f32> = numbers().filter(|number| FIT.contains(&magnitude(*number))).collect();
         let ways = [(true, true), (true, false), (false, true), (false, false)];
         for (level, (rows, along_sum)) in Level::available().into_iter().flat_map(|level| ways.map(|way| (level, way))) {
@@ -370,6 +384,10 @@ mod tests {
                     // SAFETY: 32 rows of 64 numbers, or 64 of 32, and a panel for them.
                     unsafe { split(&numbers, level) };
                     assert!(unsafe { is_fit(panel.as_ptr()) });
+                    let mut portable = vec![0_u8; panel_bytes(2, parts)];
+                    // SAFETY: as above.
+                    unsafe { split(&Numbers { to: portable.as_mut_ptr(), ..numbers }, Level::Portable) };
+                    assert!(panel == portable, "{parts} parts, {level:?} and portable, rows {rows}, along {along_sum}");
                     for line in 0..SIDE {
                         for along in 0..64 {
                             let number = if along_sum { piece[line * 64 + along] } else { piece[along * SIDE + line] };
