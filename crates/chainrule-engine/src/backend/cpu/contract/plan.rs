@@ -394,8 +394,7 @@ impl Plan {
                 Columns::Packed => 9.0 + far(n),
                 _ => 1.0,
             },
-            // Measured on tiles: panels that two tiles share take a fifth of the time of a product with 128 rows.
-            shared: if tiles { 18.0 } else { 0.0 },
+            parts: if let Method::Tiles(_, parts) = self.method { Form::Parts(parts).bytes() } else { 0 },
             slack: if tiles { 1.15 } else { 1.08 },
             lanes: kernels.lanes,
             most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS } else { n },
