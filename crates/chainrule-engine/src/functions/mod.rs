@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod bits;
 pub mod conv;
 pub mod embedding;
 pub mod loss;
