@@ -9,6 +9,8 @@ mod attention;
 mod check;
 #[path = "functions/conv.rs"]
 mod conv;
+#[path = "functions/elementary.rs"]
+mod elementary;
 #[path = "functions/limits.rs"]
 mod limits;
 #[path = "functions/loss.rs"]
