@@ -5,10 +5,14 @@
 mod activation;
 #[path = "functions/attention.rs"]
 mod attention;
+#[path = "functions/bits.rs"]
+mod bits;
 #[path = "functions/check.rs"]
 mod check;
 #[path = "functions/conv.rs"]
 mod conv;
+#[path = "functions/edges.rs"]
+mod edges;
 #[path = "functions/elementary.rs"]
 mod elementary;
 #[path = "functions/limits.rs"]

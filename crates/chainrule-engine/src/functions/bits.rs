@@ -1,6 +1,6 @@
 //! Bits of integers and truths, short of what is an operation or an operator: `& | ! << >>`.
 
-use super::{first_mistake, recorded};
+use super::{first_mistake, of_two};
 use crate::ops::dtype_error;
 use crate::tensor::{DType, Tensor};
 
@@ -24,10 +24,10 @@ impl Tensor {
             let message = format!("takes integers or bool of one type, not {} with {}; convert with `cast`", self.dtype(), other.dtype());
             return Tensor::poison(dtype_error("xor", message));
         }
-        recorded(|| match self.dtype() {
-            DType::Bool => self.not_equal(other),
+        of_two("xor", self, other, |a, b| match a.dtype() {
+            DType::Bool => a.not_equal(b),
             // The bits of both are among those of either, so that nothing is borrowed.
-            _ => (self | other) - (self & other),
+            _ => (a | b) - (a & b),
         })
     }
 }

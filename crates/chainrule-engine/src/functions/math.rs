@@ -78,7 +78,7 @@ impl Tensor {
     pub fn acosh(&self) -> Tensor {
         of_wide_floats("acosh", self, |x| {
             let over = x - 1.0;
-            let near = ((&over * (&over + 2.0)).sqrt() + &over).log1p();
+            let near = (over.sqrt() * (&over + 2.0).sqrt() + &over).log1p();
             at_least(x, LARGE).select(&(x.log() + LN_2), &near)
         })
     }
@@ -344,9 +344,10 @@ impl Tensor {
     }
 }
 
-/// `sqrt(1 - x^2)` without rounding the square: near 1 all digits are in `1 - x`.
+/// `sqrt(1 - x^2)` without rounding the square: near 1 all digits are in `1 - x`. Two roots, because that of a product would
+/// multiply its infinite derivative at 1 by the factor that is 0.
 fn other_leg(x: &Tensor) -> Tensor {
-    ((1.0 - x) * (x + 1.0)).sqrt()
+    (1.0 - x).sqrt() * (x + 1.0).sqrt()
 }
 
 /// Whether elements are a number or more; not if they are NaN.
@@ -373,7 +374,7 @@ fn integers(a: &Tensor, b: &Tensor) -> bool {
 /// Without derivatives. The quotient, rounded down, is right or one off; the product with it is made exact by halves of digits
 /// (Dekker), and so are the differences.
 fn fmod(a: &Tensor, b: &Tensor) -> Tensor {
-    let (size, by) = (a.abs(), b.abs());
+    let (size, by) = (a * sign_of(a), b * sign_of(b));
     let at = |value: f64| Tensor::full(a.shape(), value, a.dtype());
     // Halves of the largest numbers would overflow on the way.
     let (split, huge) = if a.dtype() == DType::F64 { (134_217_729.0, 2f64.powi(960)) } else { (4097.0, 2f64.powi(100)) };

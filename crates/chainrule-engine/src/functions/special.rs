@@ -229,7 +229,8 @@ fn erfinv(x: &Tensor) -> Tensor {
 fn lgamma(x: &Tensor) -> Tensor {
     let below = x.less(&x.zeros_like());
     let positive = lgamma_of_positive(&below.select(&(1.0 - x), x));
-    let reflected = (PI / sin_pi(x).abs()).log() - &positive;
+    let sine = sin_pi(x);
+    let reflected = (PI / (&sine * sign_of(&sine))).log() - &positive;
     let infinite = Tensor::full(x.shape(), f64::INFINITY, x.dtype());
     x.is_inf().select(&infinite, &below.select(&reflected, &positive))
 }

@@ -26,7 +26,7 @@ type Two = fn(&Tensor, &Tensor) -> Tensor;
 const ONE: &[Row<One>] = &[
     row("asin", |x| x.asin(), [0.0, 0.0, 1.0], [2.0, 4.0, 8.0]),
     row("acos", |x| x.acos(), [0.0, 0.0, 1.0], [2.0, 4.0, 8.0]),
-    row("atan", |x| x.atan(), [0.0, 0.0, 0.0], [2.0, 2.0, 100.0]),
+    row("atan", |x| x.atan(), [0.0, 0.0, 0.0], [2.0, 2.0, 4.0]),
     row("asinh", |x| x.asinh(), [0.0, 0.0, 1.0], [2.0, 4.0, 8.0]),
     row("acosh", |x| x.acosh(), [0.0, 0.0, 0.0], [2.0, 4.0, 8.0]),
     row("atanh", |x| x.atanh(), [0.0, 0.0, 1.0], [2.0, 2.0, 4.0]),
@@ -103,7 +103,7 @@ fn column(figures: &[[f64; 5]], k: usize, dtype: DType) -> Tensor {
 fn distance(figures: &[[f64; 5]], k: usize, found: &Tensor, least: f64) -> (f64, usize) {
     let (spacing, low, high) = match found.dtype() {
         DType::F64 => (f64::EPSILON, 1e-290, 1e290),
-        _ => (f64::from(f32::EPSILON), 1e-30, 1e37),
+        _ => (f64::from(f32::EPSILON), 1e-25, 1e37),
     };
     let mut worst = (0.0, 0);
     for (at, (line, found)) in figures.iter().zip(values(found)).enumerate() {
