@@ -27,3 +27,5 @@ mod norm;
 mod pool;
 #[path = "functions/reduction.rs"]
 mod reduction;
+#[path = "functions/scan.rs"]
+mod scan;
