@@ -219,8 +219,8 @@ impl Tensor {
         if self.dtype() == DType::U8 {
             return self.clone();
         }
-        // At 0 both are the maximum and share the derivative: 1/2 - 1/2.
-        self.maximum(&-self)
+        // At 0 both are the maximum and share the derivative: 1/2 - 1/2. Of equal ones the second is taken, and so 0 stays 0.
+        (-self).maximum(self)
     }
 
     /// -1, 0 or 1; its derivative is declared zero.
@@ -324,13 +324,21 @@ impl Tensor {
     /// Hyperbolic sine, accurate near 0.
     #[track_caller]
     pub fn sinh(&self) -> Tensor {
-        of_floats("sinh", self, |x| (x.expm1() - (-x).expm1()) * 0.5)
+        // 2 sinh(x/2) cosh(x/2), which overflows no sooner than the result.
+        of_floats("sinh", self, |x| {
+            let (up, down) = ((x * 0.5).expm1(), (x * -0.5).expm1());
+            (&up - &down) * ((up + down) * 0.5 + 1.0)
+        })
     }
 
     /// Hyperbolic cosine.
     #[track_caller]
     pub fn cosh(&self) -> Tensor {
-        of_floats("cosh", self, |x| (x.exp() + (-x).exp()) * 0.5)
+        // 1 + 2 sinh(x/2)^2, whose derivative keeps its digits near 0.
+        of_floats("cosh", self, |x| {
+            let twice = (x * 0.5).expm1() - (x * -0.5).expm1();
+            &twice * (&twice * 0.5) + 1.0
+        })
     }
 
     /// Logarithm to base 2.

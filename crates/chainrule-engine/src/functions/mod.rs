@@ -2,7 +2,7 @@
 //!
 //! What NumPy and PyTorch have as a method of an array is a method of [`Tensor`] here; layers,
 //! convolutions and losses are functions. None of them computes anything, and none but a special
-//! function or a remainder says what its derivative is: [`with_slopes`] tells why. Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
+//! function, a remainder or a sign says what its derivative is (`with_slopes` tells why). Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
 
 pub mod activation;
 pub mod attention;

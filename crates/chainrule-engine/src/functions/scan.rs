@@ -31,7 +31,10 @@ scans! {
         DType::F16 | DType::BF16 => doubling(&x.cast(DType::F32), axis, 1.0, |a, b| a * b).cast(x.dtype()),
         _ => doubling(x, axis, 1.0, |a, b| a * b),
     };
-    "Running `log(sum(exp(x)))` along an axis, without overflow. Of -inf alone it is -inf, with derivative 0." logcumsumexp reverse_logcumsumexp =>
+    "Running `log(sum(exp(x)))` along an axis, without overflow. Of -inf alone it is -inf, with derivative 0.\n\n\
+     ```\nuse chainrule_engine::Tensor;\nlet x = Tensor::from_slice(&[0.0f64, 0.0], [2]);\n\
+     assert_eq!(x.logcumsumexp(0).to_vec::<f64>()?, [0.0, std::f64::consts::LN_2]);\n\
+     # Ok::<(), chainrule_engine::Error>(())\n```" logcumsumexp reverse_logcumsumexp =>
         |name, x, axis| match refuse_unless_float(name, x) {
             Some(mistake) => mistake,
             None => of_wide_floats(name, x, |x| doubling(x, axis, f64::NEG_INFINITY, Tensor::logaddexp)),

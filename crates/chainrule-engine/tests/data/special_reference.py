@@ -8,7 +8,7 @@ digits that read back as it. Arguments are exact in f32 too. Run it in this fold
 import random
 import struct
 
-from mpmath import (acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cosh, diff, digamma, erfc, erfinv, exp, expm1,
+from mpmath import (acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cosh, diff, digamma, erf, erfc, erfinv, exp, expm1,
                     floor, log, log1p, loggamma, mp, mpf, pi, polygamma, sec, sech, sin, sinh, sqrt, tan, tanh)
 
 mp.dps = 50
@@ -74,6 +74,13 @@ ONE = {
     "tan": (tan, uniform(-1.5, 1.5, 30) + uniform(-30, 30, 20), lambda x: sec(x) ** 2, lambda x: 2 * tan(x) * sec(x) ** 2),
     "sinh": (sinh, WIDE + uniform(-80, 80, 10) + spread(-30, 0, 10, True), cosh, sinh),
     "cosh": (cosh, WIDE + uniform(-80, 80, 10), sinh, cosh),
+    "expm1": (expm1, WIDE + spread(-30, 5, 20, True), exp, exp),
+    "log1p": (log1p, uniform(-0.95, 5, 30) + spread(-40, 40, 20), lambda x: 1 / (1 + x), lambda x: -1 / (1 + x) ** 2),
+    "tanh": (tanh, WIDE + spread(-30, 4, 20, True), lambda x: sech(x) ** 2, lambda x: -2 * tanh(x) * sech(x) ** 2),
+    "sech": (sech, WIDE + spread(-30, 4, 20, True), lambda x: -sech(x) * tanh(x), lambda x: sech(x) * (tanh(x) ** 2 - sech(x) ** 2)),
+    "sigmoid": (sigmoid, BENDS, lambda x: sigmoid(x) * sigmoid(-x), lambda x: sigmoid(x) * sigmoid(-x) * (1 - 2 * sigmoid(x))),
+    "rsqrt": (lambda x: 1 / sqrt(x), spread(-30, 30, 30), lambda x: -1 / (2 * x * sqrt(x)), lambda x: 3 / (4 * x * x * sqrt(x))),
+    "erf": (erf, uniform(-4, 4, 40) + spread(-30, 0, 10, True), lambda x: 2 / sqrt(pi) * exp(-x * x), lambda x: -4 * x / sqrt(pi) * exp(-x * x)),
     "exp2": (lambda x: mpf(2) ** x, WIDE + uniform(-120, 120, 20), lambda x: mpf(2) ** x * log(2), lambda x: mpf(2) ** x * log(2) ** 2),
     "log2": (lambda x: log(x, 2), spread(-60, 60, 40), lambda x: 1 / (x * log(2)), lambda x: -1 / (x * x * log(2))),
     "log10": (lambda x: log(x, 10), spread(-60, 60, 40), lambda x: 1 / (x * log(10)), lambda x: -1 / (x * x * log(10))),
