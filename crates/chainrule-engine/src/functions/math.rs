@@ -7,7 +7,7 @@
 
 use super::{
     common_shape, first_mistake, of_two, of_two_floats, of_wide_floats, polynomial, recorded, refuse_mixed, refuse_unless_float, sign_of,
-    sin_pi, with_slopes,
+    sin_pi, with_slope, with_slopes,
 };
 use crate::ops::dtype_error;
 use crate::tensor::{DType, Tensor};
@@ -101,11 +101,12 @@ impl Tensor {
         of_wide_floats("cbrt", self, |x| {
             let sign = sign_of(x);
             let size = x * &sign;
-            // No float is a third: far from 1 the power is off by some digits, which a step of Newton's method restores.
-            let root = size.pow(&Tensor::full(x.shape(), 1.0 / 3.0, x.dtype()));
+            // Far from 1 the logarithm is off by some digits, which a step of Newton's method restores.
+            let root = (size.log() / 3.0).exp();
             let off = (&root - &size / root.square()) / 3.0;
             let exact = size.equal(&size.zeros_like()) | size.is_inf();
-            exact.select(&root, &(&root - off)) * sign
+            let value = exact.select(&root, &(&root - off)) * sign;
+            with_slope("cbrt", x, &value, |_, root| (root.square() * 3.0).recip())
         })
     }
 
