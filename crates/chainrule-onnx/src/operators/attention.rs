@@ -75,10 +75,8 @@ pub fn attention(call: &Call) -> Outcome {
     let y = weights.matmul(&v);
     let shown = match call.integer_or("qk_matmul_output_mode", 0)? {
         0 => products,
-        1 if call.version >= 24 => scores,
-        1 => masked,
-        2 if call.version >= 24 => masked,
-        2 => scores,
+        1 => scores,
+        2 => masked,
         _ => weights,
     };
     let y = if packed { joined(&y) } else { y };

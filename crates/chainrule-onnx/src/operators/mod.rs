@@ -8,6 +8,7 @@ mod attention;
 mod control;
 mod conv;
 mod elementwise;
+mod host;
 mod indexing;
 mod linear;
 mod loss;
@@ -15,6 +16,8 @@ mod norm;
 mod pool;
 mod recurrent;
 mod reduction;
+mod resize;
+mod sampling;
 mod sequence;
 mod shape;
 mod source;
@@ -232,6 +235,17 @@ pub static OPERATORS: &[Operator] = &[
     row("Adam", "ai.onnx.preview.training", &[1], training::adam),
     row("Momentum", "ai.onnx.preview.training", &[1], training::momentum),
     row("Gradient", "ai.onnx.preview.training", &[1], training::gradient),
+    // Images.
+    row("Resize", "", &[10, 11, 13, 18, 19], resize::resize),
+    row("Upsample", "", &[1, 7, 9, 10], resize::upsample),
+    row("AffineGrid", "", &[20], sampling::affine_grid),
+    row("RoiAlign", "", &[10, 16, 22], sampling::roi_align),
+    row("DeformConv", "", &[19, 22], sampling::deform_conv),
+    // What is evaluated while recording.
+    row("BitCast", "", &[26], host::bit_cast),
+    row("TfIdfVectorizer", "", &[9], host::tf_idf),
+    row("ArrayFeatureExtractor", "ai.onnx.ml", &[1], host::feature_extractor),
+    row("Binarizer", "ai.onnx.ml", &[1], host::binarizer),
 ];
 
 /// The operator of this name, and the version of it that an operator set has.

@@ -253,8 +253,12 @@ impl<'c> Call<'c> {
 
     /// Where random numbers come from: the seed that the node gives, or the recording's own source.
     pub fn random(&self, draw: impl FnOnce(&mut Rng) -> Tensor) -> Result<Tensor> {
-        match self.float("seed")? {
-            Some(seed) => Ok(draw(&mut Rng::new(seed.to_bits()))),
+        let seed = match self.attribute("seed") {
+            Some(AttributeValue::Integer(seed)) => Some(*seed as u64),
+            _ => self.float("seed")?.map(f64::to_bits),
+        };
+        match seed {
+            Some(seed) => Ok(draw(&mut Rng::new(seed))),
             None => Ok(draw(&mut self.recorder.rng.borrow_mut())),
         }
     }
