@@ -7,7 +7,7 @@
 use super::norm::wide;
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, size};
+use crate::record::call::{Call, entries, one, size};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
@@ -85,7 +85,7 @@ pub fn attention(call: &Call) -> Outcome {
 
 /// The products bounded by a soft cap, and those with what must not be seen at -inf.
 fn scored(call: &Call, products: &Tensor, past: usize) -> Result<(Tensor, Tensor)> {
-    let [queries, keys] = [products.shape()[2], products.shape()[3]];
+    let &[_, _, queries, keys] = products.shape() else { return Ok((products.clone(), products.clone())) };
     let infinite = Tensor::scalar(f64::NEG_INFINITY, products.dtype());
     let cap = call.float_or("softcap", 0.0)?;
     let capped = |x: &Tensor| if cap > 0.0 { (x / cap).tanh() * cap } else { x.clone() };
@@ -168,7 +168,7 @@ pub fn linear_attention(call: &Call) -> Outcome {
     };
     let q = q * scale;
     let mut outputs = Vec::with_capacity(steps);
-    for at in 0..steps as isize {
+    for at in 0..entries(steps, "steps")? as isize {
         let step = |x: &Tensor| x.index(2, at);
         if let Some(decay) = &decay {
             state = step(decay).unsqueeze(-1) * state;

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, limit, size};
+use crate::record::call::{Call, entries, limit, size};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
@@ -155,7 +155,7 @@ fn scan_of_batches(call: &Call, scanned: usize) -> Outcome {
     }
     let batch = inputs.first().and_then(|x| x.shape().first().copied()).unwrap_or(0);
     let mut made: Vec<Vec<Tensor>> = vec![Vec::new(); states + outputs];
-    for example in 0..batch as isize {
+    for example in 0..entries(batch, "examples")? as isize {
         let first = inputs[..states].iter().map(|state| state.index(0, example)).collect();
         let parts: Vec<(Tensor, isize)> = inputs[states..].iter().map(|x| (x.index(0, example), 0)).collect();
         let (last, scans) = scan_over(call, first, &parts, outputs)?;

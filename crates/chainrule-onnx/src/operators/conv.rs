@@ -57,18 +57,18 @@ fn cuts(call: &Call, lengths: &[usize], whole: &[usize], stride: &[usize]) -> Re
     let wanted = match call.integers("output_shape")? {
         // It may list the first two axes, too.
         Some(shape) => Some(super::shape::sizes(&shape[shape.len().saturating_sub(axes)..])?),
-        None if mode.starts_with("SAME") => Some((0..axes).map(|d| lengths[d] * stride[d]).collect()),
+        None if mode.starts_with("SAME") => Some((0..axes).map(|d| lengths[d].saturating_mul(stride[d])).collect()),
         None => None,
     };
     (0..axes)
         .map(|d| {
-            let whole = (whole[d] + extra[d]) as i64;
+            let whole = whole[d].saturating_add(extra[d]).min(i64::MAX as usize) as i64;
             let Some(wanted) = &wanted else {
                 let (low, high) = if mode == "VALID" { (0, 0) } else { (pads[d] as i64, pads[d + axes] as i64) };
                 return Ok((low, high - extra[d] as i64));
             };
             let wanted = wanted.get(d).copied().ok_or_else(|| Error::operator("attribute 'output_shape' is too short"))?;
-            let total = whole - wanted as i64;
+            let total = whole.saturating_sub(wanted.min(i64::MAX as usize) as i64);
             let small = total / 2;
             let (low, high) = if mode == "SAME_LOWER" { (total - small, small) } else { (small, total - small) };
             Ok((low, high - extra[d] as i64))

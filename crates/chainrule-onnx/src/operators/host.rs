@@ -3,7 +3,7 @@
 use super::shape::vector;
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, size};
+use crate::record::call::{Call, entries, one, size};
 use chainrule::{DType, Data, Tensor};
 
 type Outcome = Result<Vec<Value>>;
@@ -28,9 +28,9 @@ pub fn tf_idf(call: &Call) -> Outcome {
     let starts = super::shape::sizes(&call.integers("ngram_counts")?.unwrap_or_default())?;
     let places = super::shape::sizes(&call.integers("ngram_indexes")?.unwrap_or_default())?;
     let pool = call.integers("pool_int64s")?.ok_or_else(|| Error::unsupported("a pool of strings; strings are not the engine's"))?;
-    let width = places.iter().max().map_or(0, |&last| last + 1);
+    let width = places.iter().max().map_or(0, |&last| last.saturating_add(1));
     let rows = if columns == 0 { 0 } else { values.len() / columns };
-    let mut counts = vec![0.0f64; rows * width];
+    let mut counts = vec![0.0f64; entries(rows.saturating_mul(width), "counts")?];
     let weights = call.floats("weights")?;
     let mode = call.text_or("mode", "TF")?;
     let mut number = 0;
@@ -69,7 +69,7 @@ pub fn tf_idf(call: &Call) -> Outcome {
 /// How often `gram` stands in `values`, its elements up to `skips` elements apart, and equally far.
 fn occurrences(values: &[i64], gram: &[i64], skips: usize) -> usize {
     let at = |start: usize, step: usize| gram.iter().enumerate().all(|(k, wanted)| values.get(start + k * step) == Some(wanted));
-    (1..=skips + 1).map(|step| (0..values.len()).filter(|&start| at(start, step)).count()).sum()
+    (1..=skips.min(values.len()) + 1).map(|step| (0..values.len()).filter(|&start| at(start, step)).count()).sum()
 }
 
 /// Columns by number.

@@ -7,7 +7,7 @@
 use super::shape::{sizes, vector};
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, several, size};
+use crate::record::call::{Call, entries, one, several, size};
 use chainrule::ops::Gather;
 use chainrule::tensor::shape::dense_strides;
 use chainrule::{DType, Tensor};
@@ -223,7 +223,9 @@ fn widths(call: &Call, rank: usize) -> Result<Vec<(i64, i64)>> {
     }
     let mut widths = vec![(0, 0); rank];
     for (at, &axis) in axes.iter().enumerate() {
-        widths[axis as usize] = (pads[at], pads[at + axes.len()]);
+        let fits =
+            |width: i64| if width.unsigned_abs() < 1 << 40 { Ok(width) } else { Err(Error::operator(format!("a width of {width}"))) };
+        widths[axis as usize] = (fits(pads[at])?, fits(pads[at + axes.len()])?);
     }
     Ok(widths)
 }
@@ -238,6 +240,7 @@ pub fn pad(call: &Call) -> Outcome {
         for (axis, &(low, high)) in widths.iter().enumerate() {
             if (low, high) != (0, 0) {
                 let length = y.shape()[axis] as i64;
+                entries((length as i128 + low as i128 + high as i128).clamp(0, i64::MAX as i128) as usize, "elements of an axis")?;
                 let index: Result<Vec<i64>> = (-low..length + high).map(|at| reflected(at, length, &mode)).collect();
                 y = y.index_select(axis as isize, &vector(&index?));
             }

@@ -3,7 +3,7 @@
 use super::pool::root;
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, size};
+use crate::record::call::{Call, entries, one, size};
 use chainrule::functions::{batch_norm, batch_norm_with, group_norm};
 use chainrule::{DType, Tensor};
 
@@ -125,7 +125,7 @@ pub fn mean_variance_normalization(call: &Call) -> Outcome {
 /// Divided by what the neighbouring channels hold: Krizhevsky et al. (2012), section 3.3.
 pub fn local_response(call: &Call) -> Outcome {
     let x = call.tensor(0)?;
-    let size = size(call.integer_or("size", 1)?, "size")?.max(1);
+    let size = entries(size(call.integer_or("size", 1)?, "size")?, "neighbours")?.max(1);
     let (alpha, beta, bias) = (call.float_or("alpha", 1e-4)?, call.float_or("beta", 0.75)?, call.float_or("bias", 1.0)?);
     let channels = *x.shape().get(1).ok_or_else(|| Error::operator(format!("{:?} has no channels", x.shape())))?;
     let mut widths = vec![(0, 0); x.rank()];

@@ -117,8 +117,9 @@ pub fn max_unpool(call: &Call) -> Outcome {
     let axes = lengths.len();
     let (kernel, stride, pads) =
         (listed(call, "kernel_shape", axes, 1)?, listed(call, "strides", axes, 1)?, listed(call, "pads", 2 * axes, 0)?);
-    let inferred: Option<Vec<usize>> =
-        (0..axes).map(|d| ((lengths[d].max(1) - 1) * stride[d] + kernel[d]).checked_sub(pads[d] + pads[d + axes])).collect();
+    let inferred: Option<Vec<usize>> = (0..axes)
+        .map(|d| ((lengths[d].max(1) - 1).saturating_mul(stride[d]).saturating_add(kernel[d])).checked_sub(pads[d] + pads[d + axes]))
+        .collect();
     let inferred = inferred.ok_or_else(|| Error::operator(format!("pads {pads:?} leave nothing")))?;
     let found = [&x.shape()[..2], &inferred].concat();
     let wanted = match call.optional_whole_numbers(2)? {

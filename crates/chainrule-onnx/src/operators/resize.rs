@@ -7,13 +7,13 @@
 use super::shape::{sizes, vector};
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, limit, one};
+use crate::record::call::{Call, ENTRIES, entries, limit, one};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
 
 /// The largest axis that is made.
-const LONGEST: f64 = 1e9;
+const LONGEST: f64 = ENTRIES as f64;
 
 /// How an axis is resized.
 struct Axis {
@@ -202,7 +202,7 @@ fn along(x: &Tensor, axis: &Axis, way: &Way) -> Result<Tensor> {
     }
     let (mut places, mut weights): (Vec<Vec<i64>>, Vec<Vec<f64>>) = (Vec::new(), Vec::new());
     let mut outside = Vec::with_capacity(axis.new);
-    for at in 0..axis.new {
+    for at in 0..entries(axis.new, "elements of an axis")? {
         let position = way.position(axis, at)?;
         outside.push(crops && (position < 0.0 || position > axis.length as f64 - 1.0));
         let base = position.ceil() - 1.0;

@@ -3,7 +3,7 @@
 use super::shape::{even, sizes};
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, size};
+use crate::record::call::{Call, entries, one, size};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
@@ -67,17 +67,18 @@ pub fn split(call: &Call) -> Outcome {
     let total = x.shape()[axis];
     let parts = match call.optional(1)? {
         None => {
-            let parts = x.split(&vec![1; total], axis as isize);
+            let parts = x.split(&vec![1; entries(total, "parts")?], axis as isize);
             let keep = call.integer_or("keepdims", 1)? != 0;
             return sequence(if keep { parts } else { parts.iter().map(|part| part.squeeze(axis as isize)).collect() });
         }
         Some(each) if each.rank() == 0 => {
-            let each = size(call.whole_numbers(1)?[0], "the size of a part")?.max(1);
-            even(total, each, total.div_ceil(each))
+            let each = call.whole_numbers(1)?.first().copied().unwrap_or(1);
+            let each = size(each, "the size of a part")?.max(1);
+            even(total, each, entries(total.div_ceil(each), "parts")?)
         }
         Some(_) => sizes(&call.whole_numbers(1)?)?,
     };
-    if parts.iter().sum::<usize>() != total {
+    if parts.iter().try_fold(0usize, |sum, &part| sum.checked_add(part)) != Some(total) {
         return Err(Error::operator(format!("parts of {parts:?} do not make up axis {axis} of {:?}", x.shape())));
     }
     sequence(x.split(&parts, axis as isize))

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, several, size};
+use crate::record::call::{Call, entries, one, several, size};
 use chainrule::tensor::shape::broadcast_shapes;
 use chainrule::{DType, Index, Tensor};
 
@@ -140,7 +140,8 @@ pub fn split(call: &Call) -> Outcome {
     let parts = match listed {
         Some(listed) => sizes(&listed)?,
         None => {
-            let count = size(call.integer_or("num_outputs", call.outputs() as i64)?, "num_outputs")?.max(1);
+            let count = size(call.integer_or("num_outputs", call.outputs() as i64)?, "num_outputs")?;
+            let count = entries(count, "parts")?.max(1);
             even(x.shape()[axis], x.shape()[axis].div_ceil(count), count)
         }
     };
@@ -239,7 +240,10 @@ pub fn space_to_depth(call: &Call) -> Outcome {
 }
 
 fn block(call: &Call) -> Result<usize> {
-    Ok(size(call.integer_or("blocksize", 1)?, "blocksize")?.max(1))
+    match size(call.integer_or("blocksize", 1)?, "blocksize")? {
+        block @ 1..=65_536 => Ok(block),
+        block => Err(Error::operator(format!("a block of {block} by {block}"))),
+    }
 }
 
 fn four(x: &Tensor) -> Result<[usize; 4]> {

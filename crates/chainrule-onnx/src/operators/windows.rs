@@ -20,13 +20,19 @@ pub struct Windows {
     pub count: Vec<usize>,
 }
 
+/// The largest kernel, stride, dilation or padding: products of two are far from overflow.
+const WIDEST: usize = 1 << 31;
+
 /// A list with an entry for each of `axes` axes, or what stands for it.
 pub fn listed(call: &Call, name: &str, axes: usize, default: i64) -> Result<Vec<usize>> {
     let values = call.integers(name)?.unwrap_or_else(|| vec![default; axes]);
     if values.len() != axes {
         return Err(Error::operator(format!("attribute '{name}' has {} entries for {axes} axes", values.len())));
     }
-    values.iter().map(|&value| size(value, name)).collect()
+    let fits = |value: usize| {
+        if value <= WIDEST { Ok(value) } else { Err(Error::operator(format!("attribute '{name}' has an entry of {value}"))) }
+    };
+    values.iter().map(|&value| size(value, name).and_then(fits)).collect()
 }
 
 impl Windows {
@@ -34,7 +40,10 @@ impl Windows {
     pub fn new(call: &Call, lengths: &[usize], kernel: Vec<usize>) -> Result<Windows> {
         let axes = lengths.len();
         let (stride, dilation) = (listed(call, "strides", axes, 1)?, listed(call, "dilations", axes, 1)?);
-        if kernel.len() != axes || [&kernel, &stride, &dilation].iter().any(|list| list.contains(&0)) {
+        if kernel.len() != axes
+            || kernel.iter().any(|&size| size > WIDEST)
+            || [&kernel, &stride, &dilation].iter().any(|list| list.contains(&0))
+        {
             return Err(Error::operator(format!("kernel {kernel:?}, strides {stride:?} and dilations {dilation:?} over {axes} axes")));
         }
         let ceil = call.flag("ceil_mode")?;

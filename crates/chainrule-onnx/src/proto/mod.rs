@@ -75,7 +75,7 @@ pub enum AttributeValue {
     Text(Vec<u8>),
     Tensor(Box<TensorMessage>),
     Graph(Box<Graph>),
-    Type(Kind),
+    Type,
     Floats(Vec<f32>),
     Integers(Vec<i64>),
     Texts(Vec<Vec<u8>>),
@@ -224,7 +224,7 @@ impl Attribute {
     fn parse(mut reader: Reader<'_>, offset: usize) -> Result<Attribute> {
         let (mut name, mut reference, mut kind) = (String::new(), None, 0);
         let (mut float, mut integer, mut text) = (0.0, 0, Vec::new());
-        let (mut tensor, mut graph, mut type_) = (None, None, Kind::Unknown);
+        let (mut tensor, mut graph) = (None, None);
         let (mut floats, mut integers, mut texts, mut tensors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // Files from before attributes had a type: the field that is there tells it.
         let mut seen = 0;
@@ -258,7 +258,6 @@ impl Attribute {
                 8 => field.integers(&mut integers)?,
                 9 => texts.push(field.bytes()?.to_vec()),
                 10 => tensors.push(TensorMessage::parse(field.message()?, field.offset)?),
-                14 => type_ = Kind::parse(field.message()?)?,
                 20 => kind = field.integer()?,
                 21 => reference = Some(field.text()?).filter(|name| !name.is_empty()),
                 _ => {}
@@ -279,7 +278,7 @@ impl Attribute {
             10 => AttributeValue::Other("a list of graphs"),
             11 => AttributeValue::Other("a sparse tensor"),
             12 => AttributeValue::Other("a list of sparse tensors"),
-            13 => AttributeValue::Type(type_),
+            13 => AttributeValue::Type,
             14 => AttributeValue::Other("a list of types"),
             _ => AttributeValue::Nothing,
         };

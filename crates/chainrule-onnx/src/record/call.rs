@@ -289,6 +289,14 @@ pub fn size(value: i64, what: &str) -> Result<usize> {
     usize::try_from(value).map_err(|_| Error::operator(format!("{what} is {value}, and must not be negative")))
 }
 
+/// How many entries a list may have that is made while recording: what a few bytes can ask for is bounded by this.
+pub const ENTRIES: usize = 1 << 24;
+
+/// A number of entries, or steps, that are made while recording.
+pub fn entries(count: usize, what: &str) -> Result<usize> {
+    if count <= ENTRIES { Ok(count) } else { Err(limit(format!("{count} {what}, which are made while recording, up to {ENTRIES}"))) }
+}
+
 /// The result of an operator that makes one tensor.
 pub fn one(tensor: Tensor) -> Result<Vec<Value>> {
     Ok(vec![Value::Tensor(tensor)])

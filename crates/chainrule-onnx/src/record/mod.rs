@@ -20,7 +20,7 @@ use std::collections::HashMap;
 /// How deep functions may call each other.
 const CALLS: usize = 64;
 /// How many nodes may be recorded, loops unrolled: what a model of a few bytes can ask for is bounded by this.
-const NODES: usize = 2_000_000;
+const NODES: usize = 500_000;
 
 /// Operator sets by domain; `ai.onnx` is the empty one.
 pub type Opsets = HashMap<String, i64>;

@@ -40,6 +40,18 @@ pub fn list(data: &Path, only: Option<&str>) -> Vec<Case> {
     all
 }
 
+impl Case {
+    /// The model's file.
+    pub fn bytes(&self) -> Vec<u8> {
+        std::fs::read(self.folder.join("model.onnx")).unwrap_or_default()
+    }
+}
+
+/// The inputs of each set as far as they can be read, for a model that may be damaged.
+pub fn inputs(case: &Case, model: &Model) -> Vec<Vec<(String, Value)>> {
+    sets(case, model).map(|sets| sets.into_iter().map(|set| set.inputs).collect()).unwrap_or_default()
+}
+
 /// Inputs by name, and the outputs that are wanted, in order.
 pub struct Set {
     pub inputs: Vec<(String, Value)>,

@@ -6,6 +6,7 @@
 //! what is wrong with them, and compares no page.
 
 mod cases;
+mod damaged;
 mod derivative;
 mod page;
 mod reasons;
@@ -31,4 +32,15 @@ fn every_case() {
     if only.is_none() {
         page::hold(&found);
     }
+}
+
+#[test]
+fn damaged_models() {
+    let Some(data) = std::env::var_os("CHAINRULE_ONNX_DATA").map(PathBuf::from) else {
+        println!("CHAINRULE_ONNX_DATA is not set: no model was damaged");
+        return;
+    };
+    let all = cases::list(&data, std::env::var("ONNX_CASES").ok().as_deref());
+    let wrong: Vec<String> = all.iter().flat_map(damaged::panics).collect();
+    assert!(wrong.is_empty(), "a panic in {} damaged models:\n{}", wrong.len(), wrong.join("\n"));
 }
