@@ -2,6 +2,7 @@
 //!
 //! Names and defaults are ONNX's. Recurrent cells find theirs by name in [`by_name`].
 
+use super::shape::volume;
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, one};
@@ -86,9 +87,8 @@ fn along(call: &Call, function: impl Fn(&Tensor, isize) -> Tensor) -> Outcome {
         axis if axis == x.rank() as i64 => x.rank(),
         axis => call.axis(axis, x.rank())?,
     };
-    let rows: usize = x.shape()[..axis].iter().product();
-    let columns: usize = x.shape()[axis..].iter().product();
-    one(function(&x.reshape([rows, columns]), 1).reshape(x.shape()))
+    let (rows, columns) = x.shape().split_at(axis);
+    one(function(&x.reshape([volume(rows), volume(columns)]), 1).reshape(x.shape()))
 }
 
 pub fn softmax(call: &Call) -> Outcome {

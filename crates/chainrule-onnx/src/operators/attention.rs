@@ -167,7 +167,7 @@ pub fn linear_attention(call: &Call) -> Outcome {
         None => Tensor::full([n, keys, of_key, of_value], 0.0, q.dtype()),
     };
     let q = q * scale;
-    let mut outputs = Vec::with_capacity(steps);
+    let mut outputs = Vec::new();
     for at in 0..entries(steps, "steps")? as isize {
         let step = |x: &Tensor| x.index(2, at);
         if let Some(decay) = &decay {

@@ -11,7 +11,7 @@ use chainrule::{DType, Tensor};
 type Outcome = Result<Vec<Value>>;
 
 /// How often a loop may run.
-const ITERATIONS: i64 = 65_536;
+const ITERATIONS: i64 = 16_384;
 
 /// The branch that the condition picks; the other is not recorded.
 pub fn choice(call: &Call) -> Outcome {

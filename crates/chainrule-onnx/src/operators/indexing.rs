@@ -4,7 +4,7 @@
 //! evaluated. Operators whose result has as many elements as the values say are evaluated while recording, and only as
 //! far as to know which elements they pick: what is picked keeps its derivative.
 
-use super::shape::{sizes, vector};
+use super::shape::{sizes, vector, volume};
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, entries, one, several, size};
@@ -61,7 +61,7 @@ fn flat(x: &[usize], index: &Tensor, batch: usize) -> Result<(Tensor, usize, Vec
     for (at, (&stride, &size)) in strides.iter().zip(named).enumerate() {
         flat = flat + positions(&index.index(-1, at as isize), size) * stride as f64;
     }
-    Ok((flat, named.iter().product(), x[batch + depth..].to_vec()))
+    Ok((flat, volume(named), x[batch + depth..].to_vec()))
 }
 
 pub fn gather_nd(call: &Call) -> Outcome {
@@ -179,7 +179,7 @@ pub fn unique(call: &Call) -> Outcome {
     let values = x.to_data()?.to_f64();
     let (count, strides) = (x.shape()[axis], dense_strides(x.shape()));
     // The elements of part `at`, in order: what lies before and after the axis runs through.
-    let (outer, inner): (usize, usize) = (x.shape()[..axis].iter().product(), strides.get(axis).map_or(1, |&stride| stride as usize));
+    let (outer, inner): (usize, usize) = (volume(&x.shape()[..axis]), strides.get(axis).map_or(1, |&stride| stride as usize));
     let part = |at: usize| (0..outer).flat_map(move |o| (0..inner).map(move |i| (o * count + at) * inner + i)).map(|at| values[at]);
     let compare = |a: usize, b: usize| {
         part(a).zip(part(b)).map(|(a, b)| a.total_cmp(&b)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)

@@ -1,7 +1,7 @@
 //! Pooling: the largest, the mean or the norm of each window, over any number of axes; and back.
 
 use super::reduction::lowest;
-use super::shape::sizes;
+use super::shape::{sizes, volume};
 use super::windows::{Windows, listed, spatial};
 use crate::error::{Error, Result};
 use crate::record::Value;
@@ -28,7 +28,7 @@ pub fn max_pool(call: &Call) -> Outcome {
     if !call.wants(1) || y.error().is_some() {
         return one(y);
     }
-    let flat = [y.shape(), &[windows.kernel.iter().product()]].concat();
+    let flat = [y.shape(), &[volume(&windows.kernel)]].concat();
     let places = Tensor::arange(x.len(), DType::I64).reshape(order(call, x.shape())?);
     let places = if call.flag("storage_order")? { turned(&places) } else { places };
     let places = windows.of(&places.pad_with(&widths, -1.0)).reshape(flat.clone());
@@ -126,7 +126,7 @@ pub fn max_unpool(call: &Call) -> Outcome {
         Some(wanted) => sizes(&wanted)?,
         None => found.clone(),
     };
-    let spread = |sizes: &[usize]| x.flatten().scatter_add(&places.cast(DType::I64).flatten(), sizes.iter().product()).reshape(sizes);
+    let spread = |sizes: &[usize]| x.flatten().scatter_add(&places.cast(DType::I64).flatten(), volume(sizes)).reshape(sizes);
     if wanted == found {
         return one(spread(&found));
     }
@@ -147,8 +147,8 @@ pub fn col2im(call: &Call) -> Outcome {
         return Err(Error::operator(format!("takes [n, c * block, blocks], not {:?}", x.shape())));
     };
     let windows = Windows::new(call, &image, block)?;
-    let elements: usize = windows.kernel.iter().product();
-    if columns % elements != 0 || windows.count.iter().product::<usize>() != blocks {
+    let elements: usize = volume(&windows.kernel);
+    if columns % elements != 0 || volume(&windows.count) != blocks {
         return Err(Error::operator(format!("{:?} are not the windows {:?} of {image:?}", x.shape(), windows.kernel)));
     }
     let parted = x.reshape([&[n, columns / elements], &windows.kernel[..], &windows.count].concat());

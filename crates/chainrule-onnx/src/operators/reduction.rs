@@ -51,8 +51,8 @@ pub fn mean(call: &Call) -> Outcome {
 
 /// The mean of whole numbers, as NumPy rounds it to a whole number.
 fn whole_mean(x: &Tensor, axes: &[isize]) -> Tensor {
-    let count: usize = axes.iter().map(|&axis| x.shape()[axis as usize]).product();
-    x.sum_keep(axes) / count.max(1) as f64
+    let count: f64 = axes.iter().map(|&axis| x.shape()[axis as usize] as f64).product();
+    x.sum_keep(axes) / count.max(1.0)
 }
 
 pub fn product(call: &Call) -> Outcome {

@@ -201,7 +201,7 @@ fn along(x: &Tensor, axis: &Axis, way: &Way) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let (mut places, mut weights): (Vec<Vec<i64>>, Vec<Vec<f64>>) = (Vec::new(), Vec::new());
-    let mut outside = Vec::with_capacity(axis.new);
+    let mut outside = Vec::new();
     for at in 0..entries(axis.new, "elements of an axis")? {
         let position = way.position(axis, at)?;
         outside.push(crops && (position < 0.0 || position > axis.length as f64 - 1.0));

@@ -2,7 +2,7 @@
 //!
 //! What is read has a derivative by the image and by the place; a place on an element's edge has that of one side.
 
-use super::shape::sizes;
+use super::shape::{sizes, volume};
 use super::windows::listed;
 use crate::error::{Error, Result};
 use crate::record::Value;
@@ -67,7 +67,7 @@ pub fn affine_grid(call: &Call) -> Outcome {
     };
     let mut coordinates: Vec<Tensor> = (0..axes).rev().map(coordinate).collect();
     coordinates.push(Tensor::full(lengths, 1.0, theta.dtype()));
-    let points = Tensor::stack(&coordinates.iter().collect::<Vec<_>>(), -1).reshape([lengths.iter().product(), axes + 1]);
+    let points = Tensor::stack(&coordinates.iter().collect::<Vec<_>>(), -1).reshape([volume(lengths), axes + 1]);
     let grid = points.matmul(&theta.t());
     one(grid.reshape([&[theta.shape()[0]][..], lengths, &[axes]].concat()))
 }
@@ -186,7 +186,7 @@ pub fn deform_conv(call: &Call) -> Outcome {
     let (rows, columns) = (plain(0, oh, window(kh, kw, 1)), plain(1, ow, window(kw, 1, kh)));
     let mask = call.optional(4)?.map(|mask| mask.reshape([n, parts, kh * kw * oh * ow, 1]));
     let each = channels / parts;
-    let mut read = Vec::with_capacity(parts);
+    let mut read = Vec::new();
     for part in 0..parts {
         let bend = bends.index(1, part as isize);
         let place = |k: isize, plain: &Tensor| (bend.index(2, k) + plain).reshape([n, kh * kw * oh * ow]);

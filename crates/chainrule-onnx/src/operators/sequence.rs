@@ -3,10 +3,13 @@
 use super::shape::{even, sizes};
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, entries, one, size};
+use crate::record::call::{Call, entries, limit, one, size};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
+
+/// How long a sequence grows one by one: each time it is copied.
+const LONGEST: usize = 4096;
 
 fn sequence(tensors: Vec<Tensor>) -> Outcome {
     Ok(vec![Value::Sequence(tensors)])
@@ -41,6 +44,9 @@ pub fn length(call: &Call) -> Outcome {
 
 pub fn insert(call: &Call) -> Outcome {
     let mut tensors = call.sequence(0)?.to_vec();
+    if tensors.len() >= LONGEST {
+        return Err(limit(format!("a sequence of more than {LONGEST} tensors that grows one by one")));
+    }
     // It may also be put behind the last.
     let place = position(call, 2, tensors.len() as i64, tensors.len() + 1)?;
     let place = if call.number(2)?.is_some_and(|at| at < 0.0) { place.saturating_sub(1) } else { place };

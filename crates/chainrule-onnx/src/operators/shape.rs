@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, entries, one, several, size};
-use chainrule::tensor::shape::broadcast_shapes;
+use chainrule::tensor::shape::{broadcast_shapes, checked_product};
 use chainrule::{DType, Index, Tensor};
 
 type Outcome = Result<Vec<Value>>;
@@ -17,6 +17,11 @@ pub fn identity(call: &Call) -> Outcome {
 /// A vector of whole numbers that is known.
 pub fn vector(values: &[i64]) -> Tensor {
     Tensor::from_slice(values, [values.len()])
+}
+
+/// How many elements an array of these sizes has; as many as can be counted where it has more, which no array does.
+pub fn volume(sizes: &[usize]) -> usize {
+    checked_product(sizes).unwrap_or(usize::MAX)
 }
 
 pub fn shape(call: &Call) -> Outcome {
@@ -49,8 +54,8 @@ pub fn reshape(call: &Call) -> Outcome {
         });
     }
     if let Some(axis) = left_over {
-        let known = sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size)).unwrap_or(0);
-        let Some(rest) = x.len().checked_div(known).filter(|rest| rest * known == x.len()) else {
+        let known = volume(&sizes);
+        let Some(rest) = x.len().checked_div(known).filter(|rest| rest.checked_mul(known) == Some(x.len())) else {
             return Err(Error::operator(format!("{:?} does not fill {wanted:?}", x.shape())));
         };
         sizes[axis] = rest;
@@ -65,7 +70,7 @@ pub fn flatten(call: &Call) -> Outcome {
         axis => call.axis(axis, x.rank())?,
     };
     let (outer, inner) = x.shape().split_at(axis);
-    one(x.reshape([outer.iter().product(), inner.iter().product::<usize>()]))
+    one(x.reshape([volume(outer), volume(inner)]))
 }
 
 /// An attribute until operator set 13, then an input.

@@ -290,7 +290,7 @@ pub fn size(value: i64, what: &str) -> Result<usize> {
 }
 
 /// How many entries a list may have that is made while recording: what a few bytes can ask for is bounded by this.
-pub const ENTRIES: usize = 1 << 24;
+pub const ENTRIES: usize = 1 << 22;
 
 /// A number of entries, or steps, that are made while recording.
 pub fn entries(count: usize, what: &str) -> Result<usize> {

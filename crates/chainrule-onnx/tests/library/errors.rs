@@ -138,7 +138,7 @@ fn loops_are_bounded() {
     let forever = node("turn", "Loop", &["", "", "x"], &["y"]).message(5, &subgraph("body", &body));
     let error = refused(&[forever], &[], 13);
     assert_eq!(error.kind(), ErrorKind::Limit);
-    assert!(error.to_string().starts_with("node 'turn' (Loop, opset 13): a loop of more than 65536 iterations"), "{error}");
+    assert!(error.to_string().starts_with("node 'turn' (Loop, opset 13): a loop of more than 16384 iterations"), "{error}");
 }
 
 #[test]
