@@ -16,12 +16,17 @@ pub mod softmax;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
 pub use conv::{
-    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Layout, Padding,
-    conv_transpose1d, conv_transpose2d, conv1d, conv2d,
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions,
+    ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d,
 };
 pub use embedding::embedding;
 pub use norm::{BatchNormalized, batch_norm, batch_norm_with, group_norm, layer_norm, rms_norm};
-pub use pool::{Pool1dOptions, Pool2dOptions, PoolOptions, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d};
+pub use pool::{
+    Pool1dOptions, Pool2dOptions, Pool3dOptions, PoolOptions, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d,
+    adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, global_avg_pool, global_max_pool,
+    lp_pool1d, lp_pool2d, lp_pool3d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool2d_with_indices, max_pool3d,
+    max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
+};
 
 use crate::ops::movement::Axes;
 use crate::ops::{Broadcast, Max, Sum, dtype_error, shape_error};

@@ -5,5 +5,6 @@
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod check;
 mod loss;
+mod pool;
 mod refused;
 mod stored;

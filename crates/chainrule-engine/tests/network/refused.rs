@@ -1,6 +1,7 @@
 //! What does not fit is a mistake that names the function and the line.
 
 use chainrule_engine::functions::loss::*;
+use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
 
 fn f(shape: &[usize]) -> Tensor {
@@ -80,4 +81,30 @@ refused! { losses:
     "ctc": ctc(&f(&[3, 2, 4]), &i(&[2, 1]), &i(&[2]), &i(&[2]), &CtcOptions { blank: 4, ..Default::default() });
     "ctc": ctc(&f(&[0, 2, 4]), &i(&[2, 1]), &i(&[2]), &i(&[2]), &Default::default());
     "ctc": ctc_each(&i(&[3, 2, 4]), &i(&[2, 1]), &i(&[2]), &i(&[2]), &Default::default());
+}
+
+refused! { pools:
+    "conv3d": conv3d(&f(&[1, 2, 4, 4]), &f(&[1, 2, 3, 3, 3]), &Default::default());
+    "conv3d": conv3d(&f(&[1, 2, 4, 4, 4]), &f(&[1, 2, 3, 5, 3]), &Default::default());
+    "conv_transpose3d": conv_transpose3d(&f(&[1, 2, 4, 4, 4]), &f(&[1, 2, 3, 3, 3]), &Default::default());
+    "max_pool3d": max_pool3d(&f(&[1, 2, 4, 4]), &PoolOptions::new([2; 3]));
+    "max_pool3d": max_pool3d(&i(&[1, 2, 4, 4, 4]), &PoolOptions::new([2; 3]));
+    "avg_pool3d": avg_pool3d(&f(&[1, 2, 4, 1, 4]), &PoolOptions::new([2; 3]));
+    "avg_pool2d": avg_pool2d(&f(&[1, 2, 4, 4]), &PoolOptions { divisor: Some(0), ..PoolOptions::new([2; 2]) });
+    "avg_pool2d": avg_pool2d(&f(&[1, 2, 4, 4]), &PoolOptions { dilation: [1, 0], ..PoolOptions::new([2; 2]) });
+    "max_pool1d": max_pool1d(&f(&[1, 2, 4]), &PoolOptions { dilation: [4], ..PoolOptions::new([2]) });
+    "lp_pool1d": lp_pool1d(&f(&[1, 2, 4]), 0.0, &PoolOptions::new([2]));
+    "lp_pool2d": lp_pool2d(&f(&[1, 2, 4, 4]), f64::INFINITY, &PoolOptions::new([2; 2]));
+    "lp_pool3d": lp_pool3d(&f(&[1, 2, 4, 4, 4]), 2.0, &PoolOptions { divisor: Some(2), ..PoolOptions::new([2; 3]) });
+    "max_pool2d_with_indices": max_pool2d_with_indices(&f(&[1, 2, 4]), &PoolOptions::new([2; 2])).0;
+    "max_pool1d_with_indices": max_pool1d_with_indices(&f(&[1, 2, 1]), &PoolOptions::new([2])).1;
+    "max_unpool1d": max_unpool1d(&f(&[1, 2, 3]), &f(&[1, 2, 3]), &PoolOptions::new([2]), None);
+    "max_unpool2d": max_unpool2d(&f(&[1, 2, 3, 3]), &i(&[1, 2, 3, 4]), &PoolOptions::new([2; 2]), None);
+    "max_unpool3d": max_unpool3d(&f(&[1, 2, 3, 3]), &i(&[1, 2, 3, 3]), &PoolOptions::new([2; 3]), None);
+    "max_unpool1d": max_unpool1d(&f(&[1, 2, 1]), &i(&[1, 2, 1]), &PoolOptions { padding: [9], ..PoolOptions::new([2]) }, None);
+    "adaptive_avg_pool1d": adaptive_avg_pool1d(&f(&[1, 2, 3]), [0], Layout::ChannelsFirst);
+    "adaptive_max_pool2d": adaptive_max_pool2d(&f(&[1, 2, 0, 3]), [1, 1], Layout::ChannelsFirst);
+    "adaptive_avg_pool3d": adaptive_avg_pool3d(&i(&[1, 2, 3, 3, 3]), [1; 3], Layout::ChannelsFirst);
+    "global_avg_pool": global_avg_pool(&f(&[2, 3]), Layout::ChannelsFirst);
+    "global_max_pool": global_max_pool(&f(&[2, 3, 0]), Layout::ChannelsFirst);
 }
