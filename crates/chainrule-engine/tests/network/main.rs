@@ -7,4 +7,5 @@ mod check;
 mod loss;
 mod pool;
 mod refused;
+mod sequence;
 mod stored;

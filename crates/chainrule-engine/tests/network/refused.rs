@@ -108,3 +108,53 @@ refused! { pools:
     "global_avg_pool": global_avg_pool(&f(&[2, 3]), Layout::ChannelsFirst);
     "global_max_pool": global_max_pool(&f(&[2, 3, 0]), Layout::ChannelsFirst);
 }
+
+fn rnn() -> CellWeights {
+    CellWeights::new(f(&[4, 2]), f(&[4, 4]))
+}
+
+fn lstm_state(hidden: &[usize], cell: &[usize]) -> CellState {
+    CellState { hidden: f(hidden), cell: Some(f(cell)) }
+}
+
+fn running(width: usize) -> RunningStatistics {
+    RunningStatistics::new(width, DType::F32)
+}
+
+refused! { sequences:
+    "batch_norm": running(3).after(&batch_norm(&f(&[1, 3]), 1, None, None, 1e-5), 0.1).mean;
+    "batch_norm": running(2).after(&batch_norm(&f(&[4, 3]), 1, None, None, 1e-5), 0.1).variance;
+    "batch_norm": running(3).after(&batch_norm(&f(&[4, 3]), 1, None, None, 1e-5), 1.1).mean;
+    "instance_norm": instance_norm(&f(&[2, 3, 4]), 0, None, None, 1e-5);
+    "instance_norm": instance_norm(&f(&[2, 3, 4]), 1, Some(&f(&[4])), None, 1e-5);
+    "local_response_norm": local_response_norm(&f(&[2, 3, 4]), 1, 0, 1.0, 1.0, 1.0);
+    "local_response_norm": local_response_norm(&f(&[2, 3, 4]), 1, 2, f64::NAN, 1.0, 1.0);
+    "local_response_norm": local_response_norm(&i(&[2, 3, 4]), 1, 2, 1.0, 1.0, 1.0);
+    "attention": attention(&f(&[3, 2, 3]), &f(&[2, 2, 3]), &f(&[2, 2, 3]), &AttentionOptions { grouped: true, ..Default::default() });
+    "attention": attention(&f(&[4, 2, 3]), &f(&[2, 2, 3]), &f(&[1, 2, 3]), &AttentionOptions { grouped: true, ..Default::default() });
+    "attention": attention(&f(&[2, 3]), &f(&[2, 3]), &f(&[2, 3]), &AttentionOptions { grouped: true, ..Default::default() });
+    "attention": attention(&f(&[2, 3]), &f(&[2, 3]), &f(&[2, 3]), &AttentionOptions { soft_cap: Some(0.0), ..Default::default() });
+    "attention": attention(&f(&[2, 3]), &f(&[2, 3]), &f(&[2, 3]), &AttentionOptions { dropout: Some((1.0, i(&[]))), ..Default::default() });
+    "attention_weights": attention_weights(&f(&[2, 3]), &f(&[2, 3]), &AttentionOptions { dropout: Some((0.5, f(&[]))), ..Default::default() });
+    "attention_weights": attention_weights(&f(&[3, 2, 3]), &f(&[2, 2, 3]), &AttentionOptions { grouped: true, ..Default::default() });
+    "rotary_embedding": rotary_embedding(&f(&[2, 3]), &Default::default());
+    "rotary_embedding": rotary_embedding(&f(&[4]), &Default::default());
+    "rotary_embedding": rotary_embedding(&f(&[2, 4]), &RotaryOptions { width: Some(6), ..Default::default() });
+    "rotary_embedding": rotary_embedding(&f(&[2, 4]), &RotaryOptions { base: 0.0, ..Default::default() });
+    "rotary_embedding": rotary_embedding(&f(&[2, 4]), &RotaryOptions { positions: Some(i(&[3])), ..Default::default() });
+    "rotary_embedding": rotary_embedding(&f(&[2, 4]), &RotaryOptions { positions: Some(i(&[2, 2])), ..Default::default() });
+    "alibi_bias": alibi_bias(2, 3, 3, DType::I64);
+    "rnn_tanh_cell": rnn_tanh_cell(&f(&[3, 3]), &f(&[3, 4]), &rnn());
+    "rnn_tanh_cell": rnn_tanh_cell(&f(&[3, 2]), &f(&[2, 4]), &rnn());
+    "rnn_relu_cell": rnn_relu_cell(&f(&[3, 2]), &f(&[3, 4]), &CellWeights { peepholes: Some(f(&[3, 4])), ..rnn() });
+    "gru_cell": gru_cell(&f(&[3, 2]), &f(&[3, 4]), &rnn());
+    "gru_cell_reset_first": gru_cell_reset_first(&f(&[3, 2]), &f(&[3, 4]), &CellWeights::new(f(&[12, 2]), f(&[9, 4])));
+    "lstm_cell": lstm_cell(&f(&[3, 2]), &f(&[3, 1]), &f(&[3, 4]), &rnn()).0;
+    "lstm_cell": lstm_cell(&f(&[3, 2]), &f(&[3, 1]), &f(&[3, 1]), &CellWeights { input_bias: Some(f(&[3])), ..rnn() }).1;
+    "recurrent": recurrent(Cell::RnnTanh, &f(&[0, 3, 2]), None, &rnn(), &Default::default()).0;
+    "recurrent": recurrent(Cell::RnnTanh, &f(&[3, 2]), None, &rnn(), &Default::default()).0;
+    "recurrent": recurrent(Cell::RnnTanh, &f(&[5, 3, 2]), Some(&lstm_state(&[3, 4], &[3, 4])), &rnn(), &Default::default()).0;
+    "recurrent": recurrent(Cell::RnnTanh, &f(&[5, 3, 2]), None, &rnn(), &Sequence { lengths: Some(i(&[5])), ..Default::default() }).1.hidden;
+    "recurrent": recurrent(Cell::RnnTanh, &f(&[5, 3, 2]), None, &rnn(), &Sequence { lengths: Some(f(&[3])), ..Default::default() }).0;
+    "recurrent": bidirectional(Cell::RnnTanh, &f(&[5, 3, 2]), None, [&rnn(), &CellWeights::new(f(&[4, 2]), f(&[4, 5]))], &Default::default()).0;
+}

@@ -3,8 +3,8 @@
     python loss.py > loss.txt        (and the others likewise)
 
 `random` gives what `random` of functions/check.rs gives. A case is a name, the value, and the gradients of
-sum(value * random(shape, 77)) by its inputs. Of more than 12 numbers, four sums of products with random numbers are
-stored instead: one wrong number changes them all.
+sum(value * random(shape, 77)) by its inputs. Of more than 6 numbers, two sums of products with random numbers are
+stored instead: one wrong number changes both.
 """
 
 import numpy as np
@@ -36,8 +36,8 @@ def leaf(x):
 def line(word, value):
     value = value.detach().to(torch.float64)
     flat = value.flatten()
-    if flat.numel() > 12:
-        flat = torch.stack([(flat * random([flat.numel()], 1000 + k)).sum() for k in range(4)])
+    if flat.numel() > 6:
+        flat = torch.stack([(flat * random([flat.numel()], 1000 + k)).sum() for k in range(2)])
     print(word, "x".join(map(str, value.shape)) or "-", *(repr(v) for v in flat.tolist()))
 
 
@@ -46,7 +46,7 @@ def case(name, value, inputs=()):
     line("value", value)
     if inputs:
         loss = (value * random(list(value.shape), 77)).sum()
-        for g, x in zip(torch.autograd.grad(loss, inputs, allow_unused=True), inputs):
+        for g, x in zip(torch.autograd.grad(loss, inputs, retain_graph=True, allow_unused=True), inputs):
             line("grad", torch.zeros_like(x) if g is None else g)
 
 
