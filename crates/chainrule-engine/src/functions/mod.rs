@@ -8,10 +8,13 @@ pub mod activation;
 pub mod attention;
 pub mod conv;
 pub mod embedding;
+pub mod grid;
+pub mod interpolate;
 pub mod loss;
 pub mod norm;
 pub mod pool;
 pub mod position;
+pub mod rearrange;
 pub mod recurrent;
 pub mod reduction;
 pub mod softmax;
@@ -22,6 +25,8 @@ pub use conv::{
     ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d,
 };
 pub use embedding::embedding;
+pub use grid::{GridMode, GridOptions, GridPadding, affine_grid, grid_sample};
+pub use interpolate::{InterpolateOptions, Interpolation, interpolate};
 pub use norm::{
     BatchNormalized, RunningStatistics, batch_norm, batch_norm_with, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm,
 };
@@ -32,6 +37,7 @@ pub use pool::{
     max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
 };
 pub use position::{RotaryOptions, alibi_bias, alibi_slopes, rotary_embedding};
+pub use rearrange::{UnfoldOptions, fold, pixel_shuffle, pixel_unshuffle, unfold};
 pub use recurrent::{
     Cell, CellState, CellWeights, Sequence, bidirectional, gru_cell, gru_cell_reset_first, lstm_cell, recurrent, rnn_relu_cell,
     rnn_tanh_cell,

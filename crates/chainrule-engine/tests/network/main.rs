@@ -7,5 +7,6 @@ mod check;
 mod loss;
 mod pool;
 mod refused;
+mod resize;
 mod sequence;
 mod stored;

@@ -158,3 +158,42 @@ refused! { sequences:
     "recurrent": recurrent(Cell::RnnTanh, &f(&[5, 3, 2]), None, &rnn(), &Sequence { lengths: Some(f(&[3])), ..Default::default() }).0;
     "recurrent": bidirectional(Cell::RnnTanh, &f(&[5, 3, 2]), None, [&rnn(), &CellWeights::new(f(&[4, 2]), f(&[4, 5]))], &Default::default()).0;
 }
+
+fn sized(size: &[usize]) -> InterpolateOptions {
+    InterpolateOptions { size: Some(size.to_vec()), ..Default::default() }
+}
+
+fn patches(kernel: [usize; 2]) -> UnfoldOptions {
+    UnfoldOptions::new(kernel)
+}
+
+refused! { resizing:
+    "interpolate": interpolate(&f(&[1, 2]), &sized(&[]));
+    "interpolate": interpolate(&f(&[1, 2, 3]), &sized(&[2, 2]));
+    "interpolate": interpolate(&f(&[1, 2, 3]), &sized(&[0]));
+    "interpolate": interpolate(&f(&[1, 2, 0]), &sized(&[2]));
+    "interpolate": interpolate(&i(&[1, 2, 3]), &sized(&[2]));
+    "interpolate": interpolate(&f(&[1, 2, 3]), &Default::default());
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![2.0]), ..sized(&[2]) });
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![0.1]), ..Default::default() });
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![f64::NAN]), ..Default::default() });
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![f64::INFINITY]), ..Default::default() });
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { align_corners: true, ..sized(&[2]) });
+    "grid_sample": grid_sample(&f(&[1, 2, 3]), &f(&[1, 2, 1]), &Default::default());
+    "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &f(&[1, 2, 2, 3]), &Default::default());
+    "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &f(&[2, 2, 2, 2]), &Default::default());
+    "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &i(&[1, 2, 2, 2]), &Default::default());
+    "grid_sample": grid_sample(&f(&[1, 1, 2, 2, 2]), &f(&[1, 1, 1, 1, 3]), &GridOptions { mode: GridMode::Bicubic, ..Default::default() });
+    "affine_grid": affine_grid(&f(&[1, 2, 3]), &[2, 2, 2], true);
+    "affine_grid": affine_grid(&i(&[1, 2, 3]), &[2, 2], true);
+    "pixel_shuffle": pixel_shuffle(&f(&[3, 2, 2]), 2);
+    "pixel_shuffle": pixel_shuffle(&f(&[4, 2]), 2);
+    "pixel_shuffle": pixel_shuffle(&f(&[4, 2, 2]), 0);
+    "pixel_unshuffle": pixel_unshuffle(&f(&[4, 3, 2]), 2);
+    "unfold": unfold(&f(&[1, 2, 3]), &patches([2, 2]));
+    "unfold": unfold(&f(&[1, 2, 3, 3]), &patches([4, 2]));
+    "unfold": unfold(&f(&[1, 2, 3, 3]), &patches([0, 2]));
+    "fold": fold(&f(&[1, 8, 5]), [3, 3], &patches([2, 2]));
+    "fold": fold(&f(&[1, 7, 4]), [3, 3], &patches([2, 2]));
+    "fold": fold(&f(&[8, 4]), [3, 3], &patches([2, 2]));
+}

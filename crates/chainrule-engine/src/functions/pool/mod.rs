@@ -7,6 +7,7 @@
 mod adaptive;
 mod indices;
 
+pub(super) use adaptive::average_along;
 pub use adaptive::{
     adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d,
     global_avg_pool, global_max_pool,
