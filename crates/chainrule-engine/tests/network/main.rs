@@ -10,3 +10,4 @@ mod refused;
 mod resize;
 mod sequence;
 mod stored;
+mod types;

@@ -60,6 +60,8 @@ fn convolution_over_three_axes() {
     check_gradients("conv_transpose3d", |t| conv_transpose3d(&t[0], &t[1], &options), &[x, w]);
 }
 
+type Adaptive<const D: usize> = fn(&Tensor, [usize; D], Layout) -> Tensor;
+
 /// What the functions over one, two and three axes are called.
 struct Family<const D: usize> {
     shape: &'static [usize],
@@ -68,7 +70,7 @@ struct Family<const D: usize> {
     unpool: fn(&Tensor, &Tensor, &PoolOptions<D>, Option<[usize; D]>) -> Tensor,
     avg: fn(&Tensor, &PoolOptions<D>) -> Tensor,
     lp: fn(&Tensor, f64, &PoolOptions<D>) -> Tensor,
-    adaptive: [fn(&Tensor, [usize; D], Layout) -> Tensor; 2],
+    adaptive: [Adaptive<D>; 2],
 }
 
 const ONE: Family<1> = Family {
