@@ -5,23 +5,46 @@
 //! of its own. Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
 
 pub mod activation;
+mod attempt;
 pub mod attention;
 pub mod conv;
+pub mod counting;
+pub mod diagonals;
+pub mod differences;
 pub mod embedding;
 pub mod loss;
 pub mod norm;
+pub mod padding;
+pub mod pick;
 pub mod pool;
+pub mod products;
+pub mod quantile;
+pub mod ranges;
+pub mod rearrange;
 pub mod reduction;
+pub mod scatter;
+pub mod segments;
 pub mod softmax;
+pub mod sort;
+pub mod take;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
 pub use conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Layout, Padding,
     conv_transpose1d, conv_transpose2d, conv1d, conv2d,
 };
+pub use counting::{Histogram, Unique};
+pub use differences::Samples;
 pub use embedding::embedding;
 pub use norm::{BatchNormalized, batch_norm, batch_norm_with, group_norm, layer_norm, rms_norm};
+pub use padding::PadMode;
+pub use pick::{IntoPicks, Pick};
 pub use pool::{Pool1dOptions, Pool2dOptions, PoolOptions, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d};
+pub use quantile::Between;
+pub use rearrange::{DepthOrder, block_diag, cartesian_prod, meshgrid};
+pub use scatter::{Bag, embedding_bag};
+pub use segments::Reduce;
+pub use take::Outside;
 
 use crate::ops::movement::Axes;
 use crate::ops::{Broadcast, Max, Sum, dtype_error, shape_error};
