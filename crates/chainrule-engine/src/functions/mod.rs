@@ -7,11 +7,13 @@
 pub mod activation;
 mod attempt;
 pub mod attention;
+pub mod contraction;
 pub mod conv;
 pub mod counting;
 pub mod diagonals;
 pub mod differences;
 pub mod embedding;
+pub mod fft;
 pub mod loss;
 pub mod norm;
 pub mod padding;
@@ -29,6 +31,7 @@ pub mod sort;
 pub mod take;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
+pub use contraction::{ContractionOrder, ContractionPath, einsum, einsum_in, einsum_path};
 pub use conv::{
     Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Layout, Padding,
     conv_transpose1d, conv_transpose2d, conv1d, conv2d,
@@ -36,6 +39,7 @@ pub use conv::{
 pub use counting::{Histogram, Unique};
 pub use differences::Samples;
 pub use embedding::embedding;
+pub use fft::{Complex, Norm};
 pub use norm::{BatchNormalized, batch_norm, batch_norm_with, group_norm, layer_norm, rms_norm};
 pub use padding::PadMode;
 pub use pick::{IntoPicks, Pick};
