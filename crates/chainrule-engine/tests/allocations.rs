@@ -76,7 +76,7 @@ fn embedding(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
 /// The sum of the largest numbers of rows of many lengths, by a sort.
 fn sorted(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
     let x = Tensor::placeholder([24, 3000].as_slice(), DType::F32);
-    let sort = |x: &Tensor| x.gather_last(&Tensor::record(ArgSort { descending: true }, [x.clone()]));
+    let sort = |x: &Tensor| x.gather_last(&Tensor::record(ArgSort { descending: true, first: None }, [x.clone()]));
     let (long, short) = (sort(&x), sort(&x.cast(DType::F64).reshape([7200, 10])));
     let loss = (long.slice(1, ..100).sum(), short.slice(1, ..3).sum());
     let gradient = loss.0.grad(&[&x])?.remove(0);

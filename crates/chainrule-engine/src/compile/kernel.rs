@@ -332,7 +332,7 @@ pub struct Fold {
     pub out: Access,
 }
 
-/// `out[row]` holds the positions `0..len` in the order of `input[row]`: of equal elements the first comes first, NaN is
+/// `out[row]` holds the first `keep` of the positions `0..len` in the order of `input[row]`: of equal elements the first comes first, NaN is
 /// larger than any number, -0 is equal to 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sort {
@@ -340,11 +340,13 @@ pub struct Sort {
     pub rows: usize,
     /// Elements of a row.
     pub len: usize,
+    /// How many positions of a row are wanted, at most all.
+    pub keep: usize,
     /// From the largest to the smallest.
     pub descending: bool,
     /// Dense, `[rows, len]`, of any type.
     pub input: Access,
-    /// Dense, `[rows, len]`, i64.
+    /// Dense, `[rows, keep]`, i64.
     pub out: Access,
 }
 

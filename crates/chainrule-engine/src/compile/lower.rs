@@ -270,9 +270,10 @@ impl<'a> Lowering<'a> {
                 self.push(Kernel::Scatter(Box::new(kernel)), first);
             }
             (Kind::Single, Op::ArgSort(sort)) => {
-                let len = node.ty.shape.last().copied().unwrap_or(1);
+                let keep = node.ty.shape.last().copied().unwrap_or(1);
+                let len = self.graph.node(node.inputs[0]).ty.shape.last().copied().unwrap_or(1);
                 let (input, out) = (self.dense(node.inputs[0]), self.whole(first));
-                let kernel = Sort { rows: node.ty.len() / len.max(1), len, descending: sort.descending, input, out };
+                let kernel = Sort { rows: node.ty.len() / keep.max(1), len, keep, descending: sort.descending, input, out };
                 self.push(Kernel::Sort(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),

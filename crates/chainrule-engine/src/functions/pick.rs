@@ -7,7 +7,7 @@
 //! positions where it is true, and is evaluated for them. What tensors of integers pick has derivatives.
 
 use super::attempt::{Attempt, alike, attempt, fits, gather, positions, sound, to_front};
-use super::scatter::{flat_positions, joined, merged, written};
+use super::scatter::{flat_positions, joined, merged, written, written_once};
 use super::segments::Reduce;
 use crate::ops::movement::Axes;
 use crate::tensor::indexing::Index;
@@ -128,7 +128,10 @@ impl Tensor {
     #[track_caller]
     pub fn put_at(&self, picks: impl IntoPicks, values: &Tensor) -> Tensor {
         let picks = picks.into_picks();
-        attempt(|| changed("put_at", self, picks, values, |x, places, values| written(0, x, places, values)))
+        // Ranges and positions name no element twice.
+        let apart = picks.iter().all(|pick| matches!(pick, Pick::Part(_)));
+        let put = if apart { written_once } else { |x: &Tensor, places: &Tensor, values: &Tensor| written(0, x, places, values) };
+        attempt(|| changed("put_at", self, picks, values, put))
     }
 
     /// This tensor with `values`, broadcast to what the index picks, added there, each as often as it is picked. NumPy's

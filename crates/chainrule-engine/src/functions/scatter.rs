@@ -249,6 +249,17 @@ pub(super) fn written(batch: usize, x: &Tensor, index: &Tensor, values: &Tensor)
     repeated(&some, x.shape()).select(&gather(batch, values, &last), x)
 }
 
+/// As [`written`], of positions no two of which are the same.
+pub(super) fn written_once(x: &Tensor, index: &Tensor, values: &Tensor) -> Tensor {
+    if values.is_empty() || x.is_empty() {
+        return x.clone();
+    }
+    let numbers = Tensor::arange(index.len(), DType::I64) + 1;
+    let from = added(0, &numbers, index, x.shape()[0]);
+    let some = from.not_equal(&from.zeros_like());
+    repeated(&some, x.shape()).select(&gather(0, values, &(from - 1).maximum(&some.cast(DType::I64).zeros_like())), x)
+}
+
 /// `x` with `values` put together at each of its positions.
 pub(super) fn joined(batch: usize, x: &Tensor, index: &Tensor, values: &Tensor, how: Reduce, with_self: bool) -> Tensor {
     let size = x.shape()[batch];

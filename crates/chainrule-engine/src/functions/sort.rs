@@ -123,7 +123,7 @@ impl Tensor {
 
 /// The positions along the last axis.
 pub(super) fn last_order(x: &Tensor, descending: bool) -> Tensor {
-    Tensor::record(ArgSort { descending }, [x.clone()])
+    Tensor::record(ArgSort { descending, first: None }, [x.clone()])
 }
 
 /// Sorted along the last axis, with the positions.
@@ -147,9 +147,8 @@ fn first_few(name: &str, x: &Tensor, k: usize, axis: isize, descending: bool) ->
     let at = axis_of(name, x, axis)?;
     let size = x.shape()[at];
     allowed(name, k <= size, || format!("k is {k}, and axis {at} of {:?} has {size} elements", x.shape()))?;
-    // What is not wanted is not gathered.
     let x = to_last(x, at);
-    let order = last_order(&x, descending).slice(-1, ..k);
+    let order = Tensor::record(ArgSort { descending, first: Some(k) }, [x.clone()]);
     let values = gather(x.rank() - 1, &x, &order);
     Ok((from_last(&values, at), from_last(&order, at)))
 }

@@ -331,7 +331,8 @@ fn indexed(list: &mut Vec<Sample>) {
         [(&[3, 7][..], Domain::Apart(0.5)), (&[9], Domain::Cells(1.0)), (&[2, 1, 4], Domain::Cells(1.0)), (&[5, 1], PLAIN)]
     {
         for descending in [false, true] {
-            add(list, ArgSort { descending }, &[(shape, domain)]);
+            add(list, ArgSort { descending, first: None }, &[(shape, domain)]);
+            add(list, ArgSort { descending, first: Some(shape[shape.len() - 1] / 3) }, &[(shape, domain)]);
         }
     }
 }

@@ -78,8 +78,8 @@ fn cases(n: usize) -> Vec<Sample> {
     add(Gather { batch: 0 }.into(), &[(&[4, 2], PLAIN), (&[n], below(4))]);
     add(ScatterAdd { batch: 0, size: 3 }.into(), &[(&[n, 2], PLAIN), (&[n], below(3))]);
     add(ScatterAdd { batch: 0, size: 4 }.into(), &[(&[3, n], PLAIN), (&[3], below(4))]);
-    add(ArgSort { descending: n.is_multiple_of(2) }.into(), &[(&[3, n], Domain::Cells(1.0))]);
-    add(ArgSort { descending: !n.is_multiple_of(2) }.into(), &[(&[n, 5], PLAIN)]);
+    add(ArgSort { descending: n.is_multiple_of(2), first: None }.into(), &[(&[3, n], Domain::Cells(1.0))]);
+    add(ArgSort { descending: !n.is_multiple_of(2), first: Some(2) }.into(), &[(&[n, 5], PLAIN)]);
     add(StopGradient.into(), &[(&[n], PLAIN)]);
     add(Barrier.into(), &[(&[n], PLAIN), (&[2], PLAIN)]);
     list

@@ -332,7 +332,11 @@ impl Maker {
                 let x = self.pick();
                 match self.below(5) {
                     0 => x.cast(DType::Bool),
-                    3 => small(&Tensor::record(ArgSort { descending: self.chance(50) }, [x])),
+                    3 => {
+                        let last = x.shape().last().copied().unwrap_or(0);
+                        let (descending, few) = (self.chance(50), self.chance(50));
+                        small(&Tensor::record(ArgSort { descending, first: few.then(|| self.below(last + 1)) }, [x]))
+                    }
                     1 => {
                         let y = self.pick();
                         Tensor::record(Barrier, [x, y])

@@ -30,7 +30,7 @@ impl CompiledSort {
 
     /// How many units there are.
     pub fn units(&self) -> usize {
-        if self.sort.len == 0 { 0 } else { self.sort.rows.div_ceil(self.together) }
+        if self.sort.keep == 0 { 0 } else { self.sort.rows.div_ceil(self.together) }
     }
 
     /// Bytes of scratch that a unit needs: those of one row.
@@ -40,8 +40,8 @@ impl CompiledSort {
 
     /// Estimated nanoseconds of all units on one thread.
     pub fn cost(&self) -> f64 {
-        let len = self.sort.len as f64;
-        self.sort.rows as f64 * (20.0 + len * (3.0 + (len + 1.0).log2()))
+        let (len, keep) = (self.sort.len as f64, self.sort.keep as f64);
+        self.sort.rows as f64 * (20.0 + len * 5.0 + keep * (keep + 1.0).log2())
     }
 
     /// Runs one unit.
@@ -49,20 +49,20 @@ impl CompiledSort {
     /// # Safety
     /// `buffers[id]` is valid for the two dense accesses, which do not overlap.
     pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch) {
-        let Sort { rows, len, descending, input, out } = &self.sort;
+        let Sort { rows, len, keep, descending, input, out } = &self.sort;
         let room = scratch.aside(self.aside());
         for row in unit * self.together..((unit + 1) * self.together).min(*rows) {
             let from = first(input, buffers).wrapping_add(row * len * input.dtype.bytes());
-            let to = first(out, buffers).wrapping_add(row * len * size_of::<i64>()).cast::<i64>();
+            let to = first(out, buffers).wrapping_add(row * keep * size_of::<i64>()).cast::<i64>();
             // SAFETY: the caller's; the scratch has room for one number of the type for each element of a row, is
             // aligned to a cache line, and was set to zero when it grew.
             unsafe {
                 if self.narrow {
                     let room = std::slice::from_raw_parts_mut(room.cast::<u64>(), *len);
-                    order(room, *descending, |at| narrow_key(input.dtype, from, at), to);
+                    order(room, *keep, *descending, |at| narrow_key(input.dtype, from, at), to);
                 } else {
                     let room = std::slice::from_raw_parts_mut(room.cast::<u128>(), *len);
-                    order(room, *descending, |at| wide_key(input.dtype, from, at), to);
+                    order(room, *keep, *descending, |at| wide_key(input.dtype, from, at), to);
                 }
             }
         }
@@ -96,15 +96,21 @@ impl Keyed for u128 {
     }
 }
 
-/// Sorts one row in `room` and writes the positions.
+/// Sorts one row in `room` and writes the first positions.
 ///
 /// # Safety
-/// `to` is valid for as many elements as there is room for.
-unsafe fn order<K: Keyed>(room: &mut [K], descending: bool, key: impl Fn(usize) -> K::Key, to: *mut i64) {
+/// `to` is valid for as many elements as are kept.
+unsafe fn order<K: Keyed>(mut room: &mut [K], keep: usize, descending: bool, key: impl Fn(usize) -> K::Key, to: *mut i64) {
     for (at, place) in room.iter_mut().enumerate() {
         *place = K::new(key(at), descending, at);
     }
-    // Neither allocates.
+    // Neither allocates. Few of many are first parted from the rest, in a time that grows with the row's length alone.
+    if keep < room.len() {
+        if keep > 0 {
+            room.select_nth_unstable(keep - 1);
+        }
+        room = &mut room[..keep];
+    }
     room.sort_unstable();
     for (at, one) in room.iter().enumerate() {
         // SAFETY: the caller's.
@@ -181,23 +187,24 @@ mod tests {
         let access = |buffer, dtype| Access { buffer, dtype, offset: 0, strides: Default::default() };
         for (rows, len) in [(1, 1), (5, 2), (700, 50), (3, 20_000), (1, 0), (40, 33)] {
             let mut values: Vec<i64> = (0..rows * len).map(|i| (i * 7919 % 1013 % 97) as i64 - 40).collect();
-            for descending in [false, true] {
-                let sort = Sort { rows, len, descending, input: access(0, DType::I64), out: access(1, DType::I64) };
+            for (descending, keep) in [(false, len), (true, len), (false, len / 3), (true, len.min(1))] {
+                let sort = Sort { rows, len, keep, descending, input: access(0, DType::I64), out: access(1, DType::I64) };
                 let compiled = CompiledSort::new(&sort);
-                let mut out = vec![-1_i64; rows * len + 1];
+                let mut out = vec![-1_i64; rows * keep + 1];
                 let buffers = [values.as_mut_ptr().cast(), out.as_mut_ptr().cast()];
                 let mut scratch = Scratch::new();
                 for unit in (0..compiled.units()).rev() {
-                    // SAFETY: both hold rows x len elements.
+                    // SAFETY: both hold as many elements as the rows have.
                     unsafe { compiled.run(unit, &buffers, &mut scratch) }
                 }
                 for row in 0..rows {
                     let own = &values[row * len..][..len];
                     let mut want: Vec<i64> = (0..len as i64).collect();
                     want.sort_by_key(|&at| if descending { -own[at as usize] } else { own[at as usize] });
-                    assert_eq!(out[row * len..][..len], want[..], "row {row} of {rows} x {len}, descending: {descending}");
+                    let found = &out[row * keep..][..keep];
+                    assert_eq!(*found, want[..keep], "row {row} of {rows} x {len}, {keep} kept, descending: {descending}");
                 }
-                assert_eq!(out[rows * len], -1);
+                assert_eq!(out[rows * keep], -1);
             }
         }
     }

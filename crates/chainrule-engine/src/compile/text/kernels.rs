@@ -47,8 +47,8 @@ impl Kernels {
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
                 }
                 Kernel::Sort(sort) => {
-                    let Sort { rows, len, descending, input, out } = &**sort;
-                    writeln!(text, "{k}: sort rows {rows} of {len}{}", if *descending { " descending" } else { "" })?;
+                    let Sort { rows, len, keep, descending, input, out } = &**sort;
+                    writeln!(text, "{k}: sort rows {rows} of {len} keep {keep}{}", if *descending { " descending" } else { "" })?;
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
                 }
                 Kernel::Fill(fill) => writeln!(text, "{k}: fill {} x {} of {}", fill.len, number(fill.value), access(&fill.out))?,

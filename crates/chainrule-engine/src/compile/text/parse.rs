@@ -124,7 +124,10 @@ fn operation(kind: &str, words: &mut Words<'_>, ty: Option<&Type>) -> Result<Op,
         "einsum" => einsum(words)?.into(),
         "gather" => Gather { batch: words.number("batch")? }.into(),
         "scatter_add" => ScatterAdd { batch: words.number("batch")?, size: words.number("size")? }.into(),
-        "argsort" => ArgSort { descending: words.flag("descending") }.into(),
+        "argsort" => {
+            let descending = words.flag("descending");
+            ArgSort { descending, first: if words.flag("first") { Some(words.number("")?) } else { None } }.into()
+        }
         "detach" => StopGradient.into(),
         "barrier" => Barrier.into(),
         "custom" => Custom { rule: Arc::new(Named(words.name()?)), levels: words.number("levels")? }.into(),

@@ -123,11 +123,12 @@ fn scatter_add(scatter: &Scatter, buffers: &[Buffer]) -> Verdict {
 }
 
 fn order(sort: &Sort, buffers: &[Buffer]) -> Verdict {
-    let Sort { rows, len, input, out, .. } = sort;
-    for (name, one) in [("input", input), ("out", out)] {
+    let Sort { rows, len, keep, input, out, .. } = sort;
+    for (name, one, row) in [("input", input, len), ("out", out, keep)] {
         access(name, one, &[], buffers)?;
-        run(name, one, rows * len, buffers)?;
+        run(name, one, rows * row, buffers)?;
     }
+    ensure(keep <= len, || format!("{keep} positions of {len}"))?;
     ensure(out.dtype == DType::I64, || "positions are i64".into())
 }
 
