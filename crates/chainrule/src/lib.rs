@@ -4,7 +4,7 @@
 //! graph, derives the backward pass as more of the same graph, compiles both into one program and
 //! runs it. This crate adds what learning needs around that: [`nn`] holds layers and names their
 //! parameters, [`optim`] steps down a gradient, [`data`] brings examples, [`train`] joins them in
-//! one captured step, [`io`] keeps the result. [`solve`] fits curves and finds minima and roots of
+//! one captured step, [`io`] keeps the result. [`rule`] has ways to learn besides backpropagation. [`solve`] fits curves and finds minima and roots of
 //! small problems.
 //!
 //! ```
@@ -38,6 +38,7 @@ pub mod nn;
 pub mod optim;
 #[cfg(doctest)]
 mod readme;
+pub mod rule;
 pub mod solve;
 pub mod spelling;
 pub mod train;

@@ -2,10 +2,9 @@
 
 use super::custom::custom_from;
 use super::reverse::cotangents;
+use super::substitute::record_again;
 use super::walk::Walk;
 use crate::ops::{Barrier, CustomRule, Op};
-use crate::tensor::node::Inputs;
-use crate::tensor::origin::recorded_as;
 use crate::tensor::{Result, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -68,11 +67,7 @@ impl CustomRule for Recompute {
         };
         let again: Vec<Tensor> = inputs.iter().map(wait).collect();
         let mut copies: FxHashMap<u64, Tensor> = self.inputs.iter().map(Tensor::id).zip(again.iter().cloned()).collect();
-        for node in &self.nodes {
-            let inputs: Inputs = node.inputs().iter().map(|input| copies.get(&input.id()).unwrap_or(input).clone()).collect();
-            let copy = recorded_as(node.origin().clone(), || Tensor::record(node.op().clone(), inputs));
-            copies.insert(node.id(), copy);
-        }
+        record_again(&self.nodes, &mut copies);
         let Some(output) = self.nodes.last().and_then(|last| copies.get(&last.id())) else {
             return Ok(vec![None; inputs.len()]);
         };

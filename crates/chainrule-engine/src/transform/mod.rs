@@ -11,6 +11,7 @@ mod cut;
 pub mod forward;
 pub mod jacobian;
 pub mod reverse;
+pub mod substitute;
 pub mod walk;
 
 pub use audit::{Reach, audit};
@@ -21,3 +22,4 @@ pub use cut::Obstacle;
 pub use forward::jvp;
 pub use jacobian::{hessian, hvp, jacobian};
 pub use reverse::{value_and_grad, vjp};
+pub use substitute::substitute;

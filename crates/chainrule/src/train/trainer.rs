@@ -6,6 +6,7 @@ use crate::check::Audit;
 use crate::nn::module::replace;
 use crate::nn::{Mode, Module};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
+use crate::rule::{Backpropagation, LearningRule};
 use chainrule_engine::tensor::random::word;
 use chainrule_engine::tensor::{Shape, Type};
 use chainrule_engine::{DType, Error, ErrorKind, Precision, Result, Rng, Runtime, Step, Tensor};
@@ -53,6 +54,7 @@ type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
 pub struct Trainer<M> {
     model: M,
     objective: Box<Objective<M>>,
+    rule: Box<dyn LearningRule>,
     pub(super) optimizer: Box<dyn Optimizer>,
     /// For each distinct parameter, what the optimizer keeps.
     pub(super) states: Vec<Vec<Tensor>>,
@@ -118,6 +120,7 @@ impl<M: Module> Trainer<M> {
         Ok(Trainer {
             model,
             objective: Box::new(objective),
+            rule: Box::new(Backpropagation),
             rate: optimizer.learning_rate(),
             optimizer: Box::new(optimizer),
             states,
@@ -148,6 +151,28 @@ impl<M: Module> Trainer<M> {
     /// Shortens gradients that are together longer than `longest`; see [`clip_by_global_norm`].
     pub fn clip(mut self, longest: f64) -> Self {
         self.longest_gradient = Some(longest);
+        self
+    }
+
+    /// Finds gradients by another rule than [`Backpropagation`]. A rule that draws random numbers draws new ones in each step.
+    ///
+    /// ```
+    /// use chainrule::prelude::*;
+    /// use chainrule::rule::EvolutionStrategy;
+    /// // The loss is a count, which no derivative gets through.
+    /// let model = Linear::new(1, 1, &mut Rng::new(0));
+    /// let mut trainer = Trainer::new(model, Sgd::new(0.05), |model, batch, _| {
+    ///     (model.forward(&batch[0]) - &batch[1]).abs().floor().mean()
+    /// })?
+    /// .rule(EvolutionStrategy::new(32, 0.5));
+    /// let batch = [Tensor::from([[1.0], [2.0], [3.0]]), Tensor::from([[10.0], [20.0], [30.0]])];
+    /// let first = trainer.step(&batch)?;
+    /// (0..300).try_for_each(|_| trainer.step(&batch).map(|_| ()))?;
+    /// assert!(trainer.step(&batch)? < 0.1 * first);
+    /// # Ok::<(), chainrule::Error>(())
+    /// ```
+    pub fn rule(mut self, rule: impl LearningRule + 'static) -> Self {
+        self.rule = Box::new(rule);
         self
     }
 
@@ -272,9 +297,10 @@ impl<M: Module> Trainer<M> {
         let (inputs_of_loss, [key, rate, count]) = inputs.split_at(types.len()) else {
             return Err(Error::new(ErrorKind::Machine, "train", "three scalars"));
         };
-        let mut outputs = self.outputs(inputs_of_loss, key)?;
+        let mut rng = Rng::from_key(key);
+        let mut outputs = self.outputs(inputs_of_loss, &mut rng)?;
         let named = distinct(&self.model);
-        let mut gradients = self.gradients(&outputs[0], &named)?;
+        let mut gradients = self.gradients(&outputs[0], &named, &mut rng)?;
         if self.loss_scale != 1.0 {
             gradients.iter_mut().for_each(|gradient| *gradient = &*gradient / self.loss_scale);
         }
@@ -301,9 +327,8 @@ impl<M: Module> Trainer<M> {
     }
 
     /// The loss, first, and what else the objective tells of a batch.
-    fn outputs(&self, batch: &[Tensor], key: &Tensor) -> Result<Vec<Tensor>> {
-        let mut rng = Rng::from_key(key);
-        let outputs = (self.objective)(&self.model, batch, &mut Mode::Train(&mut rng));
+    fn outputs(&self, batch: &[Tensor], rng: &mut Rng) -> Result<Vec<Tensor>> {
+        let outputs = (self.objective)(&self.model, batch, &mut Mode::Train(rng));
         outputs.iter().try_for_each(Tensor::check)?;
         if outputs.is_empty() {
             let message = "the objective gave no loss; return it first";
@@ -320,12 +345,13 @@ impl<M: Module> Trainer<M> {
     }
 
     /// The gradient by each parameter, or which parameters have none and why.
-    fn gradients(&self, loss: &Tensor, named: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
+    fn gradients(&self, loss: &Tensor, named: &[(String, Tensor)], rng: &mut Rng) -> Result<Vec<Tensor>> {
         let parameters: Vec<&Tensor> = named.iter().map(|(_, tensor)| tensor).collect();
         let loss = &if self.loss_scale == 1.0 { loss.clone() } else { loss * self.loss_scale };
-        let found = loss.grad_or_none(&parameters)?;
-        if !self.zeros_where_disconnected && found.iter().any(Option::is_none) {
-            return Err(disconnected(loss, &Audit::of(loss, named)?));
+        let found = self.rule.gradients(loss, &parameters, rng)?;
+        let missing: Vec<usize> = (0..found.len()).filter(|&at| found[at].is_none()).collect();
+        if !self.zeros_where_disconnected && !missing.is_empty() {
+            return Err(disconnected(loss, &Audit::of(loss, named)?, &missing));
         }
         Ok(found.into_iter().zip(parameters).map(|(found, x)| found.unwrap_or_else(|| x.zeros_like())).collect())
     }
@@ -380,10 +406,11 @@ pub(crate) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
 }
 
 /// The error of parameters that would never change: all their names, and of the first why.
-fn disconnected(loss: &Tensor, audit: &Audit) -> Error {
-    let names: Vec<String> = audit.missing().map(|row| format!("`{}`", row.name)).collect();
+fn disconnected(loss: &Tensor, audit: &Audit, missing: &[usize]) -> Error {
+    let rows = || missing.iter().filter_map(|&at| audit.parameters().get(at));
+    let names: Vec<String> = rows().map(|row| format!("`{}`", row.name)).collect();
     let (what, them) = if names.len() == 1 { ("parameter", "it") } else { ("parameters", "them") };
-    let first = audit.missing().next().map(|row| format!("`{}` {}", row.name, row.reach)).unwrap_or_default();
+    let first = rows().next().map(|row| format!("`{}` {}", row.name, row.reach)).unwrap_or_default();
     let message = format!(
         "no gradient reaches the {what} {}: use {them}, remove {them} from the model, or call `allow_disconnected` ({first})",
         names.join(", "),

@@ -7,6 +7,7 @@ mod learning;
 mod module;
 mod nist;
 mod optimizers;
+mod rules;
 mod solve;
 mod training;
 mod weights;
