@@ -71,8 +71,7 @@ fn learn(rule: impl LearningRule + 'static, feedback: bool, rate: f64) -> chainr
     .rule(rule);
     let (mut last, mut steps, start) = (0.0, 0, Instant::now());
     for epoch in 0..EPOCHS {
-        for _ in 0..batches.per_epoch() {
-            let Some(batch) = batches.next() else { break };
+        for batch in batches.by_ref() {
             let loss = trainer.step(&batch)?;
             last += if epoch + 1 == EPOCHS { loss / batches.per_epoch() as f64 } else { 0.0 };
             steps += 1;
