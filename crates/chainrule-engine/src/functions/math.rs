@@ -246,6 +246,31 @@ impl Tensor {
         })
     }
 
+    /// `self / other` rounded down, NumPy's `floor_divide`: what [`Tensor::remainder`] leaves out. By 0 infinite or NaN
+    /// (integers: 0), and NaN of an infinity. The derivative is declared zero.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let y = Tensor::from([-7.0, 1.0]).floor_divide(&Tensor::from([2.0, 0.1]));
+    /// assert_eq!(y.to_vec::<f32>()?, [-4.0, 9.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn floor_divide(&self, other: &Tensor) -> Tensor {
+        if integers(self, other) {
+            return of_two("floor_divide", self, other, |a, b| (a - a % b) / b);
+        }
+        of_two_floats("floor_divide", self, other, |a, b| {
+            // Without the remainder the quotient is whole, but for its rounding.
+            let whole = ((a - remainder(a, b)) / b).round();
+            let zero = a.zeros_like();
+            let none = b.equal(&zero);
+            // By infinity the quotient is 0, from above or from below.
+            let below = (a * sign_of(b)).less(&zero).select(&-a.ones_like(), &zero);
+            (b.is_inf() & a.is_finite()).select(&below, &none.select(&(a / b).floor(), &whole))
+        })
+    }
+
     /// The size of `self` with the sign of `other`, also that of a zero. The derivative by `other` is declared zero.
     ///
     /// ```
