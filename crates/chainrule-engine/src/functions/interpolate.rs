@@ -3,7 +3,7 @@
 //! Places and weights are PyTorch's, worked out once on the host: a resize is a few gathers for each axis.
 
 use super::conv::Layout;
-use super::pool::average_along;
+use super::pool::{MOST_PLACES, average_along};
 use super::{disallowed, misfit, recorded, refuse_unless_float, spread, wide};
 use crate::ops::movement::Axes;
 use crate::tensor::Tensor;
@@ -103,9 +103,8 @@ fn plan(x: &Tensor, options: &InterpolateOptions) -> Result<Vec<Resized>, Tensor
             (Some(size), _) => size[d] as f64,
             (None, factor) => (length as f64 * factor.unwrap_or(0.0)).floor(),
         };
-        // Beyond 2^53 a float is no size.
-        if !(1.0..9e15).contains(&size) {
-            return Err(disallowed(name, &[x], format!("a size of {size} for {length} elements")));
+        if !(1.0..=MOST_PLACES as f64).contains(&size) {
+            return Err(disallowed(name, &[x], format!("a size of {size} for {length} elements; it must be from 1 to {MOST_PLACES}")));
         }
         let scale = factor.map_or(length as f64 / size, |factor| 1.0 / factor);
         plans.push(Resized { axis: first + d, length, size: size as usize, scale });
