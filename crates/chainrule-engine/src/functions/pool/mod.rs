@@ -272,10 +272,10 @@ impl<'a, const D: usize> Windows<'a, D> {
         let counted = if self.options.count_padding {
             let mut whole = self.plane();
             let mut beyond = self.sides;
-            for d in 0..D {
+            for (d, side) in beyond.iter_mut().enumerate() {
                 let axis = self.first() + d;
                 whole[axis] = whole[axis].saturating_add(self.options.padding[d].saturating_mul(2));
-                beyond[d] = [0, beyond[d][1] - self.options.padding[d]];
+                *side = [0, side[1] - self.options.padding[d]];
             }
             pad(&Tensor::full(whole, 1.0, x.dtype()), self.first(), &beyond)
         } else {
