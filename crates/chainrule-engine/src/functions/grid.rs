@@ -3,6 +3,7 @@
 use super::{misfit, recorded, refuse_mixed, refuse_unless_float, wide};
 use crate::ops::Gather;
 use crate::ops::movement::Axes;
+use crate::tensor::shape::checked_product;
 use crate::tensor::{DType, Tensor};
 
 /// How what lies between elements is made of them.
@@ -201,6 +202,9 @@ pub fn affine_grid(maps: &Tensor, size: &[usize], align_corners: bool) -> Tensor
     if !matches!(axes, 2 | 3) || maps.rank() != 3 || maps.shape()[1..] != [axes, axes + 1] {
         return misfit(name, format!("maps {:?} for sizes {size:?} are not [n, 2, 3] for two or [n, 3, 4] for three", maps.shape()));
     }
+    let Some(places) = checked_product(size) else {
+        return misfit(name, format!("a size of {size:?} is too large"));
+    };
     recorded(|| {
         let m = wide(maps);
         let line = |d: usize| {
@@ -214,7 +218,6 @@ pub fn affine_grid(maps: &Tensor, size: &[usize], align_corners: bool) -> Tensor
             coordinates.push(line(d).reshape(shape).broadcast_to(size));
         }
         coordinates.push(Tensor::full(size, 1.0, m.dtype()));
-        let places: usize = size.iter().product();
         let base = Tensor::stack(&coordinates.iter().collect::<Vec<_>>(), -1).reshape([places, axes + 1]);
         let grid = base.matmul(&m.transpose(1, 2));
         grid.reshape([&[maps.shape()[0]], size, &[axes]].concat()).cast(maps.dtype())

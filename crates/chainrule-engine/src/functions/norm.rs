@@ -3,6 +3,7 @@
 //! Keeps no running statistics, but says what they are after a batch ([`RunningStatistics::after`]). A constant row gives zeros (to
 //! the rounding of its mean), with finite derivatives, as long as `eps` is positive. f16 and bf16 are computed in f32.
 
+use super::pool::MOST_PLACES;
 use super::{disallowed, mean, misfit, recorded, refuse_mixed, spread, spread_channel, wide};
 use crate::ops::Window;
 use crate::ops::movement::Axes;
@@ -191,8 +192,10 @@ pub fn local_response_norm(x: &Tensor, channel_axis: isize, size: usize, alpha: 
         Ok(channel) => channel,
         Err(mistake) => return mistake,
     };
-    if size == 0 || ![alpha, beta, k].iter().all(|number| number.is_finite()) {
-        return disallowed(name, &[x], format!("a size of {size} with alpha {alpha}, beta {beta} and k {k}"));
+    // Beyond that, neighbours are mostly zeros, of which none need be read.
+    if !(1..=MOST_PLACES).contains(&size) || ![alpha, beta, k].iter().all(|number| number.is_finite()) {
+        let message = format!("a size of {size}, from 1 to {MOST_PLACES}, with alpha {alpha}, beta {beta} and k {k}, all finite");
+        return disallowed(name, &[x], message);
     }
     recorded(|| {
         let w = wide(x);

@@ -31,7 +31,7 @@ pub fn pixel_shuffle(x: &Tensor, factor: usize) -> Tensor {
         let n = rest.len();
         let order: Axes = (0..n + 1).chain([n + 3, n + 1, n + 4, n + 2]).collect();
         let parted = x.reshape([rest, &[c / square, factor, factor, h, w]].concat());
-        parted.permute(order).reshape([rest, &[c / square, h * factor, w * factor]].concat())
+        parted.permute(order).reshape([rest, &[c / square, h.saturating_mul(factor), w.saturating_mul(factor)]].concat())
     })
 }
 
@@ -49,7 +49,7 @@ pub fn pixel_unshuffle(x: &Tensor, factor: usize) -> Tensor {
         let n = rest.len();
         let order: Axes = (0..n + 1).chain([n + 2, n + 4, n + 1, n + 3]).collect();
         let parted = x.reshape([rest, &[c, h / factor, factor, w / factor, factor]].concat());
-        parted.permute(order).reshape([rest, &[c * factor * factor, h / factor, w / factor]].concat())
+        parted.permute(order).reshape([rest, &[c.saturating_mul(factor).saturating_mul(factor), h / factor, w / factor]].concat())
     })
 }
 
@@ -128,7 +128,7 @@ pub fn unfold(x: &Tensor, options: &UnfoldOptions) -> Tensor {
     recorded(|| {
         let patches = Tensor::record(options.window(2), [pad(x, 2, &options.sides())]);
         let [kh, kw] = options.kernel;
-        patches.permute([0, 1, 4, 5, 2, 3]).reshape([n, c * kh * kw, rows * columns])
+        patches.permute([0, 1, 4, 5, 2, 3]).reshape([n, c.saturating_mul(kh).saturating_mul(kw), rows.saturating_mul(columns)])
     })
 }
 
@@ -147,19 +147,20 @@ pub fn fold(x: &Tensor, size: [usize; 2], options: &UnfoldOptions) -> Tensor {
     let &[n, width, patches] = x.shape() else {
         return misfit("fold", format!("takes [n, c kh kw, patches], not {:?}", x.shape()));
     };
-    if !width.is_multiple_of(kh * kw) || patches != counts[0] * counts[1] {
+    let each = kh.saturating_mul(kw);
+    if !width.is_multiple_of(each) || patches != counts[0].saturating_mul(counts[1]) {
         return misfit("fold", format!("{:?} are not {counts:?} patches of {:?}", x.shape(), options.kernel));
     }
     recorded(|| {
-        let c = width / (kh * kw);
+        let c = width / each;
         let parts = x.reshape([n, c, kh, kw, counts[0], counts[1]]).permute([0, 1, 4, 5, 2, 3]);
-        let lengths: Axes = (0..2).map(|d| size[d] + 2 * options.padding[d]).collect();
+        let lengths: Axes = (0..2).map(|d| size[d].saturating_add(options.padding[d].saturating_mul(2))).collect();
         let whole = Tensor::record(Fold { window: options.window(2), lengths }, [parts]);
         if options.padding == [0; 2] {
             return whole;
         }
         let [top, left] = options.padding;
-        let stop = [n, c, top + size[0], left + size[1]];
+        let stop = [n, c, top.saturating_add(size[0]), left.saturating_add(size[1])];
         Tensor::record(
             Slice { start: Axes::from_slice(&[0, 0, top, left]), stop: Axes::from_slice(&stop), step: Axes::from_elem(1, 4) },
             [whole],

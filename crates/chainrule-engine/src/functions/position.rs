@@ -91,6 +91,9 @@ fn turned(x: &Tensor, width: usize, options: &RotaryOptions) -> Tensor {
     Tensor::concat(&[&moved, &still], -1).cast(x.dtype())
 }
 
+/// Heads whose slopes are worked out on the host.
+const MOST_HEADS: usize = 1 << 20;
+
 /// By how much the scores of each head fall for each place of distance: `2^(-8 i / heads)` for `i` from 1, where
 /// `heads` is a power of two; else those of the power below, and of twice as many every other one. Press, Smith,
 /// Lewis, "Train Short, Test Long" (2022).
@@ -119,6 +122,9 @@ pub fn alibi_slopes(heads: usize) -> Vec<f64> {
 pub fn alibi_bias(heads: usize, queries: usize, keys: usize, dtype: DType) -> Tensor {
     if !dtype.is_float() {
         return Tensor::poison(dtype_error("alibi_bias", format!("gives floats, not {dtype}")));
+    }
+    if heads > MOST_HEADS {
+        return misfit("alibi_bias", format!("{heads} heads; there may be {MOST_HEADS}"));
     }
     recorded(|| {
         let place = |n: usize, first: f64| Tensor::arange(n, DType::F64) + first;

@@ -179,6 +179,7 @@ refused! { resizing:
     "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![f64::NAN]), ..Default::default() });
     "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![f64::INFINITY]), ..Default::default() });
     "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { align_corners: true, ..sized(&[2]) });
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { antialias: true, ..sized(&[2]) });
     "grid_sample": grid_sample(&f(&[1, 2, 3]), &f(&[1, 2, 1]), &Default::default());
     "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &f(&[1, 2, 2, 3]), &Default::default());
     "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &f(&[2, 2, 2, 2]), &Default::default());
@@ -196,4 +197,52 @@ refused! { resizing:
     "fold": fold(&f(&[1, 8, 5]), [3, 3], &patches([2, 2]));
     "fold": fold(&f(&[1, 7, 4]), [3, 3], &patches([2, 2]));
     "fold": fold(&f(&[8, 4]), [3, 3], &patches([2, 2]));
+}
+
+/// Sizes that no program means: nothing panics, overflows, or asks for more memory than there is.
+#[test]
+fn absurd_sizes() {
+    const HUGE: usize = usize::MAX;
+    let image = f(&[1, 4, 4, 4]);
+    let empty = f(&[1, 0, 4, 4]);
+    let line = f(&[1, 2, 4]);
+    let pool = |kernel: [usize; 2]| Pool2dOptions { ceil_mode: true, ..PoolOptions::new(kernel) };
+    let padded = |count_padding| Pool2dOptions { padding: [HUGE - 1; 2], count_padding, ..pool([HUGE; 2]) };
+    let far = PoolOptions { stride: [HUGE; 2], ..pool([2; 2]) };
+    let wide = UnfoldOptions { padding: [HUGE; 2], ..patches([HUGE; 2]) };
+    for (i, tensor) in [
+        max_pool2d(&image, &pool([HUGE; 2])),
+        max_pool2d(&image, &PoolOptions { dilation: [HUGE; 2], ..pool([2; 2]) }),
+        avg_pool2d(&image, &padded(true)),
+        avg_pool2d(&image, &padded(false)),
+        lp_pool2d(&image, 2.0, &padded(true)),
+        max_pool2d_with_indices(&image, &padded(true)).1,
+        max_unpool2d(&image, &i_like(&image), &far, None),
+        max_unpool2d(&image, &i_like(&image), &pool([2; 2]), Some([HUGE; 2])),
+        adaptive_avg_pool2d(&image, [HUGE; 2], Layout::ChannelsFirst),
+        adaptive_max_pool1d(&line, [HUGE], Layout::ChannelsFirst),
+        interpolate(&image, &sized(&[HUGE, 2])),
+        interpolate(&line, &InterpolateOptions { scale: Some(vec![1e300]), mode: Interpolation::Cubic, ..Default::default() }),
+        pixel_shuffle(&empty, HUGE),
+        pixel_unshuffle(&f(&[4, 0, 0]), HUGE),
+        unfold(&image, &wide),
+        fold(&line, [HUGE; 2], &wide),
+        fold(&line, [HUGE; 2], &patches([1; 2])),
+        affine_grid(&f(&[1, 2, 3]), &[HUGE, 2], false),
+        alibi_bias(HUGE, 1, 1, DType::F32),
+        alibi_bias(1, HUGE, 2, DType::F32),
+        local_response_norm(&line, 1, HUGE, 1.0, 1.0, 1.0),
+        conv3d(&f(&[1, 1, 2, 2, 2]), &f(&[1, 1, 2, 2, 2]), &Conv3dOptions { padding: Padding::Both([HUGE; 3]), ..Default::default() }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(tensor.eval().is_err(), "number {i} is accepted: {:?}", tensor.shape());
+    }
+    // As far as it goes, it goes.
+    assert_eq!(max_pool2d(&image, &far).shape(), [1, 4, 1, 1]);
+}
+
+fn i_like(x: &Tensor) -> Tensor {
+    i(x.shape())
 }

@@ -13,6 +13,7 @@ mod linear;
 mod mlp;
 pub(crate) mod module;
 mod norm;
+mod recurrent;
 mod state;
 pub mod transformer;
 
@@ -24,7 +25,8 @@ pub use feedback::FeedbackLinear;
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use module::{Module, Role, Visitor, VisitorMut};
-pub use norm::LayerNorm;
+pub use norm::{GroupNorm, LayerNorm, RmsNorm};
+pub use recurrent::{Recurrent, RecurrentLayer, RecurrentWeights};
 pub use state::{Difference, StateError};
 pub use transformer::{Gpt, MultiHeadAttention, TransformerBlock};
 

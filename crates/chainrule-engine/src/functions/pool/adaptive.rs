@@ -49,6 +49,9 @@ pub fn global_max_pool(x: &Tensor, layout: Layout) -> Tensor {
     global("global_max_pool", x, layout, Kind::Max)
 }
 
+/// Places along one axis, each of which is worked out on the host.
+pub(in crate::functions) const MOST_PLACES: usize = 1 << 26;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Mean,
@@ -60,10 +63,10 @@ fn global(name: &str, x: &Tensor, layout: Layout, kind: Kind) -> Tensor {
     if let Some(mistake) = refuse_unless_float(name, x) {
         return mistake;
     }
-    if x.rank() < 3 || x.is_empty() {
-        return misfit(name, format!("takes an axis of examples, one of channels and others, none of them empty, not {:?}", x.shape()));
-    }
     let first = first_axis(layout);
+    if x.rank() < 3 || x.shape()[first..first + x.rank() - 2].contains(&0) {
+        return misfit(name, format!("takes examples, channels, and axes that have elements, not {:?}", x.shape()));
+    }
     let axes: Axes = (first..first + x.rank() - 2).collect();
     recorded(|| if kind == Kind::Mean { mean(&wide(x), &axes).cast(x.dtype()) } else { max(x, &axes) })
 }
@@ -77,8 +80,8 @@ fn adaptive<const D: usize>(name: &str, x: &Tensor, size: [usize; D], layout: La
     if x.rank() != D + 2 || (first..first + D).any(|axis| x.shape()[axis] == 0) {
         return misfit(name, format!("takes {} axes, of which those that are pooled have elements, not {:?}", D + 2, x.shape()));
     }
-    if size.contains(&0) {
-        return disallowed(name, &[x], format!("a size of {size:?} has no elements"));
+    if size.iter().any(|size| !(1..=MOST_PLACES).contains(size)) {
+        return disallowed(name, &[x], format!("a size of {size:?}; each must be from 1 to {MOST_PLACES}"));
     }
     recorded(|| {
         // Windows are a product of ranges, one for each axis, so axes can be pooled one after the other.
@@ -97,7 +100,10 @@ fn along(x: &Tensor, axis: usize, size: usize, kind: Kind) -> Tensor {
     if length == size {
         return x.clone();
     }
-    let ranges: Vec<(usize, usize)> = (0..size).map(|i| (i * length / size, ((i + 1) * length).div_ceil(size))).collect();
+    // Wide enough for the product of any two sizes.
+    let (n, all) = (size as u128, length as u128);
+    let range = |i: u128| ((i * all / n) as usize, ((i + 1) * all).div_ceil(n) as usize);
+    let ranges: Vec<(usize, usize)> = (0..size as u128).map(range).collect();
     let most = ranges.iter().map(|(start, stop)| stop - start).max().unwrap_or(1);
     let mut parted: Shape = x.shape().into();
     parted[axis] = size;

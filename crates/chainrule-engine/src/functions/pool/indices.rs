@@ -3,6 +3,7 @@
 use super::{Layout, Pool1dOptions, Pool2dOptions, Pool3dOptions, PoolOptions, Windows};
 use crate::functions::{disallowed, max, misfit, recorded, refuse_unless_float};
 use crate::ops::{ScatterAdd, dtype_error};
+use crate::tensor::shape::checked_product;
 use crate::tensor::{DType, Shape, Tensor};
 
 macro_rules! with_indices {
@@ -77,6 +78,9 @@ fn unpool<const D: usize>(name: &str, x: &Tensor, indices: &Tensor, options: &Po
             };
             *length = rest;
         }
+    }
+    if checked_product(&lengths).is_none() {
+        return misfit(name, format!("a size of {lengths:?} is too large"));
     }
     recorded(|| put_back(x, indices, lengths, options.layout))
 }

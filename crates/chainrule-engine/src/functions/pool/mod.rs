@@ -7,7 +7,7 @@
 mod adaptive;
 mod indices;
 
-pub(super) use adaptive::average_along;
+pub(super) use adaptive::{MOST_PLACES, average_along};
 pub use adaptive::{
     adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d,
     global_avg_pool, global_max_pool,
@@ -172,7 +172,7 @@ fn lp_pool<const D: usize>(name: &str, x: &Tensor, p: f64, options: &PoolOptions
         return disallowed(name, &[x], format!("the power is {p}, and must be positive; a divisor is of no use here"));
     }
     recorded(|| {
-        let sum = windows.average(&wide(x).powf(p)) * options.kernel.iter().product::<usize>() as f64;
+        let sum = windows.average(&wide(x).powf(p)) * options.kernel.iter().map(|&size| size as f64).product::<f64>();
         let none = sum.equal(&sum.zeros_like());
         let root = none.select(&sum.ones_like(), &sum).powf(1.0 / p);
         none.select(&sum.zeros_like(), &root).cast(x.dtype())
@@ -221,8 +221,9 @@ impl<'a, const D: usize> Windows<'a, D> {
             if options.ceil_mode {
                 // The last window begins within the input or the padding before it.
                 let most = (padded - reach(d)).div_ceil(stride[d]);
-                let last = if most * stride[d] >= lengths[d] + padding[d] { most - 1 } else { most };
-                sides[d][1] += (last * stride[d] + reach(d)).saturating_sub(padded);
+                let last = if most.saturating_mul(stride[d]) >= lengths[d].saturating_add(padding[d]) { most - 1 } else { most };
+                let stop = last.saturating_mul(stride[d]).saturating_add(reach(d));
+                sides[d][1] = sides[d][1].saturating_add(stop.saturating_sub(padded));
             }
         }
         Ok(Windows { options, lengths, sides })
@@ -271,9 +272,10 @@ impl<'a, const D: usize> Windows<'a, D> {
         let counted = if self.options.count_padding {
             let mut whole = self.plane();
             let mut beyond = self.sides;
-            for d in 0..D {
-                whole[self.first() + d] += 2 * self.options.padding[d];
-                beyond[d] = [0, beyond[d][1] - self.options.padding[d]];
+            for (d, side) in beyond.iter_mut().enumerate() {
+                let axis = self.first() + d;
+                whole[axis] = whole[axis].saturating_add(self.options.padding[d].saturating_mul(2));
+                *side = [0, side[1] - self.options.padding[d]];
             }
             pad(&Tensor::full(whole, 1.0, x.dtype()), self.first(), &beyond)
         } else {
