@@ -47,6 +47,15 @@ fn sorts_have_the_same_bits_on_any_number_of_threads() {
     assert_eq!(run(5), one);
 }
 
+/// Beyond the whole numbers that a float holds.
+#[test]
+fn large_integers_are_told_apart() {
+    let x = Tensor::from_slice(&[i64::MAX, i64::MIN, i64::MAX - 1, 0, -1, i64::MIN + 1], [6]);
+    assert_eq!(x.argsort(0).to_vec::<i64>().unwrap(), [1, 5, 4, 3, 2, 0]);
+    assert_eq!(x.top_k(2, 0).0.to_vec::<i64>().unwrap(), [i64::MAX, i64::MAX - 1]);
+    assert_eq!(Tensor::from_slice(&[i32::MIN, i32::MAX, 0], [3]).sort(0).to_vec::<i32>().unwrap(), [i32::MIN, 0, i32::MAX]);
+}
+
 #[test]
 fn nothing_and_scalars() {
     let none = Tensor::zeros([0, 3]);
@@ -119,6 +128,9 @@ fn segments_of_every_length_against_loops() {
         close(x.segment_prod(&segment, count), fold(1.0, |a, b| a * b));
         close(x.segment_max(&segment, count), fold(f64::NEG_INFINITY, f64::max));
         close(x.segment_min(&segment, count), fold(f64::INFINITY, f64::min));
+        let narrow = segment.cast(DType::I32);
+        assert_eq!(values(&x.segment_max(&narrow, count)), values(&x.segment_max(&segment, count)));
+        close(x.segment_prod(&narrow, count), fold(1.0, |a, b| a * b));
     }
 }
 
