@@ -47,6 +47,20 @@ fn sorts_have_the_same_bits_on_any_number_of_threads() {
     assert_eq!(run(5), one);
 }
 
+/// Found without sorting the rest, the first few are those of a whole sort, ties included.
+#[test]
+fn the_first_few_of_long_rows_are_those_of_a_sort() {
+    for dtype in [DType::F32, DType::F64, DType::F16] {
+        let x = (random(&[3, 5000], 9) * 300.0).round().cast(dtype).to_leaf().unwrap();
+        for k in [0, 1, 7, 2500, 4999, 5000] {
+            let (found, positions) = x.top_k(k, 1);
+            assert_eq!(values(&positions), values(&x.argsort_descending(1).slice(1, ..k)), "{k} {dtype}");
+            assert_eq!(values(&found), values(&x.sort_descending(1).slice(1, ..k)), "{k} {dtype}");
+            assert_eq!(values(&x.bottom_k(k, 1).1), values(&x.argsort(1).slice(1, ..k)), "{k} {dtype}");
+        }
+    }
+}
+
 /// Beyond the whole numbers that a float holds.
 #[test]
 fn large_integers_are_told_apart() {

@@ -70,10 +70,17 @@ fn staged(re: &Tensor, im: Option<&Tensor>, factors: &[usize], inverse: bool, sc
     (parts[0].reshape(shape), parts[1].reshape(shape))
 }
 
-/// `e^(-+ 2 pi i a / n)`, of an `a` that may be large.
+/// `e^(-+ 2 pi i a / n)`, of an `a` that may be large. Quarters of a turn are exact.
 fn turn(a: u128, n: usize, inverse: bool) -> (f64, f64) {
-    let angle = TAU * ((a % n as u128) as f64 / n as f64);
-    (angle.cos(), if inverse { angle.sin() } else { -angle.sin() })
+    let quarters = 4 * (a % n as u128);
+    let (sin, cos) = (TAU / 4.0 * ((quarters % n as u128) as f64 / n as f64)).sin_cos();
+    let (cos, sin) = match quarters / n as u128 {
+        0 => (cos, sin),
+        1 => (-sin, cos),
+        2 => (-cos, -sin),
+        _ => (sin, -cos),
+    };
+    (cos, if inverse { sin } else { -sin })
 }
 
 fn table(like: &Tensor, shape: &[usize], numbers: impl Iterator<Item = f64>) -> Tensor {
