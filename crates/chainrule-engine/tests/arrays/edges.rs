@@ -61,6 +61,29 @@ fn the_first_few_of_long_rows_are_those_of_a_sort() {
     }
 }
 
+/// Lengths that no memory holds are errors, of whatever is asked of them.
+#[test]
+fn absurd_lengths_are_errors() {
+    let x = Tensor::zeros([1 << 58]);
+    let calls = [
+        x.sort(0),
+        x.argsort(0),
+        x.top_k(1 << 57, 0).1,
+        x.median(),
+        x.rfft(0, Norm::Backward).re,
+        x.unfold(0, 1 << 40, 1),
+        x.pad_mode(&[(1, 1)], PadMode::Wrap),
+        x.slice(0, ..2).put_at((0,), &Tensor::zeros(())).repeat_each(&[1 << 60, 1], 0),
+        x.segment_prod(&Tensor::full([1 << 58], 0.0, DType::I64), 3),
+        Tensor::tri(1 << 40, 1 << 10, 0, DType::F64),
+        Tensor::fftfreq(1 << 60, 1.0, DType::F64),
+    ];
+    for (at, call) in calls.iter().enumerate() {
+        assert!(call.eval().is_err(), "call {at} gives {:?}", call.shape());
+    }
+    assert!(x.unique().is_err() && x.argwhere().is_err());
+}
+
 /// Beyond the whole numbers that a float holds.
 #[test]
 fn large_integers_are_told_apart() {
