@@ -69,11 +69,12 @@ fn learn(rule: impl LearningRule + 'static, feedback: bool, rate: f64) -> chainr
         loss::cross_entropy(&network.forward(&batch[0]), &batch[1])
     })?
     .rule(rule);
+    let per_epoch = batches.per_epoch() as f64;
     let (mut last, mut steps, start) = (0.0, 0, Instant::now());
     for epoch in 0..EPOCHS {
         for batch in batches.by_ref() {
             let loss = trainer.step(&batch)?;
-            last += if epoch + 1 == EPOCHS { loss / batches.per_epoch() as f64 } else { 0.0 };
+            last += if epoch + 1 == EPOCHS { loss / per_epoch } else { 0.0 };
             steps += 1;
         }
     }
