@@ -5,10 +5,16 @@
 mod activation;
 #[path = "functions/attention.rs"]
 mod attention;
+#[path = "functions/bits.rs"]
+mod bits;
 #[path = "functions/check.rs"]
 mod check;
 #[path = "functions/conv.rs"]
 mod conv;
+#[path = "functions/edges.rs"]
+mod edges;
+#[path = "functions/elementary.rs"]
+mod elementary;
 #[path = "functions/limits.rs"]
 mod limits;
 #[path = "functions/loss.rs"]
@@ -21,3 +27,5 @@ mod norm;
 mod pool;
 #[path = "functions/reduction.rs"]
 mod reduction;
+#[path = "functions/scan.rs"]
+mod scan;

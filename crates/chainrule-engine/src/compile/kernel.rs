@@ -213,6 +213,7 @@ pub enum Unary {
     Sigmoid,
     Softplus,
     Erf,
+    Atan,
     Floor,
     /// 1 where the operand is zero, else 0 (`U8` lanes): logical not.
     Not,
@@ -223,7 +224,9 @@ pub enum Unary {
 }
 
 /// Scalar functions of two operands. Integer arithmetic wraps; integer division truncates toward
-/// zero, and by zero gives 0. `Min` and `Max` give NaN if either operand is NaN.
+/// zero, and by zero gives 0. `Min` and `Max` give NaN if either operand is NaN. `And` and `Or` go bit by
+/// bit, of truths 0 and 1 too. Bits shifted out are lost; a shift by all bits, by more or by less than none leaves what
+/// one bit after the other would: 0, or the sign repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each variant is the function of its name")]
 pub enum Binary {
@@ -243,6 +246,8 @@ pub enum Binary {
     Equal,
     And,
     Or,
+    ShiftLeft,
+    ShiftRight,
 }
 
 /// How elements are combined by a reduction; always in a fixed order.

@@ -62,6 +62,19 @@ impl Tensor {
         of_floats("selu", self, |x| x.elu(SELU_ALPHA) * SELU_SCALE)
     }
 
+    /// `x` where positive, `alpha * (e^(x / alpha) - 1)` elsewhere: [`Tensor::elu`] with a slope of 1 at 0 for any `alpha`
+    /// (Barron, "Continuously Differentiable Exponential Linear Units", 2017).
+    ///
+    /// # Errors
+    /// An `alpha` of 0 or NaN.
+    #[track_caller]
+    pub fn celu(&self, alpha: f64) -> Tensor {
+        if alpha == 0.0 || alpha.is_nan() {
+            return disallowed("celu", &[self], format!("alpha is {alpha}"));
+        }
+        of_floats("celu", self, |x| x.zeros_like().less(x).select(x, &((x / alpha).expm1() * alpha)))
+    }
+
     /// `x` times the normal distribution function of `x`, by the error function.
     ///
     /// ```
@@ -121,6 +134,65 @@ impl Tensor {
         of_floats("hard_tanh", self, |x| x.clamp(-1.0, 1.0))
     }
 
+    /// `x` where its size is more than `bound`, 0 elsewhere.
+    ///
+    /// # Errors
+    /// A bound that is negative or NaN.
+    #[track_caller]
+    pub fn hard_shrink(&self, bound: f64) -> Tensor {
+        shrunk("hard_shrink", self, bound, |x, within| within.select(&x.zeros_like(), x))
+    }
+
+    /// `x` moved towards 0 by `bound`, and no further than that.
+    ///
+    /// # Errors
+    /// A bound that is negative or NaN.
+    #[track_caller]
+    pub fn soft_shrink(&self, bound: f64) -> Tensor {
+        shrunk("soft_shrink", self, bound, |x, within| {
+            let zero = x.zeros_like();
+            within.select(&zero, &x.less(&zero).select(&(x + bound), &(x - bound)))
+        })
+    }
+
+    /// `x - tanh(x)`.
+    #[track_caller]
+    pub fn tanh_shrink(&self) -> Tensor {
+        of_floats("tanh_shrink", self, |x| x - x.tanh())
+    }
+
+    /// `x` where it is more than `bound`, `value` elsewhere.
+    ///
+    /// # Errors
+    /// A bound that is NaN.
+    #[track_caller]
+    pub fn threshold(&self, bound: f64, value: f64) -> Tensor {
+        if bound.is_nan() {
+            return disallowed("threshold", &[self], "the bound is NaN".into());
+        }
+        of_floats("threshold", self, |x| {
+            let at = |value: f64| Tensor::full(x.shape(), value, x.dtype());
+            x.less_equal(&at(bound)).select(&at(value), x)
+        })
+    }
+
+    /// `log(1 + e^(beta x)) / beta`: [`Tensor::softplus`] with a bend as sharp as `beta` says. Where `beta x` is more than
+    /// `threshold` it is `x` itself, as PyTorch has it.
+    ///
+    /// # Errors
+    /// A `beta` of 0 or NaN, or a threshold that is NaN.
+    #[track_caller]
+    pub fn softplus_with(&self, beta: f64, threshold: f64) -> Tensor {
+        if beta == 0.0 || beta.is_nan() || threshold.is_nan() {
+            return disallowed("softplus_with", &[self], format!("beta is {beta}, the threshold {threshold}"));
+        }
+        of_floats("softplus_with", self, |x| {
+            let steep = x * beta;
+            let beyond = Tensor::full(x.shape(), threshold, x.dtype()).less(&steep);
+            beyond.select(x, &(steep.softplus() / beta))
+        })
+    }
+
     /// `x / (1 + |x|)`.
     #[track_caller]
     pub fn softsign(&self) -> Tensor {
@@ -130,14 +202,14 @@ impl Tensor {
     /// The first half of an axis times the sigmoid of the second half.
     #[track_caller]
     pub fn glu(&self, axis: isize) -> Tensor {
-        of_floats("glu", self, |x| match super::resolve_axes("glu", x, &[axis]) {
-            Err(mistake) => mistake,
-            Ok(axes) if x.shape()[axes[0]] % 2 == 1 => super::misfit("glu", format!("axis {axis} of {:?} has no two halves", x.shape())),
-            Ok(axes) => {
-                let half = x.shape()[axes[0]] / 2;
-                super::part(x, axes[0], 0, half) * super::part(x, axes[0], half, 2 * half).sigmoid()
-            }
-        })
+        of_halves("glu", self, axis, |a, b| a * b.sigmoid())
+    }
+
+    /// The first half of an axis, through [`Tensor::silu`], times the second half (Shazeer, "GLU Variants Improve
+    /// Transformer", 2020, with both products in one matrix).
+    #[track_caller]
+    pub fn swiglu(&self, axis: isize) -> Tensor {
+        of_halves("swiglu", self, axis, |a, b| a.silu() * b)
     }
 
     /// The absolute value, with derivative 0 at 0.
@@ -147,8 +219,8 @@ impl Tensor {
         if self.dtype() == DType::U8 {
             return self.clone();
         }
-        // At 0 both are the maximum and share the derivative: 1/2 - 1/2.
-        self.maximum(&-self)
+        // At 0 both are the maximum and share the derivative: 1/2 - 1/2. Of equal ones the second is taken, and so 0 stays 0.
+        (-self).maximum(self)
     }
 
     /// -1, 0 or 1; its derivative is declared zero.
@@ -252,13 +324,21 @@ impl Tensor {
     /// Hyperbolic sine, accurate near 0.
     #[track_caller]
     pub fn sinh(&self) -> Tensor {
-        of_floats("sinh", self, |x| (x.expm1() - (-x).expm1()) * 0.5)
+        // 2 sinh(x/2) cosh(x/2), which overflows no sooner than the result.
+        of_floats("sinh", self, |x| {
+            let (up, down) = ((x * 0.5).expm1(), (x * -0.5).expm1());
+            (&up - &down) * ((up + down) * 0.5 + 1.0)
+        })
     }
 
     /// Hyperbolic cosine.
     #[track_caller]
     pub fn cosh(&self) -> Tensor {
-        of_floats("cosh", self, |x| (x.exp() + (-x).exp()) * 0.5)
+        // 1 + 2 sinh(x/2)^2, whose derivative keeps its digits near 0.
+        of_floats("cosh", self, |x| {
+            let twice = (x * 0.5).expm1() - (x * -0.5).expm1();
+            &twice * (&twice * 0.5) + 1.0
+        })
     }
 
     /// Logarithm to base 2.
@@ -284,4 +364,26 @@ impl Tensor {
     pub fn is_nan(&self) -> Tensor {
         self.not_equal(self)
     }
+}
+
+/// A function of the two halves of an axis.
+#[track_caller]
+fn of_halves(name: &str, x: &Tensor, axis: isize, body: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    of_floats(name, x, |x| match super::resolve_axes(name, x, &[axis]) {
+        Err(mistake) => mistake,
+        Ok(axes) if x.shape()[axes[0]] % 2 == 1 => super::misfit(name, format!("axis {axis} of {:?} has no two halves", x.shape())),
+        Ok(axes) => {
+            let half = x.shape()[axes[0]] / 2;
+            body(&super::part(x, axes[0], 0, half), &super::part(x, axes[0], half, 2 * half))
+        }
+    })
+}
+
+/// A function of floats and of whether they are between `-bound` and `bound`.
+#[track_caller]
+fn shrunk(name: &str, x: &Tensor, bound: f64, body: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    if bound < 0.0 || bound.is_nan() {
+        return disallowed(name, &[x], format!("the bound {bound} is not 0 or more"));
+    }
+    of_floats(name, x, |x| body(x, &x.abs().less_equal(&Tensor::full(x.shape(), bound, x.dtype()))))
 }

@@ -1,18 +1,24 @@
 //! What models are written with: functions over the operations, which inherit every derivative.
 //!
 //! What NumPy and PyTorch have as a method of an array is a method of [`Tensor`] here; layers,
-//! convolutions and losses are functions. None of them computes anything or has a derivative rule
-//! of its own. Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
+//! convolutions and losses are functions. None of them computes anything, and none but a special
+//! function, a remainder or a sign says what its derivative is (`with_slopes` tells why). Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
 
 pub mod activation;
 pub mod attention;
+pub mod bits;
+pub mod compare;
 pub mod conv;
 pub mod embedding;
+pub mod extreme;
 pub mod loss;
+pub mod math;
 pub mod norm;
 pub mod pool;
 pub mod reduction;
+pub mod scan;
 pub mod softmax;
+pub mod special;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
 pub use conv::{
@@ -24,10 +30,11 @@ pub use norm::{BatchNormalized, batch_norm, batch_norm_with, group_norm, layer_n
 pub use pool::{Pool1dOptions, Pool2dOptions, PoolOptions, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d};
 
 use crate::ops::movement::Axes;
-use crate::ops::{Broadcast, Max, Sum, dtype_error, shape_error};
+use crate::ops::{Broadcast, CustomRule, Max, Sum, dtype_error, shape_error};
 use crate::tensor::origin::recorded_as;
-use crate::tensor::shape::resolve_axis;
-use crate::tensor::{DType, Error, ErrorKind, Origin, Shape, Tensor};
+use crate::tensor::shape::{broadcast_shapes, resolve_axis};
+use crate::tensor::{DType, Error, ErrorKind, Origin, Result, Shape, Tensor};
+use crate::transform::custom_derivative;
 use std::panic::Location;
 
 /// Runs `body` so that every node it records belongs to the line of the user's call.
@@ -109,7 +116,7 @@ fn disallowed(name: &str, inputs: &[&Tensor], message: String) -> Tensor {
 
 /// Axes as people write them, resolved and ascending, or the poisoned tensor to return.
 #[track_caller]
-fn resolve_axes(name: &str, x: &Tensor, axes: &[isize]) -> Result<Axes, Tensor> {
+fn resolve_axes(name: &str, x: &Tensor, axes: &[isize]) -> std::result::Result<Axes, Tensor> {
     if x.error().is_some() {
         return Err(x.clone());
     }
@@ -176,4 +183,109 @@ fn part(x: &Tensor, axis: usize, start: usize, stop: usize) -> Tensor {
 fn safe_sqrt(x: &Tensor) -> Tensor {
     let zero = x.zeros_like();
     x.equal(&zero).select(&zero, &x.sqrt())
+}
+
+/// The shape that all broadcast to, or the poisoned tensor to return.
+#[track_caller]
+fn common_shape(name: &str, inputs: &[&Tensor]) -> std::result::Result<Shape, Tensor> {
+    if let Some(mistake) = first_mistake(inputs) {
+        return Err(mistake);
+    }
+    let mut shape = Shape::new();
+    for input in inputs {
+        match broadcast_shapes(&shape, input.shape()) {
+            Ok(joint) => shape = joint,
+            Err((a, b)) => {
+                return Err(misfit(name, format!("shapes {shape:?} and {:?} do not broadcast ({a} against {b})", input.shape())));
+            }
+        }
+    }
+    Ok(shape)
+}
+
+/// Records `body` of two tensors broadcast to one shape.
+#[track_caller]
+fn of_two(name: &str, a: &Tensor, b: &Tensor, body: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    match common_shape(name, &[a, b]) {
+        Err(mistake) => mistake,
+        Ok(shape) => recorded(|| body(&a.broadcast_to(&shape), &b.broadcast_to(&shape))),
+    }
+}
+
+/// As [`of_two`], of floats of one type, computed in f32 where they are f16 or bf16.
+#[track_caller]
+fn of_two_floats(name: &str, a: &Tensor, b: &Tensor, body: impl FnOnce(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    match refuse_mixed(name, &[a, b]) {
+        Some(mistake) => mistake,
+        None => of_two(name, a, b, |a, b| body(&wide(a), &wide(b)).cast(a.dtype())),
+    }
+}
+
+/// The factor that a function's derivative by each input is, from the inputs and the value.
+struct Slopes<F> {
+    name: &'static str,
+    slopes: F,
+}
+
+impl<F: Fn(&[Tensor], &Tensor) -> Vec<Tensor> + Send + Sync> CustomRule for Slopes<F> {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn vjp(&self, inputs: &[Tensor], output: &Tensor, cotangent: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        Ok((self.slopes)(inputs, output).iter().map(|slope| Some(cotangent.scale(slope))).collect())
+    }
+}
+
+/// A function of single elements with its derivatives written beside it: for a value that is an approximation, or made of steps
+/// without a derivative, while the derivative is known. The factors are recorded, and themselves differentiated.
+fn with_slopes(
+    name: &'static str,
+    inputs: &[&Tensor],
+    value: &Tensor,
+    slopes: impl Fn(&[Tensor], &Tensor) -> Vec<Tensor> + Send + Sync + 'static,
+) -> Tensor {
+    custom_derivative(value, inputs, Slopes { name, slopes })
+}
+
+/// As [`with_slopes`], of one input.
+fn with_slope(
+    name: &'static str,
+    x: &Tensor,
+    value: &Tensor,
+    slope: impl Fn(&Tensor, &Tensor) -> Tensor + Send + Sync + 'static,
+) -> Tensor {
+    with_slopes(name, &[x], value, move |inputs, value| vec![slope(&inputs[0], value)])
+}
+
+/// The polynomial with the given coefficients, lowest power first.
+fn polynomial(x: &Tensor, coefficients: &[f64]) -> Tensor {
+    let (highest, lower) = coefficients.split_last().unwrap_or((&0.0, &[]));
+    let highest = Tensor::full(x.shape(), *highest, x.dtype());
+    lower.iter().rev().fold(highest, |sum, &coefficient| sum * x + coefficient)
+}
+
+/// 1, or -1 where the sign is set, without a derivative: of what is odd, the rest is a function of `x * sign_of(x)`, which is
+/// smooth at 0, where the absolute value is not.
+fn sign_of(x: &Tensor) -> Tensor {
+    x.is_negative().select(&-x.ones_like(), &x.ones_like())
+}
+
+/// How far `x` is from the nearest integer, and 1 or -1 as that is even or odd.
+fn from_nearest(x: &Tensor) -> (Tensor, Tensor) {
+    let nearest = x.round();
+    let half = &nearest * 0.5;
+    let odd = half.floor().less(&half);
+    (x - nearest, odd.select(&-x.ones_like(), &x.ones_like()))
+}
+
+/// `sin(pi x)`, exactly 0 at integers.
+fn sin_pi(x: &Tensor) -> Tensor {
+    let (rest, sign) = from_nearest(x);
+    (rest * std::f64::consts::PI).sin() * sign
+}
+
+/// `cos(pi x)`.
+fn cos_pi(x: &Tensor) -> Tensor {
+    let (rest, sign) = from_nearest(x);
+    (rest * std::f64::consts::PI).cos() * sign
 }

@@ -3,6 +3,7 @@
 //! Each comes three times: over all elements, `_over` some axes (which are removed), and `_keep`,
 //! which leaves those axes with size 1.
 
+use super::extreme::turned;
 use super::softmax::logsumexp;
 use super::{count, kept_shape, max, mean, misfit, part, recorded, refuse_unless_float, resolve_axes, safe_sqrt, spread, sum, wide};
 use crate::ops::dtype_error;
@@ -68,6 +69,16 @@ reductions! {
     "The mean (NaN of no elements)" Floats mean mean_over mean_keep => mean;
     "The smallest (NaN if there is one; ties share the derivative)" Numbers min min_over min_keep => minimum;
     "The product, with exact derivatives also at zeros," Numbers prod prod_over prod_keep => product;
+    "The sum of what is not NaN" Numbers nansum nansum_over nansum_keep => |x, axes| sum(&instead_of_nan(x, 0.0), axes);
+    "The mean of what is not NaN (NaN of no such elements)" Floats nanmean nanmean_over nanmean_keep => |x, axes| {
+        sum(&instead_of_nan(x, 0.0), axes) / sum(&(!x.is_nan()).cast(x.dtype()), axes)
+    };
+    "The largest that is not NaN (NaN of no such elements; ties share the derivative)" Numbers nanmax nanmax_over nanmax_keep => |x, axes| {
+        extreme_of_numbers("nanmax", x, axes, f64::NEG_INFINITY, max)
+    };
+    "The smallest that is not NaN (NaN of no such elements; ties share the derivative)" Numbers nanmin nanmin_over nanmin_keep => |x, axes| {
+        extreme_of_numbers("nanmin", x, axes, f64::INFINITY, minimum)
+    };
     "The Euclidean norm, with derivative 0 at the zero vector," Floats norm norm_over norm_keep => |x, axes| safe_sqrt(&sum(&x.square(), axes));
     "The sum of absolute values" Floats l1_norm l1_norm_over l1_norm_keep => |x, axes| sum(&x.abs(), axes);
     "The largest absolute value (ties share the derivative)" Floats max_norm max_norm_over max_norm_keep => |x, axes| max(&x.abs(), axes);
@@ -135,29 +146,80 @@ impl Tensor {
         reduce("std", self, Some(axes), true, Of::Floats, &|x, axes| safe_sqrt(&variance(x, axes, correction)))
     }
 
-    /// Running product along an axis, with exact derivatives also at zeros.
+    /// The norm of order `p` of all elements, `(sum of |x|^p)^(1/p)`: of order 0 how many are not 0, of infinite orders the
+    /// largest and the smallest size. Without overflow on the way, for orders but 0, 1 and 2. The derivative is 0 at elements
+    /// that are 0, and where all are.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let x = Tensor::from_slice(&[3e200f64, -4e200, 5e200], [3]);
+    /// assert!((x.norm_p(3.0).item()? / 6e200 - 1.0).abs() < 1e-15);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An order that is NaN.
     #[track_caller]
-    pub fn cumprod(&self, axis: isize) -> Tensor {
-        let axis = match resolve_axes("cumprod", self, &[axis]) {
-            Ok(axes) => axes[0],
-            Err(mistake) => return mistake,
-        };
-        recorded(|| {
-            // Each round doubles how many factors have been taken in.
-            let n = self.shape()[axis];
-            let mut product = self.clone();
-            let mut taken = 1;
-            while taken < n {
-                let mut shape = product.ty().shape.clone();
-                shape[axis] = taken;
-                let ones = Tensor::full(shape, 1.0, self.dtype());
-                let before = Tensor::concat(&[&ones, &part(&product, axis, 0, n - taken)], axis as isize);
-                product = product * before;
-                taken *= 2;
-            }
-            product
-        })
+    pub fn norm_p(&self, p: f64) -> Tensor {
+        norm_p(self, None, false, p)
     }
+
+    /// As [`Tensor::norm_p`], along the axes, which are removed.
+    #[track_caller]
+    pub fn norm_p_over(&self, axes: &[isize], p: f64) -> Tensor {
+        norm_p(self, Some(axes), false, p)
+    }
+
+    /// As [`Tensor::norm_p`], along the axes, which are kept with size 1.
+    #[track_caller]
+    pub fn norm_p_keep(&self, axes: &[isize], p: f64) -> Tensor {
+        norm_p(self, Some(axes), true, p)
+    }
+}
+
+#[track_caller]
+fn norm_p(x: &Tensor, axes: Option<&[isize]>, keep: bool, p: f64) -> Tensor {
+    if p.is_nan() {
+        return super::disallowed("norm_p", &[x], "the order is NaN".into());
+    }
+    reduce("norm_p", x, axes, keep, Of::Floats, &|x, axes| norm_of_order(x, axes, p))
+}
+
+fn norm_of_order(x: &Tensor, axes: &Axes, p: f64) -> Tensor {
+    let size = x.abs();
+    let zero = x.zeros_like();
+    let some = nonzero(x);
+    if p == 0.0 {
+        return sum(&some.cast(x.dtype()), axes);
+    }
+    if p == 1.0 {
+        return sum(&size, axes);
+    }
+    if p == 2.0 {
+        return safe_sqrt(&sum(&x.square(), axes));
+    }
+    if p.is_infinite() && count(x, axes) == 0 {
+        return misfit("norm_p", format!("the largest or smallest of no elements: axes {axes:?} of {:?}", x.shape()));
+    }
+    if p.is_infinite() {
+        return if p > 0.0 { max(&size, axes) } else { minimum(&size, axes) };
+    }
+    if count(x, axes) == 0 {
+        return sum(x, axes);
+    }
+    // Divided by the element that decides, powers neither overflow nor vanish. The norm of a multiple is the multiple of
+    // the norm, so that it does not matter to the derivative which number that is.
+    let most = if p > 0.0 { max(&size, axes) } else { minimum(&size, axes) }.detach();
+    let one = most.ones_like();
+    let most = (most.equal(&most.zeros_like()) | most.is_inf()).select(&one, &most);
+    let ratio = some.select(&(size / spread(&most, axes, x.shape())), &x.ones_like());
+    // A power of 0 has no part in the sum, or all of it.
+    let of_zero = if p > 0.0 { zero } else { Tensor::full(x.shape(), f64::INFINITY, x.dtype()) };
+    let total = sum(&some.select(&ratio.powf(p), &of_zero), axes);
+    let none = total.equal(&total.zeros_like()) | total.is_inf();
+    let root = none.select(&one, &total).powf(1.0 / p) * &most;
+    // Powers of infinities are 0 or infinite, as their roots are.
+    none.select(&total.detach().powf(1.0 / p), &root)
 }
 
 /// Distances from the mean first, then squares: squares alone would lose a small variance beside
@@ -170,16 +232,11 @@ pub(super) fn variance(x: &Tensor, axes: &Axes, correction: usize) -> Tensor {
     sum(&distance.square(), axes) / divisor
 }
 
-/// A maximum of what is turned round, which integers do without overflow by `-1 - x`.
+/// A maximum of what is turned round.
 fn minimum(x: &Tensor, axes: &Axes) -> Tensor {
     if count(x, axes) == 0 {
         return misfit("min", format!("the minimum of no elements: axes {axes:?} of {:?}", x.shape()));
     }
-    let turned = |x: &Tensor| match x.dtype() {
-        DType::U8 => 255 - x,
-        DType::I64 | DType::I32 => -1 - x,
-        _ => -x,
-    };
     turned(&max(&turned(x), axes))
 }
 
@@ -207,6 +264,22 @@ fn product(x: &Tensor, axes: &Axes) -> Tensor {
     let product = odd.iter().fold(factors, |product, factor| product * factor);
     shape.pop();
     product.reshape(shape)
+}
+
+/// Another number where NaN is; integers are all numbers.
+fn instead_of_nan(x: &Tensor, number: f64) -> Tensor {
+    if x.dtype().is_float() { x.is_nan().select(&Tensor::full(x.shape(), number, x.dtype()), x) } else { x.clone() }
+}
+
+fn extreme_of_numbers(name: &str, x: &Tensor, axes: &Axes, neutral: f64, find: fn(&Tensor, &Axes) -> Tensor) -> Tensor {
+    if count(x, axes) == 0 {
+        return misfit(name, format!("the largest or smallest of no elements: axes {axes:?} of {:?}", x.shape()));
+    }
+    let found = find(&instead_of_nan(x, neutral), axes);
+    if !x.dtype().is_float() {
+        return found;
+    }
+    some(&!x.is_nan(), axes).select(&found, &Tensor::full(found.shape(), f64::NAN, x.dtype()))
 }
 
 fn nonzero(x: &Tensor) -> Tensor {

@@ -50,6 +50,10 @@ pub enum Takes {
     Numbers,
     /// Only bool.
     Booleans,
+    /// i64, i32, u8.
+    Integers,
+    /// Integers and bool.
+    Bits,
     /// Any; the result is bool.
     Any,
 }
@@ -61,6 +65,8 @@ impl Takes {
             Takes::Floats => dtype.is_float(),
             Takes::Numbers => dtype != DType::Bool,
             Takes::Booleans => dtype == DType::Bool,
+            Takes::Integers => !dtype.is_float() && dtype != DType::Bool,
+            Takes::Bits => !dtype.is_float(),
             Takes::Any => true,
         }
     }
@@ -171,6 +177,14 @@ pub static UNARY: &[UnaryRow] = &[
         derivative: |x, _| scale((-(x * x)).exp() * std::f64::consts::FRAC_2_SQRT_PI),
     },
     UnaryRow {
+        op: Unary::Atan,
+        name: "atan",
+        doc: "inverse tangent, between -pi/2 and pi/2",
+        takes: Takes::Floats,
+        evaluate: f64::atan,
+        derivative: |x, _| scale((x * x + 1.0).recip()),
+    },
+    UnaryRow {
         op: Unary::Floor,
         name: "floor",
         doc: "the integer at or below; its derivative is declared zero",
@@ -189,7 +203,9 @@ pub static UNARY: &[UnaryRow] = &[
 ];
 
 const COMPARED: fn(&Tensor, &Tensor, &Tensor) -> Derivative = |_, _, _| Derivative::Cut("a comparison gives bool, which has no derivative");
+const BITS: fn(&Tensor, &Tensor, &Tensor) -> Derivative = |_, _, _| Derivative::Cut("bits have no derivative");
 const NOT_INTEGER: fn(i64, i64) -> i64 = |_, _| 0;
+const NO_FLOAT: fn(f64, f64) -> f64 = |_, _| f64::NAN;
 
 /// The weight of the first operand of a minimum or maximum: 1 where it is chosen, 1/2 at a tie.
 fn chosen(a_wins: Tensor, a: &Tensor, b: &Tensor) -> Derivative {
@@ -319,20 +335,38 @@ pub static BINARY: &[BinaryRow] = &[
     BinaryRow {
         op: Binary::And,
         name: "and",
-        doc: "both",
-        takes: Takes::Booleans,
-        evaluate: |a, b| (a != 0.0 && b != 0.0) as u8 as f64,
-        integer: |a, b| (a != 0 && b != 0) as i64,
-        derivative: [COMPARED, COMPARED],
+        doc: "both; of integers bit by bit",
+        takes: Takes::Bits,
+        evaluate: NO_FLOAT,
+        integer: |a, b| a & b,
+        derivative: [BITS, BITS],
     },
     BinaryRow {
         op: Binary::Or,
         name: "or",
-        doc: "either",
-        takes: Takes::Booleans,
-        evaluate: |a, b| (a != 0.0 || b != 0.0) as u8 as f64,
-        integer: |a, b| (a != 0 || b != 0) as i64,
-        derivative: [COMPARED, COMPARED],
+        doc: "either; of integers bit by bit",
+        takes: Takes::Bits,
+        evaluate: NO_FLOAT,
+        integer: |a, b| a | b,
+        derivative: [BITS, BITS],
+    },
+    BinaryRow {
+        op: Binary::ShiftLeft,
+        name: "shift_left",
+        doc: "a times 2^b by its bits; what is shifted out is lost, and by all bits or more, or by less than none, everything",
+        takes: Takes::Integers,
+        evaluate: NO_FLOAT,
+        integer: |a, b| if (0..64).contains(&b) { a << b } else { 0 },
+        derivative: [BITS, BITS],
+    },
+    BinaryRow {
+        op: Binary::ShiftRight,
+        name: "shift_right",
+        doc: "a / 2^b rounded down, the sign repeated; by all bits or more, or by less than none, only the sign is left",
+        takes: Takes::Integers,
+        evaluate: NO_FLOAT,
+        integer: |a, b| a >> if (0..64).contains(&b) { b } else { 63 },
+        derivative: [BITS, BITS],
     },
 ];
 
@@ -361,6 +395,8 @@ fn refuse(name: &str, takes: Takes, dtype: DType) -> Error {
         Takes::Floats => "floats",
         Takes::Numbers => "numbers",
         Takes::Booleans => "bool",
+        Takes::Integers => "integers",
+        Takes::Bits => "integers or bool",
         Takes::Any => "any type",
     };
     dtype_error(name, format!("takes {wanted}, not {dtype}; convert with `cast`"))

@@ -186,7 +186,7 @@ fn unary_domain(op: Unary) -> Domain {
         Unary::Log1p => Domain::Between(-0.6, 2.0),
         Unary::Floor => Domain::Cells(1.0),
         Unary::Sin | Unary::Cos | Unary::Softplus | Unary::Sigmoid => Domain::Between(-3.0, 3.0),
-        Unary::Negate | Unary::Exp | Unary::Expm1 | Unary::Tanh | Unary::Sech | Unary::Erf | Unary::Not => PLAIN,
+        Unary::Negate | Unary::Exp | Unary::Expm1 | Unary::Tanh | Unary::Sech | Unary::Erf | Unary::Atan | Unary::Not => PLAIN,
         // Steps of the compiler, not operations of a graph.
         Unary::RoundBf16 | Unary::RoundF16 => PLAIN,
     }
@@ -200,6 +200,8 @@ fn binary_domains(op: Binary) -> [Domain; 2] {
         Binary::Minimum | Binary::Maximum | Binary::Less | Binary::Equal => [Domain::Apart(0.25), Domain::Apart(0.75)],
         Binary::Remainder => [Domain::Cells(2.0), Domain::Between(1.9, 2.1)],
         Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Scale | Binary::And | Binary::Or => [PLAIN, PLAIN],
+        // As whole numbers: from -4 to 4, moved by -2 to 8 bits.
+        Binary::ShiftLeft | Binary::ShiftRight => [PLAIN, Domain::Between(-1.0, 4.0)],
     }
 }
 

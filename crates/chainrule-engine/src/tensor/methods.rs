@@ -57,6 +57,8 @@ unary_methods! {
     softplus => Softplus,
     /// The error function.
     erf => Erf,
+    /// Inverse tangent, between -pi/2 and pi/2. Of a quotient, by the quadrant: [`Tensor::atan2`].
+    atan => Atan,
     /// The integer at or below; its derivative is declared zero.
     floor => Floor,
 }
@@ -86,10 +88,16 @@ binary_methods! {
     less => Less,
     /// `self == other`, bool.
     equal => Equal,
-    /// Both, of bool tensors.
+    /// Both, of bool tensors; of integers bit by bit.
     and => And,
-    /// Either, of bool tensors.
+    /// Either, of bool tensors; of integers bit by bit.
     or => Or,
+    /// The integers' bits moved up by `other`, NumPy's `left_shift`: `self * 2^other`, without what leaves the type. By all
+    /// bits or more, or by less than none, 0 is left.
+    left_shift => ShiftLeft,
+    /// The integers' bits moved down by `other`: `self / 2^other`, rounded down. By all bits or more, or by less than
+    /// none, the sign is left: 0 or -1.
+    right_shift => ShiftRight,
 }
 
 impl Tensor {

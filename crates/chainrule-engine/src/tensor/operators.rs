@@ -1,11 +1,12 @@
 //! `+ - * /`, negation and remainder on every mix of `Tensor`, `&Tensor` and numbers, with
-//! NumPy's broadcasting, and `! & |` on bool tensors. Numbers are f64 or i32: one type of each kind,
+//! NumPy's broadcasting, `! & | ^` on tensors of bool and, bit by bit, of
+//! integers, and `<< >>` on integers. Numbers are f64 or i32: one type of each kind,
 //! so that a literal needs no suffix.
 
-use super::Tensor;
 use super::shape::broadcast_shapes;
+use super::{DType, Tensor};
 use crate::ops::{Binary, Operation, Unary, shape_error};
-use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Rem, Sub};
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Shl, Shr, Sub};
 
 impl Tensor {
     /// Records a function of two operands after broadcasting them to one shape.
@@ -62,7 +63,10 @@ macro_rules! of_tensors {
         }
     )*};
 }
-of_tensors!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder, BitAnd bitand And, BitOr bitor Or);
+of_tensors!(
+    Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder, BitAnd bitand And, BitOr bitor Or,
+    Shl shl ShiftLeft, Shr shr ShiftRight
+);
 
 /// An operator on a tensor and a number, either way round.
 macro_rules! with_numbers {
@@ -91,6 +95,8 @@ macro_rules! with_numbers {
     )*};
 }
 with_numbers!(Add add Add, Sub sub Subtract, Mul mul Multiply, Div div Divide, Rem rem Remainder);
+with_numbers!(@ Shl shl ShiftLeft: i32);
+with_numbers!(@ Shr shr ShiftRight: i32);
 
 impl Neg for &Tensor {
     type Output = Tensor;
@@ -112,7 +118,7 @@ impl Not for &Tensor {
     type Output = Tensor;
     #[track_caller]
     fn not(self) -> Tensor {
-        Tensor::record(Unary::Not, [self.clone()])
+        self.inverted()
     }
 }
 
@@ -120,6 +126,34 @@ impl Not for Tensor {
     type Output = Tensor;
     #[track_caller]
     fn not(self) -> Tensor {
-        Tensor::record(Unary::Not, [self])
+        self.inverted()
+    }
+}
+
+/// `^` of two tensors, by value or by reference.
+macro_rules! exclusive {
+    ($($a:ty, $b:ty);*) => {$(
+        impl BitXor<$b> for $a {
+            type Output = Tensor;
+            #[track_caller]
+            fn bitxor(self, other: $b) -> Tensor {
+                Tensor::xor(&self, &other)
+            }
+        }
+    )*};
+}
+exclusive!(&Tensor, &Tensor; &Tensor, Tensor; Tensor, &Tensor; Tensor, Tensor);
+
+impl Tensor {
+    /// Every bit the other way round. Bits are no operation of their own for that: a number and its inverse add up to
+    /// all bits set.
+    #[track_caller]
+    fn inverted(&self) -> Tensor {
+        match self.dtype() {
+            _ if self.error().is_some() => self.clone(),
+            DType::I64 | DType::I32 => -1 - self,
+            DType::U8 => 255 - self,
+            _ => Tensor::record(Unary::Not, [self.clone()]),
+        }
     }
 }

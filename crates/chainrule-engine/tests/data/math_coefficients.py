@@ -7,7 +7,7 @@ polynomial into the relative error of the function it serves, which is what is
 printed (as a power of two) after each list. Needs mpmath; writes to stdout.
 """
 
-from mpmath import atanh, cos, erf, erfc, exp, expm1, log, log1p, mp, mpf
+from mpmath import atan, atanh, cos, erf, erfc, exp, expm1, log, log1p, mp, mpf
 from mpmath import pi, sin, sqrt, tanh, lu_solve, matrix
 import struct
 
@@ -89,6 +89,7 @@ LN2 = log(mpf(2))
 REACH = LN2 / 2 * mpf("1.002")
 LOW, HIGH = sqrt(mpf("0.5")) - 1 - mpf("1e-6"), sqrt(mpf(2)) - 1 + mpf("1e-6")
 QUARTER = (pi / 4 * mpf("1.001")) ** 2
+ATAN_END = mpf("0.2501")
 
 
 def series(function, x, tiny):
@@ -129,6 +130,10 @@ def atanh_rest(z):
     return series(lambda t: (atanh(sqrt(t)) / sqrt(t) - 1 - t / 3) / t**2, z, 0)
 
 
+def atan_rest(z):
+    return series(lambda t: (atan(sqrt(t)) / sqrt(t) - 1) / t, z, 0)
+
+
 def family(rounding, exps, logs, tanhs, erfs, tails, sines, cosines, tail_end, tanh_end):
     """Every polynomial of one precision, of the degrees given."""
     show("EXP: (e^r - 1 - r) / r^2", exp_rest,
@@ -156,7 +161,11 @@ if __name__ == "__main__":
          lambda f: f / log1p(f) if f else mpf(1), LOW, HIGH, 12, float)
     show("POW_EXP: 2^t", lambda t: mpf(2) ** t, lambda t: mpf(2) ** -t,
          "-0.501", "0.501", 6, float)
+    show("ATAN: (atan(r)/r - 1) / z, z = r^2", atan_rest, lambda z: z * sqrt(z) / atan(sqrt(z)),
+         "1e-30", ATAN_END, 5, single)
     print("== double ==")
     family(float, 10, 18, 9, 11, 18, 5, 5, "5.95", "0.3030")
     show("ATANH: (atanh(s)/s - 1 - z/3) / z^2, z = s^2", atanh_rest, lambda z: z**2,
          "1e-30", "0.02945", 7, float)
+    show("ATAN: (atan(r)/r - 1) / z, z = r^2", atan_rest, lambda z: z * sqrt(z) / atan(sqrt(z)),
+         "1e-30", ATAN_END, 12, float)

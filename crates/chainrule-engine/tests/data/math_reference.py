@@ -9,7 +9,7 @@ needs. Run it in this folder; needs mpmath.
 import random
 import struct
 
-from mpmath import cos, erf, exp, expm1, log, log1p, mp, mpf, pi, sech, sin, tanh
+from mpmath import atan, cos, erf, exp, expm1, log, log1p, mp, mpf, pi, sech, sin, tanh
 
 mp.dps = 400
 HERE = random.Random(20)
@@ -97,6 +97,8 @@ def main():
     # Functions that came later draw later, so that no earlier point moves.
     lines += of_one("sech", sech, uniform(-746, 746, 80) + uniform(-6, 6, 160) + spread(-60, 0, 40, True)
                     + uniform(708, 745, 40) + beside([0.34657359, -1.0397207, 18.7, -372.0, 744.4]))
+    lines += of_one("atan", atan, uniform(-1, 1, 120) + uniform(-6, 6, 120) + spread(-60, 60, 60, True)
+                    + beside([0.5, -0.5, 1.0, 2.5]))
     with open("math_reference.csv", "w", encoding="ascii") as file:
         file.write("\n".join(lines) + "\n")
 

@@ -58,6 +58,9 @@ fn functions_of_one_element_have_their_derivatives() {
 fn prelu_and_glu() {
     check_gradients("prelu", |x| x[0].prelu(&x[1]), &[crate::check::random(&[3, 2], 1), crate::check::random(&[2], 2)]);
     check_gradients("glu", |x| x[0].glu(-1), &[crate::check::random(&[3, 4], 1)]);
+    check_gradients("swiglu", |x| x[0].swiglu(-2), &[crate::check::random(&[4, 3], 1)]);
+    let y = Tensor::from_slice(&[2.0f64, -1.0, 3.0, 4.0], [2, 2]).swiglu(0);
+    close("swiglu", &values(&y), &[6.0 * sigmoid(2.0), -4.0 * sigmoid(-1.0)], 1e-15);
     let y = Tensor::from_slice(&[3.0f64, 4.0, 0.0, 0.0], [2, 2]).glu(0);
     assert_eq!((values(&y), y.shape()), (vec![1.5, 2.0], &[1, 2][..]));
 }

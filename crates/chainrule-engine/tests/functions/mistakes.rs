@@ -44,6 +44,49 @@ mistakes! {
     "clamp": f(&[2]).clamp(1.0, 0.0);
     "clamp": f(&[2]).clamp(f64::NAN, 0.0);
     "clamp_min": f(&[2]).clamp_min(f64::NAN);
+    "celu": f(&[2]).celu(0.0);
+    "hard_shrink": f(&[2]).hard_shrink(-1.0);
+    "soft_shrink": f(&[2]).soft_shrink(f64::NAN);
+    "soft_shrink": i(&[2]).soft_shrink(1.0);
+    "threshold": f(&[2]).threshold(f64::NAN, 0.0);
+    "softplus_with": f(&[2]).softplus_with(0.0, 1.0);
+    "swiglu": f(&[3]).swiglu(0);
+    "swiglu": i(&[4]).swiglu(0);
+    "asin": i(&[2]).asin();
+    "lgamma": i(&[2]).lgamma();
+    "polygamma": f(&[2]).polygamma(101);
+    "polygamma": i(&[2]).polygamma(1);
+    "atan2": f(&[2]).atan2(&f(&[3]));
+    "atan2": f(&[2]).atan2(&i(&[2]));
+    "hypot": i(&[2]).hypot(&i(&[2]));
+    "logaddexp": f(&[2]).logaddexp(&f(&[2]).cast(DType::F64));
+    "fmod": i(&[2]).fmod(&i(&[3]));
+    "fmod": i(&[2]).fmod(&f(&[2]));
+    "remainder": i(&[2]).remainder(&i(&[2]).cast(DType::U8));
+    "float_power": i(&[2]).float_power(&f(&[3]));
+    "lerp": f(&[2]).lerp(&f(&[2]), &f(&[3]));
+    "lerp": f(&[2]).lerp(&f(&[2]), &i(&[2]));
+    "clamp_between": f(&[2]).clamp_between(Some(&f(&[3])), None);
+    "clamp_between": f(&[2]).clamp_between(None, Some(&i(&[2])));
+    "rint": i(&[2]).rint();
+    "xor": f(&[2]).xor(&f(&[2]));
+    "xor": i(&[2]).xor(&i(&[3]));
+    "is_close": f(&[2]).is_close(&f(&[2]), -1.0, 0.0);
+    "is_close": f(&[2]).is_close(&f(&[3]), 0.0, 0.0);
+    "all_close": f(&[2]).all_close(&i(&[2]), 0.0, 0.0);
+    "nanmean": i(&[2]).nanmean();
+    "nanmax": f(&[0]).nanmax();
+    "norm_p": f(&[2]).norm_p(f64::NAN);
+    "norm_p": i(&[2]).norm_p(3.0);
+    "norm_p": f(&[2]).norm_p_over(&[1], 3.0);
+    "cummax": f(&[2]).cummax(1).0;
+    "cummin": Tensor::full([2], 0.0, DType::Bool).cummin(0).1;
+    "reverse_cumsum": f(&[2]).reverse_cumsum(-2);
+    "reverse_cumprod": f(&[2]).reverse_cumprod(1);
+    "cumprod": Tensor::full([2], 0.0, DType::Bool).cumprod(0);
+    "logcumsumexp": i(&[2]).logcumsumexp(0);
+    "max_with_index": f(&[2, 0]).max_with_index(1).1;
+    "min_with_index": f(&[2]).min_with_index(1).0;
     "glu": f(&[3]).glu(0);
     "glu": f(&[4]).glu(1);
     "mean": i(&[2]).mean();
@@ -137,6 +180,25 @@ fn an_earlier_mistake_is_the_one_reported() {
         wrong.softmax(5),
         wrong.cumprod(3),
         wrong.sign(),
+        wrong.asin(),
+        wrong.polygamma(200),
+        f(&[2]).atan2(&wrong),
+        wrong.fmod(&f(&[2])),
+        f(&[2]).lerp(&f(&[2]), &wrong),
+        f(&[2]).clamp_between(None, Some(&wrong)),
+        wrong.nan_to_num(0.0, None, None),
+        wrong.is_finite(),
+        wrong.is_negative(),
+        f(&[2]).is_close(&wrong, -1.0, 0.0),
+        f(&[2]).all_close(&wrong, 0.0, 0.0),
+        &i(&[2]) ^ &wrong,
+        !&wrong,
+        wrong.cummax(7).1,
+        wrong.logcumsumexp(7),
+        wrong.max_with_index(7).0,
+        wrong.norm_p(f64::NAN),
+        wrong.celu(0.0),
+        wrong.reciprocal(),
         wrong.glu(4),
         layer_norm(&f(&[2, 3]), 1, Some(&wrong), None, 1e-5),
         conv2d(&f(&[1, 1, 3, 3]), &wrong, &Default::default()),

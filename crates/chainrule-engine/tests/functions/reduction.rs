@@ -9,6 +9,10 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
 
+fn p_norm(x: &[f64], p: f64) -> f64 {
+    x.iter().map(|v| v.abs().powf(p)).sum::<f64>().powf(1.0 / p)
+}
+
 fn variance(x: &[f64], correction: f64) -> f64 {
     x.iter().map(|v| (v - mean(x)).powi(2)).sum::<f64>() / (x.len() as f64 - correction)
 }
@@ -28,6 +32,30 @@ const FUNCTIONS: &[Function] = &[
         |x, a| x.logsumexp_keep(a),
         |x| x.logsumexp(),
         |x| x.iter().map(|v| v.exp()).sum::<f64>().ln(),
+    ),
+    ("nansum", |x, a| x.nansum_over(a), |x, a| x.nansum_keep(a), |x| x.nansum(), |x| x.iter().sum()),
+    ("nanmean", |x, a| x.nanmean_over(a), |x, a| x.nanmean_keep(a), |x| x.nanmean(), mean),
+    ("nanmax", |x, a| x.nanmax_over(a), |x, a| x.nanmax_keep(a), |x| x.nanmax(), |x| x.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+    ("nanmin", |x, a| x.nanmin_over(a), |x, a| x.nanmin_keep(a), |x| x.nanmin(), |x| x.iter().copied().fold(f64::INFINITY, f64::min)),
+    ("norm_p 1", |x, a| x.norm_p_over(a, 1.0), |x, a| x.norm_p_keep(a, 1.0), |x| x.norm_p(1.0), |x| p_norm(x, 1.0)),
+    ("norm_p 2", |x, a| x.norm_p_over(a, 2.0), |x, a| x.norm_p_keep(a, 2.0), |x| x.norm_p(2.0), |x| p_norm(x, 2.0)),
+    ("norm_p 3", |x, a| x.norm_p_over(a, 3.0), |x, a| x.norm_p_keep(a, 3.0), |x| x.norm_p(3.0), |x| p_norm(x, 3.0)),
+    ("norm_p 1.5", |x, a| x.norm_p_over(a, 1.5), |x, a| x.norm_p_keep(a, 1.5), |x| x.norm_p(1.5), |x| p_norm(x, 1.5)),
+    ("norm_p 0.5", |x, a| x.norm_p_over(a, 0.5), |x, a| x.norm_p_keep(a, 0.5), |x| x.norm_p(0.5), |x| p_norm(x, 0.5)),
+    ("norm_p -2", |x, a| x.norm_p_over(a, -2.0), |x, a| x.norm_p_keep(a, -2.0), |x| x.norm_p(-2.0), |x| p_norm(x, -2.0)),
+    (
+        "norm_p inf",
+        |x, a| x.norm_p_over(a, f64::INFINITY),
+        |x, a| x.norm_p_keep(a, f64::INFINITY),
+        |x| x.norm_p(f64::INFINITY),
+        |x| x.iter().fold(0.0, |m, v| m.max(v.abs())),
+    ),
+    (
+        "norm_p -inf",
+        |x, a| x.norm_p_over(a, f64::NEG_INFINITY),
+        |x, a| x.norm_p_keep(a, f64::NEG_INFINITY),
+        |x| x.norm_p(f64::NEG_INFINITY),
+        |x| x.iter().fold(f64::INFINITY, |m, v| m.min(v.abs())),
     ),
     ("var", |x, a| x.var_over(a, 1), |x, a| x.var_keep(a, 1), |x| x.var(1), |x| variance(x, 1.0)),
     ("biased var", |x, a| x.var_over(a, 0), |x, a| x.var_keep(a, 0), |x| x.var(0), |x| variance(x, 0.0)),
@@ -102,22 +130,6 @@ fn prod_with_one_zero_and_with_two() {
     }
     // Second derivatives at zeros: of x y z by x and y it is z.
     check_gradients("prod at zeros", |x| x[0].prod(), &[vector(&[0.0, 3.0, 0.0, 2.0, 1.5])]);
-    check_gradients("cumprod at zeros", |x| x[0].cumprod(0), &[vector(&[2.0, 0.0, 3.0, 0.0, 1.5])]);
-}
-
-#[test]
-fn cumprod_multiplies_up() {
-    let x = random(&[2, 5, 2], 4);
-    let data = values(&x);
-    let mut expected = data.clone();
-    for at in 0..20 {
-        if at / 2 % 5 > 0 {
-            expected[at] *= expected[at - 2];
-        }
-    }
-    close("cumprod", &values(&x.cumprod(1)), &expected, 1e-15);
-    check_gradients("cumprod", |x| x[0].cumprod(-1), &[random(&[2, 3], 4)]);
-    assert_eq!(Tensor::from_slice(&[2i64, 3, 4], [3]).cumprod(0).to_vec::<i64>().unwrap(), [2, 6, 24]);
 }
 
 /// norm of the zero vector: value and derivatives 0, by convention, also of second order.
@@ -198,4 +210,80 @@ fn softmax_and_its_relatives_have_their_derivatives() {
     check_gradients("softmax at ties", |x| x[0].softmax(-1), std::slice::from_ref(&ties));
     check_gradients("log_softmax at ties", |x| x[0].log_softmax(-1), std::slice::from_ref(&ties));
     check_gradients("logsumexp at ties", |x| x[0].logsumexp_over(&[-1]), &[ties]);
+}
+
+/// Numbers that are none are left out, and get no gradient; where all are, there is no mean and no extreme.
+#[test]
+fn what_is_not_nan_is_reduced() {
+    const NAN: f64 = f64::NAN;
+    let x = Tensor::from_slice(&[1.0, NAN, 4.0, NAN, NAN, NAN, -2.0, f64::NEG_INFINITY, NAN], [3, 3]);
+    type Row = (&'static str, fn(&Tensor, &[isize]) -> Tensor, [f64; 3], [f64; 9]);
+    let rows: [Row; 4] = [
+        ("nansum", |x, a| x.nansum_over(a), [5.0, 0.0, f64::NEG_INFINITY], [1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0]),
+        ("nanmean", |x, a| x.nanmean_over(a), [2.5, NAN, f64::NEG_INFINITY], [0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0]),
+        ("nanmax", |x, a| x.nanmax_over(a), [4.0, NAN, -2.0], [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
+        ("nanmin", |x, a| x.nanmin_over(a), [1.0, NAN, f64::NEG_INFINITY], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+    ];
+    for dtype in [DType::F64, DType::F32, DType::BF16] {
+        for (name, function, expected, gradient) in rows {
+            let x = x.cast(dtype).to_leaf().unwrap();
+            close(name, &values(&function(&x, &[1])), &expected, 0.0);
+            assert_eq!(slope(&function(&x, &[1]), &x), gradient, "{name}, {dtype}");
+        }
+    }
+    let ints = Tensor::from_slice(&[3i64, -1], [2]);
+    for (found, expected) in [(ints.nansum(), 2), (ints.nanmax(), 3), (ints.nanmin(), -1)] {
+        assert_eq!(found.to_vec::<i64>().unwrap(), [expected]);
+    }
+    assert!(Tensor::zeros([0]).nanmax().eval().unwrap_err().to_string().starts_with("nanmax at"));
+    assert_eq!(Tensor::zeros([0]).nansum().item().unwrap(), 0.0);
+}
+
+/// Of any order: 0 for the zero vector and derivative 0 at elements that are 0, to second order, and no overflow.
+#[test]
+fn norms_of_any_order_at_zeros_and_far_out() {
+    for p in [1.0, 1.5, 2.0, 3.0, 0.5, f64::INFINITY] {
+        let x = vector(&[0.0, 0.0]);
+        let first = x.norm_p(p).grad(&[&x]).unwrap().remove(0);
+        assert_eq!((values(&x.norm_p(p)), values(&first)), (vec![0.0], vec![0.0; 2]), "order {p}");
+        assert_eq!(values(&first.sum().grad_or_zeros(&[&x]).unwrap()[0]), [0.0; 2], "order {p}");
+        let x = vector(&[0.0, -3.0]);
+        assert_eq!(values(&x.norm_p(p)), [3.0], "order {p}");
+        assert_eq!(slope(&x.norm_p(p), &x), [0.0, -1.0], "order {p}");
+        let first = x.norm_p(p).grad(&[&x]).unwrap().remove(0);
+        assert!(values(&first.sum().grad_or_zeros(&[&x]).unwrap()[0]).iter().all(|v| v.is_finite()), "order {p}");
+    }
+    let x = vector(&[2.0, 0.0, -1.0]);
+    assert_eq!(values(&x.norm_p(0.0)), [2.0]);
+    // A size of 0 has all of the sum of negative powers.
+    assert_eq!(values(&x.norm_p(-1.0)), [0.0]);
+    assert_eq!(slope(&x.norm_p(-1.0), &x), [0.0; 3]);
+    for scale in [1e-200, 1e200] {
+        for p in [3.0, 0.5, -3.0] {
+            let (near, far) = (vector(&[2.0, 3.0]).norm_p(p), vector(&[2.0 * scale, 3.0 * scale]).norm_p(p));
+            close("scaled", &[far.item().unwrap() / scale], &values(&near), 1e-15);
+        }
+    }
+    let far = vector(&[1.0, f64::INFINITY]);
+    assert_eq!((values(&far.norm_p(3.0)), values(&far.norm_p(-3.0))), (vec![f64::INFINITY], vec![1.0]));
+    assert!(vector(&[1.0, f64::NAN]).norm_p(3.0).item().unwrap().is_nan());
+    let none = Tensor::zeros([2, 0]);
+    assert_eq!(values(&none.norm_p_over(&[1], 3.0)), [0.0, 0.0]);
+    assert!(none.norm_p(f64::INFINITY).eval().unwrap_err().to_string().starts_with("norm_p at"));
+}
+
+/// The derivative of a product of reals, and of its derivative, is polynomial in them also at several zeros: exact.
+#[test]
+fn products_at_zeros_have_exact_derivatives_of_two_orders() {
+    for x in [vec![0.0, 2.0, 3.0], vec![0.0, 0.0, 5.0], vec![0.0, 0.0, 0.0], vec![1.0, 0.0, -2.0, 4.0]] {
+        let tensor = vector(&x);
+        let without = |skipped: &[usize]| -> f64 { (0..x.len()).filter(|i| !skipped.contains(i)).map(|i| x[i]).product() };
+        let first = tensor.prod().grad(&[&tensor]).unwrap().remove(0);
+        assert_eq!(values(&first), (0..x.len()).map(|i| without(&[i])).collect::<Vec<_>>(), "{x:?}");
+        for i in 0..x.len() {
+            let second = first.gather(&Tensor::from_slice(&[i as i64], [1])).sum().grad_or_zeros(&[&tensor]).unwrap().remove(0);
+            let expected: Vec<f64> = (0..x.len()).map(|j| if i == j { 0.0 } else { without(&[i, j]) }).collect();
+            assert_eq!(values(&second), expected, "{x:?}, {i}");
+        }
+    }
 }

@@ -245,6 +245,56 @@ macro_rules! bitwise {
 }
 bitwise!(And & Or |);
 
+/// An integer whose bits can be moved.
+pub trait Shift: Number {
+    /// Bits moved up; by all of them or more, or by less than none: 0.
+    fn left(a: Self, b: Self) -> Self;
+    /// Bits moved down, the sign repeated; by all of them or more, or by less than none: the sign alone.
+    fn right(a: Self, b: Self) -> Self;
+}
+
+macro_rules! shifts {
+    ($($type:ident $unsigned:ident)*) => {$(
+        impl Shift for $type {
+            #[inline(always)]
+            fn left(a: Self, b: Self) -> Self {
+                // Less than none is more than all to an unsigned number.
+                if (b as $unsigned as u64) < <$type>::BITS as u64 { a.wrapping_shl(b as u32) } else { 0 }
+            }
+            #[inline(always)]
+            fn right(a: Self, b: Self) -> Self {
+                let held = if (b as $unsigned as u64) < <$type>::BITS as u64 { b as u32 } else { <$type>::BITS - 1 };
+                let moved = a.wrapping_shr(held);
+                // Without a sign there is nothing to repeat.
+                if <$type>::MIN == 0 && held != b as u32 { 0 } else { moved }
+            }
+        }
+    )*};
+}
+shifts!(i32 u32 i64 u64 u8 u8);
+
+/// Bits moved up.
+pub struct ShiftLeft<T>(PhantomData<T>);
+impl<T: Shift> Op2 for ShiftLeft<T> {
+    type A = T;
+    type D = T;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T, b: T) -> T {
+        T::left(a, b)
+    }
+}
+
+/// Bits moved down.
+pub struct ShiftRight<T>(PhantomData<T>);
+impl<T: Shift> Op2 for ShiftRight<T> {
+    type A = T;
+    type D = T;
+    #[inline(always)]
+    fn apply<I: Isa>(a: T, b: T) -> T {
+        T::right(a, b)
+    }
+}
+
 /// The opposite.
 pub struct Negate<T>(PhantomData<T>);
 impl<T: Number> Op1 for Negate<T> {
@@ -289,7 +339,7 @@ macro_rules! float_op1 {
         }
     )*};
 }
-float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sech sech Sigmoid sigmoid Softplus softplus Erf erf);
+float_op1!(Exp exp Log log Log1p log1p Expm1 expm1 Tanh tanh Sech sech Sigmoid sigmoid Softplus softplus Erf erf Atan atan);
 
 /// A function with a vector formula near zero, and another for the few elements far from it.
 pub trait Near: Op1 {

@@ -265,6 +265,7 @@ macro_rules! level {
                     Unary::Sigmoid => lanes!(lane, floats T => unary::<Sigmoid<T>>),
                     Unary::Softplus => lanes!(lane, floats T => unary::<Softplus<T>>),
                     Unary::Erf => lanes!(lane, floats T => unary::<Erf<T>>),
+                    Unary::Atan => lanes!(lane, floats T => unary::<Atan<T>>),
                     Unary::Floor => match lanes!(lane, floats T => unary::<Floor<T>>) {
                         None => Some(lanes!(lane, T => unary::<Same<T>>)),
                         found => found,
@@ -291,6 +292,8 @@ macro_rules! level {
                     Binary::Equal => Some(lanes!(lane, T => binary::<Equal<T>>)),
                     Binary::And => lanes!(lane, integers T => binary::<And<T>>),
                     Binary::Or => lanes!(lane, integers T => binary::<Or<T>>),
+                    Binary::ShiftLeft => lanes!(lane, integers T => binary::<ShiftLeft<T>>),
+                    Binary::ShiftRight => lanes!(lane, integers T => binary::<ShiftRight<T>>),
                 }
             }
 

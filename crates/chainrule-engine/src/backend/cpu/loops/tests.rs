@@ -5,7 +5,7 @@ use super::super::math::single;
 use super::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::*;
 
-const UNARY: [Unary; 16] = [
+const UNARY: [Unary; 17] = [
     Unary::Negate,
     Unary::Exp,
     Unary::Log,
@@ -19,6 +19,7 @@ const UNARY: [Unary; 16] = [
     Unary::Sigmoid,
     Unary::Softplus,
     Unary::Erf,
+    Unary::Atan,
     Unary::Floor,
     Unary::RoundBf16,
     Unary::RoundF16,

@@ -19,7 +19,7 @@ macro_rules! of_f64 {
         }
     )*};
 }
-of_f64!(exp expm1 log log1p tanh sech sigmoid softplus erf sin_near cos_near);
+of_f64!(exp expm1 log log1p tanh sech sigmoid softplus erf atan sin_near cos_near);
 
 /// `a * b + c`, rounded once if `FMA`, else twice.
 #[inline(always)]

@@ -6,7 +6,7 @@
 //! way.
 
 use super::real::{Single, Whole, Whole32};
-use core::f32::consts::{FRAC_2_PI, FRAC_PI_2, LN_2, LOG2_E};
+use core::f32::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4, LN_2, LOG2_E};
 
 /// Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
 const ROUND: f32 = 12_582_912.0;
@@ -262,6 +262,23 @@ pub fn erf<R: Single>(x: R) -> R {
         0.025_126_847, -0.004_173_969_4, 0.000_435_080_2, -0.000_021_149_943);
     let far = x.of(1.0) - exp_normal(exponent);
     R::choose(size.less(x.of(0.92)), near, far).copysign(x)
+}
+
+/// Inverse tangent. Error up to 1.4 ULP.
+#[inline(always)]
+pub fn atan<R: Single>(x: R) -> R {
+    let (size, zero, one) = (x.abs(), x.of(0.0), x.of(1.0));
+    // Beyond a half, an eighth or a quarter turn is taken off, and one division does either.
+    let (middle, far) = (x.of(0.5).less(size), x.of(2.5).less(size));
+    let above = R::choose(far, -one, R::choose(middle, size - one, size));
+    let below = R::choose(far, size, R::choose(middle, size + one, one));
+    let turn = R::choose(far, x.of(FRAC_PI_2), R::choose(middle, x.of(FRAC_PI_4), zero));
+    let rest = R::choose(far, x.of(-4.371_139e-8), R::choose(middle, x.of(-2.185_569_5e-8), zero));
+    let r = above / below;
+    let z = r * r;
+    let series = polynomial!(z;
+        -0.333_333_28, 0.199_994_89, -0.142_720_61, 0.109_408_19, -0.079_834_06, 0.038_713_5);
+    (turn + (r + (r * z).fma(series, rest))).copysign(x)
 }
 
 /// The largest `|x|` that [`sin_near`] and [`cos_near`] accept.

@@ -6,7 +6,7 @@
 //! way.
 
 use super::real::{Double, Real, Whole};
-use core::f64::consts::{FRAC_2_PI, LOG2_E};
+use core::f64::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4, LOG2_E};
 
 /// Adding 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
@@ -301,6 +301,26 @@ pub fn erf<R: Double>(x: R) -> R {
         1.2194803117769588e-09, -5.7967947036244126e-11, 1.290179062899946e-12);
     let far = x.of(1.0) - exp_normal(exponent);
     R::choose(size.less(x.of(0.92)), near, far).copysign(x)
+}
+
+/// Inverse tangent. Error up to 1.0 ULP.
+#[inline(always)]
+pub fn atan<R: Double>(x: R) -> R {
+    let (size, zero, one) = (x.abs(), x.of(0.0), x.of(1.0));
+    // Beyond a half, an eighth or a quarter turn is taken off, and one division does either.
+    let (middle, far) = (x.of(0.5).less(size), x.of(2.5).less(size));
+    let above = R::choose(far, -one, R::choose(middle, size - one, size));
+    let below = R::choose(far, size, R::choose(middle, size + one, one));
+    let turn = R::choose(far, x.of(FRAC_PI_2), R::choose(middle, x.of(FRAC_PI_4), zero));
+    let rest = R::choose(far, x.of(6.123233995736766e-17), R::choose(middle, x.of(3.061616997868383e-17), zero));
+    let r = above / below;
+    let z = r * r;
+    let series = polynomial!(z;
+        -0.33333333333333315, 0.1999999999999324, -0.14285714284958106, 0.11111111068418326,
+        -0.09090907665432144, 0.07692276998826991, -0.06666217992457922, 0.05877762799938924,
+        -0.05229770350825915, 0.045885559836279594, -0.037097614764658296, 0.023625927709938408,
+        -0.008347968362418457);
+    (turn + (r + (r * z).fma(series, rest))).copysign(x)
 }
 
 /// Where [`sin_near`] and [`cos_near`] are worthless.

@@ -1,5 +1,5 @@
 //! Element functions of the CPU backend: exp, log, log1p, expm1, tanh,
-//! sech, sigmoid, softplus, erf, sin, cos and pow, for f32 ([`single`],
+//! sech, sigmoid, softplus, erf, atan, sin, cos and pow, for f32 ([`single`],
 //! [`formula`]) and f64 ([`double`], [`formula_double`]).
 //!
 //! Every function is straight-line code: no branches, no tables, no calls, and

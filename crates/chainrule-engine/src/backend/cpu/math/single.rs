@@ -28,7 +28,7 @@ macro_rules! of_f32 {
         }
     )*};
 }
-of_f32!(exp expm1 log log1p tanh sech sigmoid softplus erf round_bf16 round_f16);
+of_f32!(exp expm1 log log1p tanh sech sigmoid softplus erf atan round_bf16 round_f16);
 
 /// Cody-Waite reduction of `x`, at most [`NEAR`] in size, by pi / 2, without fused steps: f64 holds n
 /// times the upper 33 bits of pi / 2 exactly. Gives the quarter turns and what is left.

@@ -46,6 +46,8 @@ fn sample() -> Vec<f32> {
         0.292_893_2,
         0.346_573_6,
         0.414_213_57,
+        2.5,
+        0.5,
         0.55,
         0.663_324_95,
         std::f32::consts::LN_2,
@@ -110,7 +112,7 @@ fn softplus_wide(x: f64) -> f64 {
 #[test]
 fn single_stays_within_two_ulp_of_f64() {
     type Row = (&'static str, [fn(f32) -> f32; 2], fn(f64) -> f64);
-    let rows: [Row; 11] = [
+    let rows: [Row; 12] = [
         ("exp", both!(single::exp), f64::exp),
         ("expm1", both!(single::expm1), f64::exp_m1),
         ("log", both!(single::log), f64::ln),
@@ -120,6 +122,7 @@ fn single_stays_within_two_ulp_of_f64() {
         ("sigmoid", both!(single::sigmoid), |x| 1.0 / (1.0 + (-x).exp())),
         ("softplus", both!(single::softplus), softplus_wide),
         ("erf", both!(single::erf), erf_series),
+        ("atan", both!(single::atan), f64::atan),
         ("sin", both!(single::sin), f64::sin),
         ("cos", both!(single::cos), f64::cos),
     ];
@@ -173,6 +176,7 @@ fn double_stays_near_figures_of_many_digits() {
             "sigmoid" => both!(double::sigmoid).map(|f| f(x)),
             "softplus" => both!(double::softplus).map(|f| f(x)),
             "erf" => both!(double::erf).map(|f| f(x)),
+            "atan" => both!(double::atan).map(|f| f(x)),
             "sin" => both!(double::sin).map(|f| f(x)),
             "cos" => both!(double::cos).map(|f| f(x)),
             "pow" => both!(double::pow).map(|f| f(x, y)),
@@ -194,6 +198,7 @@ macro_rules! special_values {
         fn $test() {
             const INF: $float = $float::INFINITY;
             const NAN: $float = $float::NAN;
+            const QUARTER: $float = std::$float::consts::FRAC_PI_2;
             // Same bits, or both NaN.
             let same = |got: $float, want: $float| got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
             type Row = (&'static str, [fn($float) -> $float; 2], Vec<($float, $float)>);
@@ -218,6 +223,7 @@ macro_rules! special_values {
                 ("sigmoid", both!($module::sigmoid), vec![(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN)]),
                 ("softplus", both!($module::softplus), vec![(INF, INF), (-INF, 0.0), (NAN, NAN), (1e30, 1e30), (-1e30, 0.0)]),
                 ("erf", both!($module::erf), vec![(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN)]),
+                ("atan", both!($module::atan), with(&[(1.0, QUARTER / 2.0), (INF, QUARTER), (-INF, -QUARTER), (1e30, QUARTER)])),
                 ("sin", both!($module::sin), with(&[(INF, NAN), (-INF, NAN)])),
                 ("cos", both!($module::cos), vec![(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN)]),
             ];

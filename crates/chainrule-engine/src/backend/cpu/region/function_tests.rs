@@ -7,7 +7,7 @@ use super::draft::{Dice, Draft};
 use super::plan::Work;
 use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Minimum, Multiply, Or, Remainder, Scale, Subtract};
 use crate::compile::kernel::Unary::{
-    Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
+    Atan, Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
 };
 use crate::compile::kernel::{Code, Extent, Lane, Reduction};
 use crate::tensor::DType;
@@ -95,7 +95,7 @@ fn check(level: Level, draft: &Draft, dtypes: &[DType], context: &str) {
 /// Every operation that becomes machine code.
 fn operations(lane: Lane) -> Vec<Vec<(Code, Lane)>> {
     let other = if lane == Lane::F32 { Lane::F64 } else { Lane::F32 };
-    let unary = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sech, Sigmoid, Softplus, Erf, Floor, Negate];
+    let unary = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sech, Sigmoid, Softplus, Erf, Atan, Floor, Negate];
     let binary = [Add, Subtract, Multiply, Divide, Minimum, Maximum, Remainder, Scale];
     let less = (Code::Binary(Less, 0, 1), Lane::U8);
     let equal = (Code::Binary(Equal, 0, 1), Lane::U8);

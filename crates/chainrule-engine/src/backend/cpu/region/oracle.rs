@@ -192,7 +192,7 @@ fn unary(op: Unary, lane: Lane, a: Cell, level: Level) -> Cell {
     if matches!(op, Unary::Sin | Unary::Cos) {
         return angle(op, lane, a.float, level.fuses());
     }
-    function!(Exp Log Log1p Expm1 Tanh Sech Sigmoid Softplus Erf)
+    function!(Exp Log Log1p Expm1 Tanh Sech Sigmoid Softplus Erf Atan)
 }
 
 /// Sine and cosine, whose loops have a second formula far from zero.
@@ -261,6 +261,11 @@ fn binary(op: Binary, lane: Lane, a: Cell, b: Cell, level: Level) -> Cell {
                 Binary::Equal => return cell(0.0, (x == y) as i64, Lane::U8),
                 Binary::And => x & y,
                 Binary::Or => x | y,
+                Binary::ShiftLeft => match u32::try_from(y) {
+                    Ok(by) if by < 8 * lane.bytes() as u32 => x << by,
+                    _ => 0,
+                },
+                Binary::ShiftRight => x >> if (0..64).contains(&y) { y } else { 63 },
             };
             cell(0.0, result, lane)
         }

@@ -99,14 +99,15 @@ fn instruction(draft: &mut Draft, dice: &mut Dice, rows_too: bool) {
         0..=1 => {
             let a = value(draft, dice, lane, extent);
             use Unary::*;
-            let functions = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sech, Sigmoid, Softplus, Erf, Floor, Negate];
+            let functions = [Exp, Log, Log1p, Expm1, Sqrt, Sin, Cos, Tanh, Sech, Sigmoid, Softplus, Erf, Atan, Floor, Negate];
             let op = if float { dice.pick(&functions) } else { Negate };
             draft.push(Code::Unary(op, a), lane, extent);
         }
         2..=5 => {
             use Binary::*;
             let ops = [Add, Subtract, Multiply, Divide, Power, Minimum, Maximum, Remainder, Scale, Less, Equal];
-            let op = dice.pick(&ops);
+            // Of integers the same, and what goes by bits.
+            let op = if float || dice.roll(3) > 0 { dice.pick(&ops) } else { dice.pick(&[And, Or, ShiftLeft, ShiftRight]) };
             let (a, b) = (value(draft, dice, lane, extent), value(draft, dice, lane, extent));
             let result = if matches!(op, Less | Equal) { Lane::U8 } else { lane };
             draft.push(Code::Binary(op, a, b), result, extent);

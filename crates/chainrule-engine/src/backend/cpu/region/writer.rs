@@ -51,6 +51,7 @@ fn single<'a>(operation: Unary) -> Option<Formula<'a, f32>> {
         Unary::Sigmoid => formula::sigmoid,
         Unary::Softplus => formula::softplus,
         Unary::Erf => formula::erf,
+        Unary::Atan => formula::atan,
         Unary::Sin => formula::sin_near,
         Unary::Cos => formula::cos_near,
         Unary::RoundBf16 => formula::round_bf16,
@@ -71,6 +72,7 @@ fn double<'a>(operation: Unary) -> Option<Formula<'a, f64>> {
         Unary::Sigmoid => formula_double::sigmoid,
         Unary::Softplus => formula_double::softplus,
         Unary::Erf => formula_double::erf,
+        Unary::Atan => formula_double::atan,
         Unary::Sin => formula_double::sin_near,
         Unary::Cos => formula_double::cos_near,
         _ => return None,
@@ -324,7 +326,9 @@ impl Writer {
                 let some = push(Op::Compare(Comparison::NotEqual), &[a, x.of(zero).id]);
                 push(Op::Keep, &[some, (x * y).id])
             }
-            Binary::Power | Binary::Less | Binary::Equal | Binary::And | Binary::Or => return None,
+            Binary::Power | Binary::Less | Binary::Equal | Binary::And | Binary::Or | Binary::ShiftLeft | Binary::ShiftRight => {
+                return None;
+            }
         })
     }
 
