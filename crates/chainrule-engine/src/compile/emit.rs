@@ -189,7 +189,7 @@ impl<'l, 'a> Emitter<'l, 'a> {
             op if is_movement(op) => {
                 let (shape, view) = copied(graph, self.lowering.views, id);
                 match self.values.get(&view.base) {
-                    Some(&value) => value,
+                    Some(&value) => self.expand(value, extent),
                     None => self.outside(&view, &shape, extent),
                 }
             }

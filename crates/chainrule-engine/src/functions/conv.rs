@@ -68,10 +68,14 @@ pub struct ConvTransposeOptions<const D: usize> {
 pub type Conv1dOptions = ConvOptions<1>;
 /// Options of [`conv2d`].
 pub type Conv2dOptions = ConvOptions<2>;
+/// Options of [`conv3d`].
+pub type Conv3dOptions = ConvOptions<3>;
 /// Options of [`conv_transpose1d`].
 pub type ConvTranspose1dOptions = ConvTransposeOptions<1>;
 /// Options of [`conv_transpose2d`].
 pub type ConvTranspose2dOptions = ConvTransposeOptions<2>;
+/// Options of [`conv_transpose3d`].
+pub type ConvTranspose3dOptions = ConvTransposeOptions<3>;
 
 impl<const D: usize> Default for ConvOptions<D> {
     fn default() -> Self {
@@ -115,6 +119,13 @@ pub fn conv1d(x: &Tensor, w: &Tensor, options: &Conv1dOptions) -> Tensor {
     conv("conv1d", x, w, options)
 }
 
+/// Convolution over three axes: `x` `[n, c, d, h, w]` with `w` `[o, c / groups, kd, kh, kw]`, or, channels last,
+/// `[n, d, h, w, c]` with `[kd, kh, kw, c / groups, o]`.
+#[track_caller]
+pub fn conv3d(x: &Tensor, w: &Tensor, options: &Conv3dOptions) -> Tensor {
+    conv("conv3d", x, w, options)
+}
+
 /// The adjoint of [`conv2d`] by its input: `x` has as many channels as that convolution's output,
 /// and `w` is its kernel as it stands, so `[c, o / groups, kh, kw]` for `x` of `c` channels, or,
 /// channels last, `[kh, kw, o / groups, c]`. An axis of `n` becomes
@@ -128,6 +139,12 @@ pub fn conv_transpose2d(x: &Tensor, w: &Tensor, options: &ConvTranspose2dOptions
 #[track_caller]
 pub fn conv_transpose1d(x: &Tensor, w: &Tensor, options: &ConvTranspose1dOptions) -> Tensor {
     conv_transpose("conv_transpose1d", x, w, options)
+}
+
+/// As [`conv_transpose2d`], over three axes.
+#[track_caller]
+pub fn conv_transpose3d(x: &Tensor, w: &Tensor, options: &ConvTranspose3dOptions) -> Tensor {
+    conv_transpose("conv_transpose3d", x, w, options)
 }
 
 #[track_caller]

@@ -11,10 +11,15 @@ pub mod compare;
 pub mod conv;
 pub mod embedding;
 pub mod extreme;
+pub mod grid;
+pub mod interpolate;
 pub mod loss;
 pub mod math;
 pub mod norm;
 pub mod pool;
+pub mod position;
+pub mod rearrange;
+pub mod recurrent;
 pub mod reduction;
 pub mod scan;
 pub mod softmax;
@@ -22,12 +27,27 @@ pub mod special;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
 pub use conv::{
-    Conv1dOptions, Conv2dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTransposeOptions, Layout, Padding,
-    conv_transpose1d, conv_transpose2d, conv1d, conv2d,
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions,
+    ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d,
 };
 pub use embedding::embedding;
-pub use norm::{BatchNormalized, batch_norm, batch_norm_with, group_norm, layer_norm, rms_norm};
-pub use pool::{Pool1dOptions, Pool2dOptions, PoolOptions, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d};
+pub use grid::{GridMode, GridOptions, GridPadding, affine_grid, grid_sample};
+pub use interpolate::{InterpolateOptions, Interpolation, interpolate};
+pub use norm::{
+    BatchNormalized, RunningStatistics, batch_norm, batch_norm_with, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm,
+};
+pub use pool::{
+    Pool1dOptions, Pool2dOptions, Pool3dOptions, PoolOptions, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d,
+    adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, global_avg_pool, global_max_pool,
+    lp_pool1d, lp_pool2d, lp_pool3d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool2d_with_indices, max_pool3d,
+    max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
+};
+pub use position::{RotaryOptions, alibi_bias, alibi_slopes, rotary_embedding};
+pub use rearrange::{UnfoldOptions, fold, pixel_shuffle, pixel_unshuffle, unfold};
+pub use recurrent::{
+    Cell, CellState, CellWeights, Sequence, bidirectional, gru_cell, gru_cell_reset_first, lstm_cell, recurrent, rnn_relu_cell,
+    rnn_tanh_cell,
+};
 
 use crate::ops::movement::Axes;
 use crate::ops::{Broadcast, CustomRule, Max, Sum, dtype_error, shape_error};

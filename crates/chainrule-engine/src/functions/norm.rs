@@ -1,12 +1,13 @@
 //! Normalisation: rows, groups or channels brought to mean 0 and variance 1.
 //!
-//! Keeps no running statistics: that is a layer's business. A constant row gives zeros (to
+//! Keeps no running statistics, but says what they are after a batch ([`RunningStatistics::after`]). A constant row gives zeros (to
 //! the rounding of its mean), with finite derivatives, as long as `eps` is positive. f16 and bf16 are computed in f32.
 
 use super::{disallowed, mean, misfit, recorded, refuse_mixed, spread, spread_channel, wide};
+use crate::ops::Window;
 use crate::ops::movement::Axes;
 use crate::tensor::shape::resolve_axis;
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor};
 
 /// What [`batch_norm`] gives.
 #[derive(Clone)]
@@ -17,6 +18,63 @@ pub struct BatchNormalized {
     pub mean: Tensor,
     /// The variance of each channel, without correction; times `n / (n - 1)` it is unbiased.
     pub variance: Tensor,
+    /// How many numbers each channel had.
+    pub count: usize,
+}
+
+/// Means and variances of channels over all batches so far, for use after training with [`batch_norm_with`].
+///
+/// ```
+/// use chainrule_engine::{DType, Tensor, functions::{RunningStatistics, batch_norm}};
+/// let x = Tensor::from([[1.0], [3.0]]);
+/// let batch = batch_norm(&x, -1, None, None, 1e-5);
+/// let running = RunningStatistics::new(1, DType::F32).after(&batch, 0.5);
+/// assert_eq!(running.mean.to_vec::<f32>()?, [1.0]); // Half of 0 and half of 2.
+/// assert_eq!(running.variance.to_vec::<f32>()?, [1.5]); // Half of 1 and half of 2, which is unbiased.
+/// # Ok::<(), chainrule_engine::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct RunningStatistics {
+    /// The mean of each channel.
+    pub mean: Tensor,
+    /// The variance of each channel, unbiased.
+    pub variance: Tensor,
+}
+
+impl RunningStatistics {
+    /// Before any batch: means 0 and variances 1.
+    #[track_caller]
+    pub fn new(channels: usize, dtype: DType) -> RunningStatistics {
+        RunningStatistics { mean: Tensor::full([channels], 0.0, dtype), variance: Tensor::full([channels], 1.0, dtype) }
+    }
+
+    /// After one more batch: `(1 - momentum) old + momentum new`, without a gradient. A momentum of `1 / n` at the `n`-th
+    /// batch gives the mean over all. A batch of one number per channel has no variance, and is a mistake, which
+    /// poisons both.
+    #[track_caller]
+    pub fn after(&self, batch: &BatchNormalized, momentum: f64) -> RunningStatistics {
+        let all = [&self.mean, &self.variance, &batch.mean, &batch.variance];
+        let poisoned = |mistake: Tensor| RunningStatistics { mean: mistake.clone(), variance: mistake };
+        if let Some(mistake) = refuse_mixed("batch_norm", &all) {
+            return poisoned(mistake);
+        }
+        if !(0.0..=1.0).contains(&momentum) {
+            return poisoned(disallowed("batch_norm", &all, format!("a momentum of {momentum} is not from 0 to 1")));
+        }
+        if let Some(other) = all.iter().find(|t| t.shape() != batch.mean.shape()) {
+            let message = format!("running statistics {:?} for channels {:?}", other.shape(), batch.mean.shape());
+            return poisoned(misfit("batch_norm", message));
+        }
+        if batch.count < 2 {
+            return poisoned(misfit("batch_norm", "one number for each channel has no variance; give a larger batch".into()));
+        }
+        let unbiased = batch.count as f64 / (batch.count - 1) as f64;
+        recorded(|| {
+            let mixed = |old: &Tensor, new: Tensor| (wide(old) * (1.0 - momentum) + new * momentum).detach().cast(old.dtype());
+            let mean = mixed(&self.mean, wide(&batch.mean));
+            RunningStatistics { mean, variance: mixed(&self.variance, wide(&batch.variance) * unbiased) }
+        })
+    }
 }
 
 /// `(x - mean) / sqrt(variance + eps) * gamma + beta`, with the mean and variance (without
@@ -64,12 +122,12 @@ pub fn rms_norm(x: &Tensor, axes: usize, gamma: Option<&Tensor>, eps: f64) -> Te
 #[track_caller]
 pub fn batch_norm(x: &Tensor, channel_axis: isize, gamma: Option<&Tensor>, beta: Option<&Tensor>, eps: f64) -> BatchNormalized {
     match channelwise("batch_norm", x, channel_axis, &[gamma, beta], eps) {
-        Err(mistake) => BatchNormalized { output: mistake.clone(), mean: mistake.clone(), variance: mistake },
+        Err(mistake) => BatchNormalized { output: mistake.clone(), mean: mistake.clone(), variance: mistake, count: 0 },
         Ok(channel) => recorded(|| {
             let axes: Axes = (0..x.rank()).filter(|&axis| axis != channel).collect();
             let (normal, mean, variance) = standardize(&wide(x), &axes, eps);
             let output = affine(&normal, gamma, beta, |parameter| spread_channel(parameter, channel, x.shape())).cast(x.dtype());
-            BatchNormalized { output, mean: mean.cast(x.dtype()), variance: variance.cast(x.dtype()) }
+            BatchNormalized { output, mean: mean.cast(x.dtype()), variance: variance.cast(x.dtype()), count: super::count(x, &axes) }
         }),
     }
 }
@@ -106,21 +164,68 @@ pub fn batch_norm_with(
 /// One group is a layer norm, as many as channels an instance norm. Wu, He, "Group Normalization" (2018).
 #[track_caller]
 pub fn group_norm(x: &Tensor, channel_axis: isize, groups: usize, gamma: Option<&Tensor>, beta: Option<&Tensor>, eps: f64) -> Tensor {
-    match channelwise("group_norm", x, channel_axis, &[gamma, beta], eps) {
-        Err(mistake) => mistake,
-        Ok(0) => misfit("group_norm", format!("axis 0 of {:?} counts the examples, not the channels", x.shape())),
-        Ok(channel) if groups == 0 || !x.shape()[channel].is_multiple_of(groups) => {
-            misfit("group_norm", format!("{} channels do not part into {groups} groups", x.shape()[channel]))
-        }
-        Ok(channel) => recorded(|| {
-            let mut parted: Shape = x.shape().into();
-            parted[channel] /= groups;
-            parted.insert(channel, groups);
-            let axes: Axes = (1..parted.len()).filter(|&axis| axis != channel).collect();
-            let normal = standardize(&wide(x).reshape(parted), &axes, eps).0.reshape(x.shape());
-            affine(&normal, gamma, beta, |parameter| spread_channel(parameter, channel, x.shape())).cast(x.dtype())
-        }),
+    grouped("group_norm", x, channel_axis, Some(groups), [gamma, beta], eps)
+}
+
+/// Each channel (index of `channel_axis`) of each example (axis 0) brought to mean 0 and variance 1, then times
+/// `gamma` plus `beta`, one number per channel. Ulyanov, Vedaldi, Lempitsky, "Instance Normalization" (2016).
+///
+/// ```
+/// use chainrule_engine::{Tensor, functions::instance_norm};
+/// let x = Tensor::from_slice(&[1.0f64, 3.0, 50.0, 70.0], [1, 2, 2]);
+/// assert_eq!(instance_norm(&x, 1, None, None, 0.0).to_vec::<f64>()?, [-1.0, 1.0, -1.0, 1.0]);
+/// # Ok::<(), chainrule_engine::Error>(())
+/// ```
+#[track_caller]
+pub fn instance_norm(x: &Tensor, channel_axis: isize, gamma: Option<&Tensor>, beta: Option<&Tensor>, eps: f64) -> Tensor {
+    grouped("instance_norm", x, channel_axis, None, [gamma, beta], eps)
+}
+
+/// `x / (k + alpha * mean)^beta`, with the mean of the squares of `size` neighbouring channels, those before the first
+/// and after the last counting as 0: `size / 2` before and `(size - 1) / 2` after each. Krizhevsky, Sutskever, Hinton,
+/// "ImageNet Classification with Deep Convolutional Neural Networks" (2012), with their `alpha` times `size`.
+#[track_caller]
+pub fn local_response_norm(x: &Tensor, channel_axis: isize, size: usize, alpha: f64, beta: f64, k: f64) -> Tensor {
+    let name = "local_response_norm";
+    let channel = match channelwise(name, x, channel_axis, &[], 0.0) {
+        Ok(channel) => channel,
+        Err(mistake) => return mistake,
+    };
+    if size == 0 || ![alpha, beta, k].iter().all(|number| number.is_finite()) {
+        return disallowed(name, &[x], format!("a size of {size} with alpha {alpha}, beta {beta} and k {k}"));
     }
+    recorded(|| {
+        let w = wide(x);
+        let mut widths = vec![(0, 0); x.rank()];
+        widths[channel] = (size / 2, (size - 1) / 2);
+        let one = |number: usize| Axes::from_slice(&[number]);
+        let window = Window { axes: one(channel), sizes: one(size), strides: one(1), dilations: one(1) };
+        let squares = mean(&Tensor::record(window, [w.square().pad(&widths)]), &one(x.rank()));
+        (w / (squares * alpha + k).powf(beta)).cast(x.dtype())
+    })
+}
+
+/// Groups of channels of each example brought to mean 0 and variance 1; without a number of groups, each channel.
+#[track_caller]
+fn grouped(name: &str, x: &Tensor, axis: isize, groups: Option<usize>, [gamma, beta]: [Option<&Tensor>; 2], eps: f64) -> Tensor {
+    let channel = match channelwise(name, x, axis, &[gamma, beta], eps) {
+        Err(mistake) => return mistake,
+        Ok(0) => return misfit(name, format!("axis 0 of {:?} counts the examples, not the channels", x.shape())),
+        Ok(channel) => channel,
+    };
+    let channels = x.shape()[channel];
+    let groups = groups.unwrap_or(channels.max(1));
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        return misfit(name, format!("{channels} channels do not part into {groups} groups"));
+    }
+    recorded(|| {
+        let mut parted: Shape = x.shape().into();
+        parted[channel] /= groups;
+        parted.insert(channel, groups);
+        let axes: Axes = (1..parted.len()).filter(|&axis| axis != channel).collect();
+        let normal = standardize(&wide(x).reshape(parted), &axes, eps).0.reshape(x.shape());
+        affine(&normal, gamma, beta, |parameter| spread_channel(parameter, channel, x.shape())).cast(x.dtype())
+    })
 }
 
 /// The tensor at mean 0 and variance 1 over axes, and the mean and variance it had.

@@ -1,7 +1,7 @@
 //! Losses against their formulas.
 
 use crate::check::{check_gradients, close, random, slope, values, vector};
-use chainrule_engine::functions::loss::{self, CrossEntropyOptions};
+use chainrule_engine::functions::loss::{self, LossOptions};
 use chainrule_engine::{DType, Tensor};
 
 fn sigmoid(x: f64) -> f64 {
@@ -95,7 +95,7 @@ fn losses_of_classes_have_their_derivatives() {
     check_gradients("nll", |t| loss::nll(&t[0].square(), &target), std::slice::from_ref(&x));
     check_gradients("distributions", |t| loss::cross_entropy_of_distributions(&t[0], &t[1]), &[x.clone(), p.clone()]);
     check_gradients("kl_div", |t| loss::kl_div(&t[0], &t[1]), &[x.clone(), p]);
-    let options = CrossEntropyOptions { label_smoothing: 0.2, ignore: Some(0) };
+    let options = LossOptions { label_smoothing: 0.2, ignore: Some(0), ..Default::default() };
     check_gradients("smoothed", |t| loss::cross_entropy_with(&t[0], &target, &options), &[x]);
 }
 
@@ -104,13 +104,13 @@ fn cross_entropy_with_smoothed_labels_and_ignored_targets() {
     let x = random(&[3, 4], 1);
     let logs: Vec<Vec<f64>> = values(&x).chunks(4).map(log_softmax).collect();
     let target = Tensor::from_slice(&[3i64, -100, 1], [3]);
-    let options = CrossEntropyOptions { label_smoothing: 0.1, ignore: Some(-100) };
+    let options = LossOptions { label_smoothing: 0.1, ignore: Some(-100), ..Default::default() };
     let smooth = |row: &[f64], c: usize| -0.9 * row[c] - 0.1 * row.iter().sum::<f64>() / 4.0;
     let expected = [smooth(&logs[0], 3), 0.0, smooth(&logs[2], 1)];
     close("each", &values(&loss::cross_entropy_with_each(&x, &target, &options)), &expected, 1e-14);
     close("mean", &values(&loss::cross_entropy_with(&x, &target, &options)), &[(expected[0] + expected[2]) / 2.0], 1e-14);
     assert_eq!(slope(&loss::cross_entropy_with(&x, &target, &options), &x)[4..8], [0.0; 4]);
-    let plain = CrossEntropyOptions { ignore: Some(-100), ..Default::default() };
+    let plain = LossOptions { ignore: Some(-100), ..Default::default() };
     close("plain", &values(&loss::cross_entropy_with(&x, &target, &plain)), &[(-logs[0][3] - logs[2][1]) / 2.0], 1e-14);
     assert!(loss::cross_entropy(&x, &target).eval().is_err());
 }

@@ -1,6 +1,6 @@
 //! Mistakes: each names the function the user called and the user's own line.
 
-use chainrule_engine::functions::loss::{self, CrossEntropyOptions};
+use chainrule_engine::functions::loss::{self, LossOptions};
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
 
@@ -162,7 +162,7 @@ mistakes! {
     "cross_entropy": loss::cross_entropy(&f(&[3, 4]), &f(&[3]));
     "cross_entropy": loss::cross_entropy(&f(&[]), &i(&[]));
     "cross_entropy": loss::cross_entropy(&f(&[3, 0]), &i(&[3]));
-    "cross_entropy": loss::cross_entropy_with(&f(&[3, 4]), &i(&[3]), &CrossEntropyOptions { label_smoothing: 1.5, ignore: Some(1) });
+    "cross_entropy": loss::cross_entropy_with(&f(&[3, 4]), &i(&[3]), &LossOptions { label_smoothing: 1.5, ignore: Some(1), ..Default::default() });
     "cross_entropy_of_distributions": loss::cross_entropy_of_distributions(&f(&[3, 4]), &f(&[3]));
     "nll": loss::nll(&i(&[3, 4]), &i(&[3]));
     "kl_div": loss::kl_div(&f(&[]), &f(&[]));
@@ -211,7 +211,7 @@ fn an_earlier_mistake_is_the_one_reported() {
         loss::mse(&f(&[2]), &wrong),
         loss::huber(&wrong, &f(&[2]), -1.0),
         loss::cross_entropy(&wrong, &i(&[2])),
-        loss::cross_entropy_with(&f(&[2, 2]), &wrong, &CrossEntropyOptions { label_smoothing: 2.0, ignore: None }),
+        loss::cross_entropy_with(&f(&[2, 2]), &wrong, &LossOptions { label_smoothing: 2.0, ..Default::default() }),
         loss::kl_div(&wrong, &f(&[2])),
     ] {
         assert_eq!(tensor.check().unwrap_err().to_string(), expected);

@@ -32,7 +32,7 @@ fn grid() -> Vec<Pool2dOptions> {
         for stride in [kernel, [1, 2], [2, 1], [3, 3]] {
             for padding in [[0, 0], [kernel[0] / 2, kernel[1] / 2]] {
                 for count_padding in [true, false] {
-                    options.push(Pool2dOptions { kernel, stride, padding, count_padding, layout: Layout::ChannelsFirst });
+                    options.push(Pool2dOptions { kernel, stride, padding, count_padding, ..Pool2dOptions::new(kernel) });
                 }
             }
         }
@@ -52,7 +52,7 @@ fn pools_have_the_values_of_the_definition() {
         let means: Vec<f64> = found.iter().map(|w| w.iter().sum::<f64>() / count(w) as f64).collect();
         close(&name, &values(&max_pool2d(&x, &options)), &largest, 0.0);
         close(&name, &values(&avg_pool2d(&x, &options)), &means, 1e-14);
-        let (last, turned) = (Pool2dOptions { layout: Layout::ChannelsLast, ..options }, x.permute([0, 2, 3, 1]));
+        let (last, turned) = (Pool2dOptions { layout: Layout::ChannelsLast, ..options.clone() }, x.permute([0, 2, 3, 1]));
         close(&name, &values(&max_pool2d(&turned, &last).permute([0, 3, 1, 2])), &largest, 0.0);
         close(&name, &values(&avg_pool2d(&turned, &last).permute([0, 3, 1, 2])), &means, 1e-14);
     }

@@ -279,3 +279,14 @@ fn a_checkpoint_inside_a_batch_equals_the_plain_call() {
         assert_agree("batched region", &eval(b), &oracle(a), 1e-14);
     }
 }
+
+/// One value per row, copied along its columns to be padded, by the group that computes it.
+#[test]
+fn a_value_of_a_row_that_is_copied_to_its_columns_is_repeated() {
+    let x = leaf(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3, 2]);
+    let norms = x.abs().square().sum_over(&[1]).sqrt();
+    let padded = norms.unsqueeze(1).broadcast_to([3, 2]).reshape([6]).pad(&[(0, 1)]);
+    let got = eval(&(padded * leaf(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], &[7])));
+    let want = [5.0f64, 5.0, 25.0, 25.0, 61.0, 61.0].iter().zip(1..).map(|(square, i)| square.sqrt() * i as f64);
+    assert_agree("padded", &got, &want.chain([0.0]).collect::<Vec<_>>(), 1e-15);
+}

@@ -1,0 +1,13 @@
+//! The functions of networks against PyTorch's: matrices of settings, values and gradients, and both orders of
+//! derivatives against central differences.
+
+#[path = "../functions/check.rs"]
+#[allow(dead_code, reason = "the other test program uses the rest")]
+mod check;
+mod loss;
+mod pool;
+mod refused;
+mod resize;
+mod sequence;
+mod stored;
+mod types;
