@@ -4,6 +4,7 @@
 //! One test, as the count is that of the whole process.
 
 use chainrule_engine::functions::loss::cross_entropy;
+use chainrule_engine::ops::ArgSort;
 use chainrule_engine::{DType, Result, Rng, Runtime, Step, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,13 +73,29 @@ fn embedding(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
     Ok((step, vec![Tensor::randint([5000], 300, &mut rng).to_leaf()?]))
 }
 
+/// The sum of the largest numbers of rows of many lengths, by a sort.
+fn sorted(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
+    let x = Tensor::placeholder([24, 3000].as_slice(), DType::F32);
+    let sort = |x: &Tensor| x.gather_last(&Tensor::record(ArgSort { descending: true, first: None }, [x.clone()]));
+    let (long, short) = (sort(&x), sort(&x.cast(DType::F64).reshape([7200, 10])));
+    let loss = (long.slice(1, ..100).sum(), short.slice(1, ..3).sum());
+    let gradient = loss.0.grad(&[&x])?.remove(0);
+    Ok((
+        Step::capture_on(runtime, &[&x], &[&loss.0, &loss.1, &gradient], &[])?,
+        vec![Tensor::randn([24, 3000], &mut Rng::new(3)).to_leaf()?],
+    ))
+}
+
 #[test]
 fn a_step_that_has_run_allocates_nothing() -> Result<()> {
     for threads in [1, 2] {
         let runtime = Runtime::new(threads)?;
-        for (name, (mut step, batch)) in
-            [("scalars", scalars(&runtime)?), ("training", training(&runtime)?), ("embedding", embedding(&runtime)?)]
-        {
+        for (name, (mut step, batch)) in [
+            ("scalars", scalars(&runtime)?),
+            ("training", training(&runtime)?),
+            ("embedding", embedding(&runtime)?),
+            ("sorted", sorted(&runtime)?),
+        ] {
             let inputs: Vec<&Tensor> = batch.iter().collect();
             // Which thread takes which unit is left to chance, so each scratch grows in its own time.
             (0..50).try_for_each(|_| step.run(&inputs))?;

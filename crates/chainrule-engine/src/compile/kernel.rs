@@ -23,6 +23,8 @@ pub enum Kernel {
     Scatter(Box<Scatter>),
     /// Overlap-add of windows: the adjoint of reading windows.
     Fold(Box<Fold>),
+    /// The order of the elements of each row.
+    Sort(Box<Sort>),
     /// Every element of a buffer set to one value.
     Fill(Fill),
 }
@@ -332,6 +334,24 @@ pub struct Fold {
     /// Strides over outer, counts, windows, rest in this order.
     pub input: Access,
     /// Strides over outer, sizes, rest in this order.
+    pub out: Access,
+}
+
+/// `out[row]` holds the first `keep` of the positions `0..len` in the order of `input[row]`: of equal elements the first comes first, NaN is
+/// larger than any number, -0 is equal to 0.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    /// How many rows.
+    pub rows: usize,
+    /// Elements of a row.
+    pub len: usize,
+    /// How many positions of a row are wanted, at most all.
+    pub keep: usize,
+    /// From the largest to the smallest.
+    pub descending: bool,
+    /// Dense, `[rows, len]`, of any type.
+    pub input: Access,
+    /// Dense, `[rows, keep]`, i64.
     pub out: Access,
 }
 

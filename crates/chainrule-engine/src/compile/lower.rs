@@ -3,7 +3,7 @@
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
-use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter};
+use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter, Sort};
 use super::product::{Product, by_label};
 use super::schedule::written;
 use super::view::{View, is_dense};
@@ -268,6 +268,13 @@ impl<'a> Lowering<'a> {
                     site: node.site,
                 };
                 self.push(Kernel::Scatter(Box::new(kernel)), first);
+            }
+            (Kind::Single, Op::ArgSort(sort)) => {
+                let keep = node.ty.shape.last().copied().unwrap_or(1);
+                let len = self.graph.node(node.inputs[0]).ty.shape.last().copied().unwrap_or(1);
+                let (input, out) = (self.dense(node.inputs[0]), self.whole(first));
+                let kernel = Sort { rows: node.ty.len() / keep.max(1), len, keep, descending: sort.descending, input, out };
+                self.push(Kernel::Sort(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
             (Kind::Single, Op::Pad(pad)) => {

@@ -84,6 +84,7 @@ impl Uses {
                 Uses { reads: vec![scatter.index.buffer, scatter.updates.buffer], writes: vec![scatter.out.buffer] }
             }
             Kernel::Fold(fold) => Uses { reads: vec![fold.input.buffer], writes: vec![fold.out.buffer] },
+            Kernel::Sort(sort) => Uses { reads: vec![sort.input.buffer], writes: vec![sort.out.buffer] },
             Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
         }
     }

@@ -5,37 +5,60 @@
 //! function, a remainder or a sign says what its derivative is (`with_slopes` tells why). Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
 
 pub mod activation;
+mod attempt;
 pub mod attention;
 pub mod bits;
 pub mod compare;
+pub mod contraction;
 pub mod conv;
+pub mod counting;
+pub mod diagonals;
+pub mod differences;
 pub mod embedding;
 pub mod extreme;
+pub mod fft;
 pub mod grid;
 pub mod interpolate;
 pub mod loss;
 pub mod math;
 pub mod norm;
+pub mod padding;
+pub mod patches;
+pub mod pick;
 pub mod pool;
 pub mod position;
+pub mod products;
+pub mod quantile;
+pub mod ranges;
 pub mod rearrange;
 pub mod recurrent;
 pub mod reduction;
 pub mod scan;
+pub mod scatter;
+pub mod segments;
 pub mod softmax;
+pub mod sort;
 pub mod special;
+pub mod take;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
+pub use contraction::{ContractionOrder, ContractionPath, einsum, einsum_in, einsum_path};
 pub use conv::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions,
     ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d,
 };
+pub use counting::{Histogram, Unique};
+pub use differences::Samples;
 pub use embedding::embedding;
+pub use fft::{Complex, Norm};
 pub use grid::{GridMode, GridOptions, GridPadding, affine_grid, grid_sample};
 pub use interpolate::{InterpolateOptions, Interpolation, interpolate};
 pub use norm::{
     BatchNormalized, RunningStatistics, batch_norm, batch_norm_with, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm,
 };
+pub use padding::PadMode;
+pub use patches::{UnfoldOptions, fold, pixel_shuffle, pixel_unshuffle, unfold};
+pub use pick::{IntoPicks, Pick};
 pub use pool::{
     Pool1dOptions, Pool2dOptions, Pool3dOptions, PoolOptions, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d,
     adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, global_avg_pool, global_max_pool,
@@ -43,11 +66,15 @@ pub use pool::{
     max_pool3d_with_indices, max_unpool1d, max_unpool2d, max_unpool3d,
 };
 pub use position::{RotaryOptions, alibi_bias, alibi_slopes, rotary_embedding};
-pub use rearrange::{UnfoldOptions, fold, pixel_shuffle, pixel_unshuffle, unfold};
+pub use quantile::Between;
+pub use rearrange::{DepthOrder, block_diag, cartesian_prod, meshgrid};
 pub use recurrent::{
     Cell, CellState, CellWeights, Sequence, bidirectional, gru_cell, gru_cell_reset_first, lstm_cell, recurrent, rnn_relu_cell,
     rnn_tanh_cell,
 };
+pub use scatter::{Bag, embedding_bag};
+pub use segments::Reduce;
+pub use take::Outside;
 
 use crate::ops::movement::Axes;
 use crate::ops::{Broadcast, CustomRule, Max, Sum, dtype_error, shape_error};

@@ -12,6 +12,7 @@ pub mod linear;
 pub mod movement;
 pub mod reduce;
 pub mod samples;
+pub mod sort;
 pub mod source;
 pub mod structure;
 pub mod window;
@@ -24,6 +25,7 @@ pub use index::{Gather, ScatterAdd};
 pub use linear::{Derivative, LinearMap};
 pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Reverse, Slice};
 pub use reduce::{CumulativeSum, Max, Sum};
+pub use sort::ArgSort;
 pub use source::{Constant, Input, Iota, Random, Scalar};
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -135,6 +137,8 @@ operations! {
     Gather(Gather),
     /// Parts added up by index.
     ScatterAdd(ScatterAdd),
+    /// The order of elements.
+    ArgSort(ArgSort),
     /// The value without its history.
     StopGradient(StopGradient),
     /// A value that waits for another.

@@ -8,8 +8,8 @@ use super::elementwise::{BINARY, UNARY};
 use super::movement::Axes;
 use super::source::Scalar;
 use super::{
-    Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max, Op,
-    Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
+    ArgSort, Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max,
+    Op, Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
 };
 use crate::tensor::random::word;
 use crate::tensor::{DType, Data, Result, Shape, Tensor, Type};
@@ -328,6 +328,15 @@ fn indexed(list: &mut Vec<Sample>) {
         add(list, ScatterAdd { batch, size }, &[(updates, PLAIN), (index, below(size))]);
     }
     add(list, ScatterAdd { batch: 0, size: 5 }, &[(&[7, 2], PLAIN), (&[7], Domain::Indices(5, DType::I32))]);
+    // Cells of one are ties, once they are whole numbers.
+    for (shape, domain) in
+        [(&[3, 7][..], Domain::Apart(0.5)), (&[9], Domain::Cells(1.0)), (&[2, 1, 4], Domain::Cells(1.0)), (&[5, 1], PLAIN)]
+    {
+        for descending in [false, true] {
+            add(list, ArgSort { descending, first: None }, &[(shape, domain)]);
+            add(list, ArgSort { descending, first: Some(shape[shape.len() - 1] / 3) }, &[(shape, domain)]);
+        }
+    }
 }
 
 /// A rule for the sample of [`Custom`]: the derivative of `sin(x)`, scaled by 1, 2, 3 .. along the axis.

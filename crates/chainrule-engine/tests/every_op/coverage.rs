@@ -31,6 +31,7 @@ fn kind(op: &Op) -> Option<&'static str> {
         Op::Einsum(_) => "Einsum",
         Op::Gather(_) => "Gather",
         Op::ScatterAdd(_) => "ScatterAdd",
+        Op::ArgSort(_) => "ArgSort",
         Op::StopGradient(_) => "StopGradient",
         Op::Barrier(_) => "Barrier",
         Op::Custom(_) => "Custom",

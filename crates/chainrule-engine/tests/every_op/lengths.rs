@@ -8,8 +8,8 @@ use crate::{Kind, kinds, loss, text};
 use chainrule_engine::ops::samples::{Domain, Sample, SampleInput};
 use chainrule_engine::ops::source::Scalar;
 use chainrule_engine::ops::{
-    Barrier, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape,
-    Reverse, ScatterAdd, Slice, StopGradient, Sum, Window,
+    ArgSort, Barrier, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random,
+    Reshape, Reverse, ScatterAdd, Slice, StopGradient, Sum, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, Data, Tensor};
@@ -78,6 +78,8 @@ fn cases(n: usize) -> Vec<Sample> {
     add(Gather { batch: 0 }.into(), &[(&[4, 2], PLAIN), (&[n], below(4))]);
     add(ScatterAdd { batch: 0, size: 3 }.into(), &[(&[n, 2], PLAIN), (&[n], below(3))]);
     add(ScatterAdd { batch: 0, size: 4 }.into(), &[(&[3, n], PLAIN), (&[3], below(4))]);
+    add(ArgSort { descending: n.is_multiple_of(2), first: None }.into(), &[(&[3, n], Domain::Cells(1.0))]);
+    add(ArgSort { descending: !n.is_multiple_of(2), first: Some(2) }.into(), &[(&[n, 5], PLAIN)]);
     add(StopGradient.into(), &[(&[n], PLAIN)]);
     add(Barrier.into(), &[(&[n], PLAIN), (&[2], PLAIN)]);
     list

@@ -3,8 +3,8 @@
 //! trust it.
 
 use chainrule_engine::ops::{
-    Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse,
-    ScatterAdd, Select, Slice, Sum, Unary, Window,
+    ArgSort, Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape,
+    Reverse, ScatterAdd, Select, Slice, Sum, Unary, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, ErrorKind, Tensor};
@@ -118,6 +118,8 @@ fn indexed(x: &Tensor, truth: &Tensor) -> Vec<Case> {
         case("updates with fewer axes than the index", scatter(0), &[x, &of(DType::I64, &[2, 3, 1])], "do not begin"),
         case("updates of truths", scatter(0), &[truth, &index], "bool"),
         case("a float for an index of updates", scatter(0), &[x, &of(DType::F32, &[2])], "index"),
+        case("the order of a scalar", ArgSort { descending: true, first: None }, &[&of(DType::F32, &[])], "no axis"),
+        case("more first elements than there are", ArgSort { descending: true, first: Some(4) }, &[x], "first 4 of 3"),
         case("a window wider than its axis", window(&[1], &[4], &[1], &[1]), &[x], "does not fit"),
         case("a window spread too far", window(&[1], &[2], &[1], &[3]), &[x], "does not fit"),
         case("a window of nothing", window(&[1], &[0], &[1], &[1]), &[x], "at least 1"),

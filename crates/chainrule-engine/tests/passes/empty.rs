@@ -2,7 +2,9 @@
 
 use crate::programs::ways;
 use chainrule_engine::backend::reference;
-use chainrule_engine::ops::{Broadcast, Concat, CumulativeSum, Fold, Gather, Pad, Permute, Random, Reverse, ScatterAdd, Slice, Window};
+use chainrule_engine::ops::{
+    ArgSort, Broadcast, Concat, CumulativeSum, Fold, Gather, Pad, Permute, Random, Reverse, ScatterAdd, Slice, Window,
+};
 use chainrule_engine::{DType, Data, Options, Runtime, Step, Tensor};
 
 fn leaf(shape: &[usize], dtype: DType) -> Tensor {
@@ -54,6 +56,7 @@ fn cases(a: usize, b: usize, c: usize) -> Vec<(&'static str, Tensor)> {
         ("concat", Tensor::record(Concat { axis: 1 }, [x.clone(), floats(&[a, 0, c]), x.exp()])),
         ("scatter", Tensor::record(ScatterAdd { batch: 0, size: 2 }, [x.clone(), indices(&[a])])),
         ("scatter by parts", Tensor::record(ScatterAdd { batch: 1, size: 1 }, [x.clone(), indices(&[a, b])])),
+        ("order", Tensor::record(ArgSort { descending: false, first: None }, [x.exp()])),
         ("random", Tensor::record(Random { bits: 7, shape: list(&[b, c]), offset: 1 }, [leaf(&[a], DType::I64)])),
         ("cast", x.cast(DType::I64).cast(DType::Bool).cast(DType::F64)),
         ("select", x.less(&(&x * 0.0)).select(&x, &(&x * 3.0))),

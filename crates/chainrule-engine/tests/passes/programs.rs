@@ -7,8 +7,8 @@ use crate::shared::Numbers;
 use chainrule_engine::backend::reference;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::ops::{
-    Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Pad, Permute, Random, Reshape,
-    Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
+    ArgSort, Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Pad, Permute, Random,
+    Reshape, Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, Data, Options, Runtime, Tensor};
@@ -330,8 +330,13 @@ impl Maker {
             }
             18 => {
                 let x = self.pick();
-                match self.below(4) {
+                match self.below(5) {
                     0 => x.cast(DType::Bool),
+                    3 => {
+                        let last = x.shape().last().copied().unwrap_or(0);
+                        let (descending, few) = (self.chance(50), self.chance(50));
+                        small(&Tensor::record(ArgSort { descending, first: few.then(|| self.below(last + 1)) }, [x]))
+                    }
                     1 => {
                         let y = self.pick();
                         Tensor::record(Barrier, [x, y])

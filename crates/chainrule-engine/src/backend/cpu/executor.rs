@@ -11,6 +11,7 @@ use super::fold::CompiledFold;
 use super::machine::{Written, placed};
 use super::region::{CompiledRegion, Scratch};
 use super::scatter::{CompiledFill, CompiledScatter};
+use super::sort::CompiledSort;
 use super::team::{Member, Team};
 use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
@@ -28,6 +29,8 @@ pub struct Executor {
     free: Mutex<Vec<Workspace>>,
     arena_bytes: usize,
     packed: Sizes,
+    /// Bytes that a thread's scratch holds aside from the start, for the longest row that is sorted.
+    aside: usize,
     /// Whether a run is worth waking the other threads.
     shared: bool,
 }
@@ -38,6 +41,7 @@ enum Compiled {
     Contract(Box<CompiledContract>),
     Scatter(Box<CompiledScatter>),
     Fold(Box<CompiledFold>),
+    Sort(Box<CompiledSort>),
     Fill(Box<CompiledFill>),
 }
 
@@ -71,6 +75,7 @@ impl Compiled {
             Kernel::Contract(contract) => Compiled::Contract(Box::new(CompiledContract::new(contract, written))),
             Kernel::Scatter(scatter) => Compiled::Scatter(Box::new(CompiledScatter::new(scatter))),
             Kernel::Fold(fold) => Compiled::Fold(Box::new(CompiledFold::new(fold))),
+            Kernel::Sort(sort) => Compiled::Sort(Box::new(CompiledSort::new(sort))),
             Kernel::Fill(fill) => Compiled::Fill(Box::new(CompiledFill::new(fill))),
         }
     }
@@ -90,7 +95,16 @@ impl Compiled {
             Compiled::Contract(kernel) => kernel.units(),
             Compiled::Scatter(kernel) => kernel.units(),
             Compiled::Fold(kernel) => kernel.units(),
+            Compiled::Sort(kernel) => kernel.units(),
             Compiled::Fill(kernel) => kernel.units(),
+        }
+    }
+
+    /// Bytes of scratch that are there before the first run, whichever thread will need them.
+    fn aside(&self) -> usize {
+        match self {
+            Compiled::Sort(kernel) => kernel.aside(),
+            _ => 0,
         }
     }
 
@@ -101,6 +115,7 @@ impl Compiled {
             Compiled::Contract(kernel) => kernel.cost(),
             Compiled::Scatter(kernel) => kernel.cost(),
             Compiled::Fold(kernel) => kernel.cost(),
+            Compiled::Sort(kernel) => kernel.cost(),
             Compiled::Fill(kernel) => kernel.cost(),
         }
     }
@@ -116,6 +131,7 @@ impl Compiled {
                 Compiled::Contract(kernel) => kernel.run(unit, buffers, packed, scratch, faults),
                 Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
+                Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
             }
         }
@@ -148,7 +164,9 @@ impl Executor {
         };
         let waves = ranges.iter().map(&mut wave).filter(|wave| wave.units > 0).collect();
         let shared = shared > WORTH_WAKING;
-        Ok(Executor { kernels: compiled, waves, shared, free: Mutex::new(vec![first]), arena_bytes: schedule.arena_bytes, packed })
+        let aside = compiled.iter().map(Compiled::aside).max().unwrap_or(0);
+        let free = Mutex::new(vec![first]);
+        Ok(Executor { kernels: compiled, waves, shared, free, arena_bytes: schedule.arena_bytes, packed, aside })
     }
 
     /// Bytes of packed operands, next to the arena.
@@ -167,7 +185,9 @@ impl Executor {
             None => Workspace::new(Data::try_zeros(DType::U8, self.arena_bytes)?, self.packed)?,
         };
         while workspace.scratch.len() < members {
-            workspace.scratch.push(Mutex::new(Scratch::new()));
+            let mut scratch = Scratch::new();
+            scratch.try_aside(self.aside)?;
+            workspace.scratch.push(Mutex::new(scratch));
         }
         Ok(workspace)
     }

@@ -1,4 +1,4 @@
-//! The CPU backend: five kinds of kernels, a team of threads, vector instructions chosen at run time.
+//! The CPU backend: six kinds of kernels, a team of threads, vector instructions chosen at run time.
 //!
 //! Refuses to know operations by name, gradients, or where a buffer comes from.
 
@@ -13,4 +13,5 @@ mod machine;
 pub mod math;
 pub mod region;
 pub mod scatter;
+pub mod sort;
 pub mod team;

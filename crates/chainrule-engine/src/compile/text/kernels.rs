@@ -2,7 +2,7 @@
 //!
 //! Refuses to be read back.
 
-use crate::compile::kernel::{Access, Code, Contract, Extent, Fold, Instruction, Kernel, Number, Region, Scatter};
+use crate::compile::kernel::{Access, Code, Contract, Extent, Fold, Instruction, Kernel, Number, Region, Scatter, Sort};
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::compile::schedule::Schedule;
 use crate::tensor::Precision;
@@ -44,6 +44,11 @@ impl Kernels {
                         &dilations[..],
                         &rest[..]
                     )?;
+                    accesses(text, "  ", &[("input", input), ("out", out)])?;
+                }
+                Kernel::Sort(sort) => {
+                    let Sort { rows, len, keep, descending, input, out } = &**sort;
+                    writeln!(text, "{k}: sort rows {rows} of {len} keep {keep}{}", if *descending { " descending" } else { "" })?;
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
                 }
                 Kernel::Fill(fill) => writeln!(text, "{k}: fill {} x {} of {}", fill.len, number(fill.value), access(&fill.out))?,

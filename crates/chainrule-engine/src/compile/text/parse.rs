@@ -6,8 +6,8 @@ use crate::compile::graph::{Graph, GraphNode, NodeId};
 use crate::ops::contract::Labels;
 use crate::ops::elementwise::{BINARY, UNARY};
 use crate::ops::{
-    Barrier, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max, Op, Operation,
-    Pad, Permute, Random, Reshape, Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Window,
+    ArgSort, Barrier, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max, Op,
+    Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Window,
 };
 use crate::tensor::{DType, Error, ErrorKind, Precision, Result, Shape, Tensor, Type};
 use smallvec::SmallVec;
@@ -124,6 +124,10 @@ fn operation(kind: &str, words: &mut Words<'_>, ty: Option<&Type>) -> Result<Op,
         "einsum" => einsum(words)?.into(),
         "gather" => Gather { batch: words.number("batch")? }.into(),
         "scatter_add" => ScatterAdd { batch: words.number("batch")?, size: words.number("size")? }.into(),
+        "argsort" => {
+            let descending = words.flag("descending");
+            ArgSort { descending, first: if words.flag("first") { Some(words.number("")?) } else { None } }.into()
+        }
         "detach" => StopGradient.into(),
         "barrier" => Barrier.into(),
         "custom" => Custom { rule: Arc::new(Named(words.name()?)), levels: words.number("levels")? }.into(),

@@ -3,7 +3,7 @@
 
 use super::{Verdict, ensure, within};
 use crate::compile::kernel::{
-    Access, Binary, Code, Contract, Extent, Fold, Instruction, Kernel, Lane, Number, Region, Scatter, Unary, Value,
+    Access, Binary, Code, Contract, Extent, Fold, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, Unary, Value,
 };
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::tensor::DType;
@@ -49,6 +49,7 @@ pub fn touched(kernel: &Kernel) -> (Vec<u32>, Vec<u32>) {
         }
         Kernel::Scatter(scatter) => (vec![scatter.index.buffer, scatter.updates.buffer], vec![scatter.out.buffer]),
         Kernel::Fold(fold) => (vec![fold.input.buffer], vec![fold.out.buffer]),
+        Kernel::Sort(sort) => (vec![sort.input.buffer], vec![sort.out.buffer]),
         Kernel::Fill(fill) => (Vec::new(), vec![fill.out.buffer]),
     }
 }
@@ -59,6 +60,7 @@ fn one(kernel: &Kernel, buffers: &[Buffer]) -> Verdict {
         Kernel::Contract(contract) => product(contract, buffers),
         Kernel::Scatter(scatter) => scatter_add(scatter, buffers),
         Kernel::Fold(fold) => overlap_add(fold, buffers),
+        Kernel::Sort(sort) => order(sort, buffers),
         Kernel::Fill(fill) => {
             access("out", &fill.out, &[], buffers)?;
             run("out", &fill.out, fill.len, buffers)?;
@@ -118,6 +120,16 @@ fn scatter_add(scatter: &Scatter, buffers: &[Buffer]) -> Verdict {
     }
     ensure(matches!(index.dtype, DType::I64 | DType::I32), || "an index is an integer".into())?;
     ensure(updates.dtype == out.dtype, || "updates are of another type than their sum".into())
+}
+
+fn order(sort: &Sort, buffers: &[Buffer]) -> Verdict {
+    let Sort { rows, len, keep, input, out, .. } = sort;
+    for (name, one, row) in [("input", input, len), ("out", out, keep)] {
+        access(name, one, &[], buffers)?;
+        run(name, one, rows * row, buffers)?;
+    }
+    ensure(keep <= len, || format!("{keep} positions of {len}"))?;
+    ensure(out.dtype == DType::I64, || "positions are i64".into())
 }
 
 fn overlap_add(fold: &Fold, buffers: &[Buffer]) -> Verdict {

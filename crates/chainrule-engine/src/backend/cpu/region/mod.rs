@@ -44,6 +44,7 @@ use super::fault::FaultCell;
 use super::level::Level;
 use super::machine::Written;
 use crate::compile::kernel::{Access, BufferId, Region};
+use crate::tensor::{Error, ErrorKind, Result};
 use plan::Plan;
 use std::sync::Arc;
 
@@ -107,6 +108,20 @@ impl Scratch {
         if self.operands.len() < needs.operands {
             self.operands.resize(needs.operands, run::Operand::NONE);
         }
+    }
+
+    /// Makes room for [`Scratch::aside`].
+    ///
+    /// # Errors
+    /// If the system has not so much memory.
+    pub fn try_aside(&mut self, bytes: usize) -> Result<()> {
+        let more = bytes.div_ceil(64).saturating_sub(self.aside.len());
+        let refused = |_| {
+            Error::new(ErrorKind::Machine, "memory", format!("there is no memory for {bytes} bytes of scratch; make the tensors smaller"))
+        };
+        self.aside.try_reserve_exact(more).map_err(refused)?;
+        self.aside(bytes);
+        Ok(())
     }
 
     /// At least so many bytes that no region touches, aligned to a cache line; grows if need be.

@@ -1,0 +1,212 @@
+//! Elements put together by number: sums, products, extremes and means of segments, and the last one to be written.
+//!
+//! A sum is an operation. For the others, the numbers are sorted, so that a segment is a run, and each run is folded into
+//! its last element in as many steps as a run has binary digits; nothing is divided, so that a product has the right
+//! derivatives beside zeros. Of equal extremes all share the derivative. Numbers outside are errors when evaluated.
+
+use super::attempt::{Attempt, attempt, fits, gather, nan, positions, typed};
+use super::sort::sorted_last;
+use super::wide;
+use crate::ops::movement::Axes;
+use crate::ops::{Broadcast, ScatterAdd};
+use crate::tensor::{DType, Shape, Tensor};
+
+/// What is made of several elements that go to one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduce {
+    /// Their sum; 0 of none.
+    Sum,
+    /// Their product; 1 of none. Its derivatives are right beside zeros, too.
+    Prod,
+    /// Their mean; of none 0.
+    Mean,
+    /// The largest, NaN if there is one; of none the lowest number of the type (-inf). Equal ones share the derivative.
+    Max,
+    /// The smallest, NaN if there is one; of none the highest number of the type (inf). Equal ones share the derivative.
+    Min,
+}
+
+macro_rules! segments {
+    ($($(#[$doc:meta])* $method:ident $reduce:ident;)*) => {
+        impl Tensor {$(
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $method(&self, segment: &Tensor, count: usize) -> Tensor {
+                attempt(|| segmented(stringify!($method), self, segment, count, Reduce::$reduce))
+            }
+        )*}
+    };
+}
+
+segments! {
+    /// Of each of `count` segments the sum of its parts: `out[s, ..]` is that of all `self[i, ..]` with
+    /// `segment[i] == s`, in any order of `segment` (`[n]`, i64 or i32). Of no parts it is 0.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let (x, segment) = (Tensor::from([1.0, 2.0, 4.0, 8.0]), Tensor::from([1, 0, 1, 1]));
+    /// assert_eq!(x.segment_sum(&segment, 3).to_vec::<f32>()?, [2.0, 13.0, 0.0]);
+    /// assert_eq!(x.segment_max(&segment, 2).to_vec::<f32>()?, [2.0, 8.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    segment_sum Sum;
+    /// Of each segment the product of its parts, see [`Tensor::segment_sum`]. Of no parts it is 1.
+    segment_prod Prod;
+    /// Of each segment the mean of its parts, see [`Tensor::segment_sum`]. Of no parts it is 0.
+    segment_mean Mean;
+    /// Of each segment the largest parts, see [`Tensor::segment_sum`]. Of no parts it is the lowest number (-inf).
+    segment_max Max;
+    /// Of each segment the smallest parts, see [`Tensor::segment_sum`]. Of no parts it is the highest number (inf).
+    segment_min Min;
+}
+
+fn segmented(name: &str, values: &Tensor, segment: &Tensor, count: usize, how: Reduce) -> Attempt {
+    positions(name, segment)?;
+    reducible(name, values, how)?;
+    let parts = segment.rank() == 1 && values.rank() > 0 && values.shape()[0] == segment.shape()[0];
+    fits(name, parts, || format!("a segment for each part along axis 0 of {:?}, not {:?}", values.shape(), segment.shape()))?;
+    Ok(reduced(0, values, segment, count, how))
+}
+
+/// Fails unless the elements can be put together in this way.
+pub(super) fn reducible(name: &str, values: &Tensor, how: Reduce) -> Attempt<()> {
+    match how {
+        Reduce::Mean => typed(name, values, "floats for a mean", DType::is_float),
+        _ => typed(name, values, "numbers", |dtype| dtype != DType::Bool),
+    }
+}
+
+/// `out[batch.., index[batch.., i], rest..]` of all `values[batch.., i, rest..]`, where `index` is `[batch.., n]`.
+pub(super) fn reduced(batch: usize, values: &Tensor, index: &Tensor, size: usize, how: Reduce) -> Tensor {
+    match how {
+        Reduce::Sum => added(batch, values, index, size),
+        Reduce::Mean => {
+            let counts = added(batch, &Tensor::full(index.shape(), 1.0, DType::I64), index, size);
+            let counts = counts.maximum(&counts.ones_like());
+            let sum = added(batch, &wide(values), index, size);
+            let counts = repeated(&counts.cast(sum.dtype()), sum.shape());
+            (sum / counts).cast(values.dtype())
+        }
+        Reduce::Prod => Runs::new(batch, index, size).folded(values, 1.0, |a, b| a * b),
+        Reduce::Max => extreme(batch, values, index, size, lowest(values.dtype()), |a, b| a.maximum(b)),
+        Reduce::Min => extreme(batch, values, index, size, highest(values.dtype()), |a, b| a.minimum(b)),
+    }
+}
+
+pub(super) fn added(batch: usize, values: &Tensor, index: &Tensor, size: usize) -> Tensor {
+    Tensor::record(ScatterAdd { batch, size }, [values.clone(), index.clone()])
+}
+
+/// The extreme of each segment. Its value is that of an element; its derivative is shared by all that are equal to it.
+fn extreme(batch: usize, values: &Tensor, index: &Tensor, size: usize, none: f64, pick: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    let runs = Runs::new(batch, index, size);
+    let found = runs.folded(&values.detach(), none, pick).detach();
+    if !values.dtype().is_float() || values.is_empty() {
+        return found;
+    }
+    let own = gather(batch, &found, index);
+    let hit = (values.equal(&own) | (nan(values) & nan(&own))).cast(DType::F32);
+    let share = (&hit / gather(batch, &added(batch, &hit, index, size), index)).cast(values.dtype()).detach();
+    // Each hit contributes zero with the derivative of its element. An infinity, which less itself is no zero, stands as it
+    // is: infinities of one sign add up to the same.
+    let finite = own.abs().less(&Tensor::full(own.shape(), f64::INFINITY, own.dtype()));
+    let base = finite.select(&values.detach(), &values.zeros_like());
+    let parts = hit.cast(DType::Bool).select(&((values - base) * share), &values.zeros_like());
+    found + added(batch, &parts, index, size)
+}
+
+/// Segments as runs of sorted numbers.
+pub(super) struct Runs {
+    batch: usize,
+    size: usize,
+    /// The positions that sort the numbers.
+    order: Tensor,
+    /// The numbers, sorted.
+    sorted: Tensor,
+    /// Of each segment, the place after the end of its run; 0 of an empty one.
+    end: Tensor,
+}
+
+impl Runs {
+    /// Of numbers `[batch.., n]` below `size`.
+    pub fn new(batch: usize, index: &Tensor, size: usize) -> Runs {
+        let (sorted, order) = sorted_last(index, false);
+        let n = index.shape()[batch] as isize;
+        let end = if n == 0 {
+            Tensor::full(index.shape()[..batch].iter().copied().chain([size]).collect::<Shape>(), 0.0, DType::I64)
+        } else {
+            let ends = sorted.slice(-1, ..n - 1).not_equal(&sorted.slice(-1, 1..n));
+            let last = Tensor::full(&sorted.slice(-1, n - 1..).ty().shape, 1.0, DType::Bool);
+            let ends = Tensor::concat(&[&ends, &last], -1);
+            let after = (Tensor::arange(n as usize, DType::I64) + 1).broadcast_to(sorted.shape());
+            added(batch, &ends.select(&after, &after.zeros_like()), &sorted, size)
+        };
+        Runs { batch, size, order, sorted, end }
+    }
+
+    /// Of each segment, the number of the last element that came to it, and whether there is one.
+    pub fn last(&self) -> (Tensor, Tensor) {
+        let some = self.end.not_equal(&self.end.zeros_like());
+        (gather(self.batch, &self.order, &self.at_end()), some)
+    }
+
+    fn at_end(&self) -> Tensor {
+        (&self.end - 1).maximum(&self.end.zeros_like())
+    }
+
+    /// Each run of `values` folded into one element, `none` of an empty one.
+    fn folded(&self, values: &Tensor, none: f64, fold: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+        let batch = self.batch;
+        let shape: Shape =
+            values.shape()[..batch].iter().copied().chain([self.size]).chain(values.shape()[batch + 1..].iter().copied()).collect();
+        let n = values.shape()[batch];
+        let empty = Tensor::full(shape, none, values.dtype());
+        if n == 0 || empty.is_empty() {
+            return empty;
+        }
+        let mut folds = gather(batch, values, &self.order);
+        let axis = batch as isize;
+        let mut step = 1;
+        // Each round doubles how many elements before an element have been taken in.
+        while step < n {
+            let (from, to) = (..(n - step) as isize, step as isize..);
+            let same = self.sorted.slice(axis, from).equal(&self.sorted.slice(axis, to.clone()));
+            let (before, own) = (folds.slice(axis, from), folds.slice(axis, to));
+            let joined = repeated(&same, own.shape()).select(&fold(&before, &own), &own);
+            folds = Tensor::concat(&[&folds.slice(axis, ..step as isize), &joined], axis);
+            step *= 2;
+        }
+        let some = self.end.not_equal(&self.end.zeros_like());
+        repeated(&some, empty.shape()).select(&gather(batch, &folds, &self.at_end()), &empty)
+    }
+}
+
+/// A tensor repeated along the last axes that it lacks.
+pub(super) fn repeated(x: &Tensor, shape: &[usize]) -> Tensor {
+    let axes: Axes = (x.rank()..shape.len()).collect();
+    if axes.is_empty() {
+        return x.clone();
+    }
+    let sizes = axes.iter().map(|&axis| shape[axis]).collect();
+    Tensor::record(Broadcast { axes, sizes }, [x.clone()])
+}
+
+/// What no number of a type is below.
+fn lowest(dtype: DType) -> f64 {
+    match dtype {
+        DType::I64 => i64::MIN as f64,
+        DType::I32 => i32::MIN as f64,
+        DType::U8 | DType::Bool => 0.0,
+        _ => f64::NEG_INFINITY,
+    }
+}
+
+/// What no number of a type is above; of i64 the largest that is a float, too.
+fn highest(dtype: DType) -> f64 {
+    match dtype {
+        DType::I64 => (i64::MAX - 1023) as f64,
+        DType::I32 => i32::MAX as f64,
+        DType::U8 | DType::Bool => 255.0,
+        _ => f64::INFINITY,
+    }
+}
