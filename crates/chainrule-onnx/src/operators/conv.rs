@@ -5,7 +5,9 @@ use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, one, size};
 use chainrule::Tensor;
-use chainrule::functions::{ConvOptions, ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv1d, conv2d};
+use chainrule::functions::{
+    ConvOptions, ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d,
+};
 
 type Outcome = Result<Vec<Value>>;
 
@@ -44,7 +46,8 @@ pub fn convolved(call: &Call, x: &Tensor, w: &Tensor) -> Result<Tensor> {
     match lengths.len() {
         1 => Ok(conv1d(x, w, &options(&windows, groups))),
         2 => Ok(conv2d(x, w, &options(&windows, groups))),
-        axes => Err(Error::unsupported(format!("a convolution over {axes} axes"))),
+        3 => Ok(conv3d(x, w, &options(&windows, groups))),
+        axes => Err(Error::unsupported(format!("a convolution over {axes} axes; one to three are known"))),
     }
 }
 
@@ -79,18 +82,18 @@ fn cuts(call: &Call, lengths: &[usize], whole: &[usize], stride: &[usize]) -> Re
 pub fn conv_transpose(call: &Call) -> Outcome {
     let (x, w) = (call.tensor(0)?, call.tensor(1)?);
     let lengths = spatial(x)?;
-    let (axes, kernel) = (lengths.len(), spatial(w)?);
+    let axes = lengths.len();
     let (stride, dilation) = (listed(call, "strides", axes, 1)?, listed(call, "dilations", axes, 1)?);
     let groups = size(call.integer_or("group", 1)?, "group")?;
     let whole = match axes {
         1 => conv_transpose1d(x, w, &transposed(&stride, &dilation, groups)),
         2 => conv_transpose2d(x, w, &transposed(&stride, &dilation, groups)),
-        axes => return Err(Error::unsupported(format!("a transposed convolution over {axes} axes"))),
+        3 => conv_transpose3d(x, w, &transposed(&stride, &dilation, groups)),
+        axes => return Err(Error::unsupported(format!("a transposed convolution over {axes} axes; one to three are known"))),
     };
     if whole.error().is_some() {
         return one(whole);
     }
-    let _ = kernel;
     let mut y = whole.clone();
     let mut widths = vec![(0, 0); y.rank()];
     for (d, (low, high)) in cuts(call, lengths, &whole.shape()[2..], &stride)?.into_iter().enumerate() {

@@ -88,6 +88,15 @@ pub fn modulo(call: &Call) -> Outcome {
     if call.flag("fmod")? { binary(call, c_remainder) } else { binary(call, |a, b| a % b) }
 }
 
+/// Bits moved up or down.
+pub fn shift(call: &Call) -> Outcome {
+    match call.text_or("direction", "")?.as_str() {
+        "LEFT" => binary(call, Tensor::left_shift),
+        "RIGHT" => binary(call, Tensor::right_shift),
+        other => Err(Error::operator(format!("attribute 'direction' is '{other}', and must be LEFT or RIGHT"))),
+    }
+}
+
 fn c_remainder(a: &Tensor, b: &Tensor) -> Tensor {
     let rest = a.abs() % b.abs();
     a.less(&a.zeros_like()).select(&-&rest, &rest)

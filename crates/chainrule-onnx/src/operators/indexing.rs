@@ -8,6 +8,7 @@ use super::shape::{sizes, vector, volume};
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, entries, one, several, size};
+use chainrule::functions::Reduce;
 use chainrule::ops::Gather;
 use chainrule::tensor::shape::dense_strides;
 use chainrule::{DType, Tensor};
@@ -72,25 +73,17 @@ pub fn gather_nd(call: &Call) -> Outcome {
     one(Tensor::record(Gather { batch }, [table, flat]))
 }
 
-/// How a scatter joins what is there with what comes.
-fn reduction(call: &Call) -> Result<String> {
-    call.text_or("reduction", "none")
-}
-
-/// `updates` put at the positions `index` (both `[n, rest..]`, `[n]`) of `x` `[size, rest..]`.
-fn place(x: &Tensor, index: &Tensor, updates: &Tensor, how: &str) -> Result<Tensor> {
-    let count = x.shape()[0];
-    let numbers = if x.dtype() == DType::Bool { DType::U8 } else { x.dtype() };
-    match how {
-        "none" => {
-            let marks = Tensor::full(index.shape(), 1.0, DType::I32).scatter_add(index, count);
-            let hit = marks.greater(&marks.zeros_like()).reshape([&[count][..], &vec![1; x.rank() - 1]].concat());
-            let placed = updates.cast(numbers).scatter_add(index, count).cast(x.dtype());
-            Ok(hit.select(&placed, x))
-        }
-        "add" => Ok(x + updates.scatter_add(index, count)),
-        other => Err(Error::operator(format!("there is no reduction '{other}'"))),
-    }
+/// `updates` `[n, rest..]` put at the positions `index` `[n]` of `x` `[size, rest..]`, as the node says.
+fn place(call: &Call, x: &Tensor, index: &Tensor, updates: &Tensor) -> Result<Tensor> {
+    let how = match call.text_or("reduction", "none")?.as_str() {
+        "none" => return Ok(x.index_copy(0, index, updates)),
+        "add" => Reduce::Sum,
+        "mul" => Reduce::Prod,
+        "max" => Reduce::Max,
+        "min" => Reduce::Min,
+        other => return Err(Error::operator(format!("there is no reduction '{other}'"))),
+    };
+    Ok(x.index_reduce(0, index, updates, how, true))
 }
 
 /// Elements put where `index` says along an axis: every element of it has its own place in the other axes.
@@ -107,7 +100,7 @@ pub fn scatter_elements(call: &Call) -> Outcome {
         shape[at] = index.shape()[at];
         flat = flat + Tensor::arange(index.shape()[at], DType::I64).reshape(shape) * strides[at] as f64;
     }
-    one(place(&x.flatten(), &flat.flatten(), &updates.flatten(), &reduction(call)?)?.reshape(x.shape()))
+    one(place(call, &x.flatten(), &flat.flatten(), &updates.flatten())?.reshape(x.shape()))
 }
 
 pub fn scatter_nd(call: &Call) -> Outcome {
@@ -115,7 +108,7 @@ pub fn scatter_nd(call: &Call) -> Outcome {
     let (flat, parts, rest) = flat(x.shape(), index, 0)?;
     let table = x.reshape([&[parts][..], &rest].concat());
     let updates = updates.reshape([&[flat.len()][..], &rest].concat());
-    one(place(&table, &flat.flatten(), &updates, &reduction(call)?)?.reshape(x.shape()))
+    one(place(call, &table, &flat.flatten(), &updates)?.reshape(x.shape()))
 }
 
 /// A cache that new keys or values are written into, at a position for each example.
@@ -166,6 +159,19 @@ pub fn compress(call: &Call) -> Outcome {
         Some(axis) => one(x.index_select(call.axis(axis, x.rank())? as isize, &vector(&kept))),
         None => one(x.flatten().index_select(0, &vector(&kept))),
     }
+}
+
+/// The largest or smallest along an axis, in order, with their positions.
+pub fn top_k(call: &Call) -> Outcome {
+    let x = call.tensor(0)?;
+    let axis = call.axis(call.integer_or("axis", -1)?, x.rank())? as isize;
+    let k = match call.version {
+        1 => call.integer_or("k", 1)?,
+        _ => call.whole_numbers(1)?.first().copied().ok_or_else(|| Error::operator("input 1, the number of elements, is empty"))?,
+    };
+    let k = size(k, "the number of elements")?;
+    let (values, positions) = if call.integer_or("largest", 1)? != 0 { x.top_k(k, axis) } else { x.bottom_k(k, axis) };
+    several([values, positions])
 }
 
 /// Each element, or part of an axis, once; where it stood first, which stands where, and how many there were of each.

@@ -68,12 +68,7 @@ pub fn determinant(call: &Call) -> Outcome {
     one(minors.pop().flatten().unwrap_or_else(|| x.clone()))
 }
 
-/// A product by labels.
+/// A product by labels, of any number of tensors.
 pub fn einsum(call: &Call) -> Outcome {
-    let equation = call.text_or("equation", "")?.replace(' ', "");
-    let tensors = call.tensors(0)?;
-    match tensors[..] {
-        [a, b] if !equation.contains('.') && equation.contains("->") => one(a.einsum(&equation, b)),
-        _ => Err(Error::unsupported(format!("'{equation}' of {} operands", tensors.len()))),
-    }
+    one(chainrule::functions::einsum(&call.text_or("equation", "")?, &call.tensors(0)?))
 }

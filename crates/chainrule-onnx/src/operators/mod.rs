@@ -14,12 +14,14 @@ mod linear;
 mod loss;
 mod norm;
 mod pool;
+mod quantized;
 mod recurrent;
 mod reduction;
 mod resize;
 mod sampling;
 mod sequence;
 mod shape;
+mod signal;
 mod source;
 mod training;
 mod windows;
@@ -71,6 +73,12 @@ pub static OPERATORS: &[Operator] = &[
     row("Sinh", "", &[9, 22], |c| elementwise::unary(c, Tensor::sinh)),
     row("Cosh", "", &[9, 22], |c| elementwise::unary(c, Tensor::cosh)),
     row("Tanh", "", &[1, 6, 13], |c| elementwise::unary(c, Tensor::tanh)),
+    row("Asin", "", &[7, 22], |c| elementwise::unary(c, Tensor::asin)),
+    row("Acos", "", &[7, 22], |c| elementwise::unary(c, Tensor::acos)),
+    row("Atan", "", &[7, 22], |c| elementwise::unary(c, Tensor::atan)),
+    row("Asinh", "", &[9, 22], |c| elementwise::unary(c, Tensor::asinh)),
+    row("Acosh", "", &[9, 22], |c| elementwise::unary(c, Tensor::acosh)),
+    row("Atanh", "", &[9, 22], |c| elementwise::unary(c, Tensor::atanh)),
     row("Erf", "", &[9, 13], |c| elementwise::unary(c, Tensor::erf)),
     row("IsNaN", "", &[9, 13, 20], |c| elementwise::unary(c, Tensor::is_nan)),
     row("IsInf", "", &[10, 20], elementwise::is_infinite),
@@ -84,6 +92,11 @@ pub static OPERATORS: &[Operator] = &[
     row("And", "", &[1, 7], |c| elementwise::binary(c, Tensor::and)),
     row("Or", "", &[1, 7], |c| elementwise::binary(c, Tensor::or)),
     row("Xor", "", &[1, 7], |c| elementwise::binary(c, elementwise::exclusive_or)),
+    row("BitwiseAnd", "", &[18], |c| elementwise::binary(c, Tensor::and)),
+    row("BitwiseOr", "", &[18], |c| elementwise::binary(c, Tensor::or)),
+    row("BitwiseXor", "", &[18], |c| elementwise::binary(c, Tensor::xor)),
+    row("BitwiseNot", "", &[18], |c| elementwise::unary(c, |x| !x)),
+    row("BitShift", "", &[11], elementwise::shift),
     row("Equal", "", &[1, 7, 11, 13, 19], |c| elementwise::binary(c, Tensor::equal)),
     row("Less", "", &[1, 7, 9, 13], |c| elementwise::binary(c, Tensor::less)),
     row("LessOrEqual", "", &[12, 16], |c| elementwise::binary(c, Tensor::less_equal)),
@@ -175,6 +188,7 @@ pub static OPERATORS: &[Operator] = &[
     row("TensorScatter", "", &[24], indexing::tensor_scatter),
     row("NonZero", "", &[9, 13], indexing::non_zero),
     row("Compress", "", &[9, 11], indexing::compress),
+    row("TopK", "", &[1, 10, 11, 24], indexing::top_k),
     row("Unique", "", &[11], indexing::unique),
     row("NonMaxSuppression", "", &[10, 11], indexing::non_max_suppression),
     // Products.
@@ -238,6 +252,7 @@ pub static OPERATORS: &[Operator] = &[
     // Images.
     row("Resize", "", &[10, 11, 13, 18, 19], resize::resize),
     row("Upsample", "", &[1, 7, 9, 10], resize::upsample),
+    row("GridSample", "", &[16, 20, 22], sampling::grid_sample),
     row("AffineGrid", "", &[20], sampling::affine_grid),
     row("RoiAlign", "", &[10, 16, 22], sampling::roi_align),
     row("DeformConv", "", &[19, 22], sampling::deform_conv),
@@ -246,6 +261,21 @@ pub static OPERATORS: &[Operator] = &[
     row("TfIdfVectorizer", "", &[9], host::tf_idf),
     row("ArrayFeatureExtractor", "ai.onnx.ml", &[1], host::feature_extractor),
     row("Binarizer", "ai.onnx.ml", &[1], host::binarizer),
+    // Signals.
+    row("DFT", "", &[17, 20], signal::dft),
+    row("STFT", "", &[17], signal::stft),
+    row("HannWindow", "", &[17], signal::hann_window),
+    row("HammingWindow", "", &[17], signal::hamming_window),
+    row("BlackmanWindow", "", &[17], signal::blackman_window),
+    row("MelWeightMatrix", "", &[17], signal::mel_weight_matrix),
+    // Bytes.
+    row("QuantizeLinear", "", &[10, 13, 19, 21, 23, 24, 25], quantized::quantize),
+    row("DequantizeLinear", "", &[10, 13, 19, 21, 23, 24, 25], quantized::dequantize),
+    row("DynamicQuantizeLinear", "", &[11], quantized::quantize_dynamically),
+    row("MatMulInteger", "", &[10], quantized::matmul_integer),
+    row("ConvInteger", "", &[10], quantized::conv_integer),
+    row("QLinearMatMul", "", &[10, 21], quantized::qlinear_matmul),
+    row("QLinearConv", "", &[10], quantized::qlinear_conv),
 ];
 
 /// The operator of this name, and the version of it that an operator set has.

@@ -207,15 +207,17 @@ fn along(x: &Tensor, axis: &Axis, way: &Way) -> Result<Tensor> {
         outside.push(crops && (position < 0.0 || position > axis.length as f64 - 1.0));
         let base = position.ceil() - 1.0;
         let (first, mut row) = way.weights(position - base, axis.scale)?;
-        let place = |tap: usize| base as i64 + first + tap as i64;
+        let place = |tap: usize| (base as i64).saturating_add(first + tap as i64);
         if way.exclude_outside {
             let inside = |tap: usize| (0..axis.length as i64).contains(&place(tap));
             (0..row.len()).filter(|&tap| !inside(tap)).for_each(|tap| row[tap] = 0.0);
             let sum: f64 = row.iter().sum();
             row.iter_mut().for_each(|weight| *weight /= sum);
         }
-        places.resize(row.len().max(places.len()), vec![0; at]);
-        weights.resize(row.len().max(weights.len()), vec![0.0; at]);
+        while places.len() < row.len() {
+            places.push(vec![0; at]);
+            weights.push(vec![0.0; at]);
+        }
         for tap in 0..places.len() {
             places[tap].push(place(tap).clamp(0, axis.length as i64 - 1));
             weights[tap].push(row.get(tap).copied().unwrap_or(0.0));

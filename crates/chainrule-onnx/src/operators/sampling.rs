@@ -6,7 +6,8 @@ use super::shape::{sizes, volume};
 use super::windows::listed;
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, one, size};
+use crate::record::call::{Call, limit, one, size};
+use chainrule::functions::{self, GridMode, GridOptions, GridPadding};
 use chainrule::ops::Gather;
 use chainrule::{DType, Tensor};
 
@@ -49,27 +50,30 @@ fn bilinear(image: &Tensor, y: &Tensor, x: &Tensor) -> Tensor {
 
 /// The places of an affine transformation of every element of an image, from -1 to 1.
 pub fn affine_grid(call: &Call) -> Outcome {
-    let theta = call.tensor(0)?;
-    let all = sizes(&call.whole_numbers(1)?)?;
-    let lengths = all.get(2..).unwrap_or_default();
-    let axes = lengths.len();
-    if theta.rank() != 3 || theta.shape()[1..] != [axes, axes + 1] {
-        return Err(Error::operator(format!("transformations {:?} for images of {axes} axes", theta.shape())));
+    let size = sizes(&call.whole_numbers(1)?)?;
+    let lengths = size.get(2..).ok_or_else(|| Error::operator(format!("{size:?} are not the sizes of images, [n, c, ..]")))?;
+    if volume(lengths) > 1 << 31 {
+        return Err(limit(format!("a grid of {lengths:?} places")));
     }
-    let corners = call.flag("align_corners")?;
-    // Homogeneous coordinates, x first: the last axis of the image is the first coordinate.
-    let coordinate = |axis: usize| {
-        let length = lengths[axis];
-        let ends = if corners { 1.0 } else { 1.0 - 1.0 / length.max(1) as f64 };
-        let mut shape = vec![1; axes];
-        shape[axis] = length;
-        Tensor::linspace(-ends, ends, length, theta.dtype()).reshape(shape).broadcast_to(lengths)
+    one(functions::affine_grid(call.tensor(0)?, lengths, call.flag("align_corners")?))
+}
+
+/// An image read at the places of a grid.
+pub fn grid_sample(call: &Call) -> Outcome {
+    let mode = match call.text_or("mode", "linear")?.as_str() {
+        "linear" | "bilinear" => GridMode::Bilinear,
+        "nearest" => GridMode::Nearest,
+        "cubic" | "bicubic" => GridMode::Bicubic,
+        other => return Err(Error::operator(format!("there is no mode '{other}'"))),
     };
-    let mut coordinates: Vec<Tensor> = (0..axes).rev().map(coordinate).collect();
-    coordinates.push(Tensor::full(lengths, 1.0, theta.dtype()));
-    let points = Tensor::stack(&coordinates.iter().collect::<Vec<_>>(), -1).reshape([volume(lengths), axes + 1]);
-    let grid = points.matmul(&theta.t());
-    one(grid.reshape([&[theta.shape()[0]][..], lengths, &[axes]].concat()))
+    let padding = match call.text_or("padding_mode", "zeros")?.as_str() {
+        "zeros" => GridPadding::Zeros,
+        "border" => GridPadding::Border,
+        "reflection" => GridPadding::Reflection,
+        other => return Err(Error::operator(format!("there is no padding_mode '{other}'"))),
+    };
+    let options = GridOptions { mode, padding, align_corners: call.flag("align_corners")? };
+    one(functions::grid_sample(call.tensor(0)?, &call.tensor(1)?.cast(call.tensor(0)?.dtype()), &options))
 }
 
 /// How a region is read: the cells of a result, and how many places are read in each.

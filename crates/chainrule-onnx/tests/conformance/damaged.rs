@@ -6,7 +6,7 @@ use chainrule_onnx::Model;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Copies of each model.
-const COPIES: usize = 25;
+const COPIES: usize = 20;
 
 /// What panicked, with the copy's number; and how many copies were recorded for inputs, to be sure that something was tried.
 pub fn panics(case: &Case) -> (Vec<String>, usize) {
@@ -41,21 +41,10 @@ pub fn panics(case: &Case) -> (Vec<String>, usize) {
 }
 
 /// Whole numbers that nobody meant as sizes, positions or axes.
-const EXTREMES: [i64; 8] = [-1, 0, 7, i64::MIN, i64::MAX, 1 << 40, -(1 << 31), i64::MAX / 2];
+const EXTREMES: [i64; 5] = [-1, i64::MIN, i64::MAX, 1 << 40, i64::MAX / 2];
 
 /// What panics when the whole numbers of an input are extreme.
 pub fn extremes(case: &Case) -> Vec<String> {
-    let started = std::time::Instant::now();
-    struct D(String, std::time::Instant);
-    impl Drop for D {
-        fn drop(&mut self) {
-            if self.1.elapsed().as_millis() > 300 {
-                eprintln!("SLOW {} {:?}", self.0, self.1.elapsed());
-            }
-        }
-    }
-    let _d = D(case.name.clone(), started);
-    eprintln!("CASE {}", case.name);
     let Ok(model) = Model::parse(&case.bytes()) else { return Vec::new() };
     let mut found = Vec::new();
     for inputs in cases::inputs(case, &model) {

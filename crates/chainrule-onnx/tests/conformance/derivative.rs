@@ -126,12 +126,18 @@ pub fn measure(path: &Path, set: &Set, made: &[(String, Value)]) -> Result<Deriv
     }
     // The point itself, then points beside it.
     let mut worst = f64::INFINITY;
-    for (attempt, by) in [0.0, 1e-3, 1e-2, -1e-3, 3e-2].into_iter().enumerate() {
+    for (attempt, by) in [0.0, 1e-3, 1e-2, -1e-3, 3e-2, -1e-2, 2e-3, -2e-3].into_iter().enumerate() {
         let mut rng = Rng::new(100 + attempt as u64);
         // A little toward the middle of things, too: the edge of a domain is left by one sign only.
         let aside: Vec<Tensor> = direction(&at, |_| true, &mut rng);
         let here = if by == 0.0 { at.clone() } else { moved(&at, &aside, by)? };
-        match near(&point, &here)? {
+        let found = match near(&point, &here) {
+            Err(error) if attempt == 0 => return Err(error),
+            // Beside the point lies what the model refuses.
+            Err(_) => continue,
+            Ok(found) => found,
+        };
+        match found {
             None => return Ok(Derivative::Nothing),
             Some(Derivative::Measured(error)) if error.is_nan() || error > LIMIT => worst = worst.min(error),
             Some(found) => return Ok(found),

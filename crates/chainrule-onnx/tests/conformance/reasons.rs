@@ -1,7 +1,10 @@
 //! Why a case is not passed, or not differentiated: every exception, with its reason.
 
 /// Operators that are not recorded, and why.
-const LEFT_OUT: &[(&str, &str)] = &[];
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("test_image_decoder", "a decoder of JPEG, PNG and five more formats of files is no function of tensors"),
+    ("test_ai_onnx_ml_tree_ensemble", "a tree is a function of steps: nothing is recorded that could be differentiated"),
+];
 
 /// Why a case that was refused with this message is left out on purpose.
 pub fn not_applicable(name: &str, message: &str) -> Option<String> {
@@ -13,8 +16,11 @@ pub fn not_applicable(name: &str, message: &str) -> Option<String> {
 }
 
 /// Why a case fails and is known to.
-pub fn expected(_name: &str) -> Option<&'static str> {
-    None
+pub fn expected(name: &str) -> Option<&'static str> {
+    let noise = ["test_dft_inverse", "test_dft_inverse_opset19"];
+    noise.contains(&name).then_some(
+        "where the value is 0, the stored output is the rounding noise of one implementation, up to 2e-7, and must be met within 1e-7",
+    )
 }
 
 /// Cases whose outputs are drawn at random: sizes and types are compared.
