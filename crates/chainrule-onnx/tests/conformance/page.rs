@@ -146,7 +146,9 @@ What `crates/chainrule-onnx` makes of the conformance suite of ONNX 1.22: models
 within a relative error of 1e-3 and an absolute one of 1e-7, which are the suite's own. Every case that passes and has floats at
 both ends is also differentiated: the gradient of its outputs, weighted at random, by all float inputs and initializers, in
 f64, against central differences along random directions; the worst error is given as a part of the derivative, rounded up
-to a power of ten. *Piecewise constant* are cases whose derivative is zero wherever there is one, such as rounding.
+to a power of ten. *Piecewise constant* are cases whose derivative is zero wherever there is one, such as rounding. The
+last suite are nine networks (AlexNet, DenseNet, ResNet, VGG and their kin) whose weights are one number each; they are
+evaluated, and not differentiated, as next to nothing depends on their inputs.
 
 Written by `WRITE_ONNX=1 cargo test -p chainrule-onnx --test conformance` and held against what is found by the same command
 without the variable; the data are fetched by `crates/chainrule-onnx/conformance/fetch.sh`. Not edited by hand.
