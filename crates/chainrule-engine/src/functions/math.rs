@@ -7,7 +7,7 @@
 
 use super::{
     common_shape, first_mistake, of_two, of_two_floats, of_wide_floats, polynomial, recorded, refuse_mixed, refuse_unless_float, sign_of,
-    sin_pi, with_slopes,
+    sin_pi, with_slope, with_slopes,
 };
 use crate::ops::dtype_error;
 use crate::tensor::{DType, Tensor};
@@ -101,11 +101,12 @@ impl Tensor {
         of_wide_floats("cbrt", self, |x| {
             let sign = sign_of(x);
             let size = x * &sign;
-            // No float is a third: far from 1 the power is off by some digits, which a step of Newton's method restores.
-            let root = size.pow(&Tensor::full(x.shape(), 1.0 / 3.0, x.dtype()));
+            // Far from 1 the logarithm is off by some digits, which a step of Newton's method restores.
+            let root = (size.log() / 3.0).exp();
             let off = (&root - &size / root.square()) / 3.0;
             let exact = size.equal(&size.zeros_like()) | size.is_inf();
-            exact.select(&root, &(&root - off)) * sign
+            let value = exact.select(&root, &(&root - off)) * sign;
+            with_slope("cbrt", x, &value, |_, root| (root.square() * 3.0).recip())
         })
     }
 
@@ -242,6 +243,31 @@ impl Tensor {
                 let quotient = (&inputs[0] / &inputs[1]).floor();
                 vec![inputs[0].ones_like(), -quotient]
             })
+        })
+    }
+
+    /// `self / other` rounded down, NumPy's `floor_divide`: what [`Tensor::remainder`] leaves out. By 0 infinite or NaN
+    /// (integers: 0), and NaN of an infinity. The derivative is declared zero.
+    ///
+    /// ```
+    /// use chainrule_engine::Tensor;
+    /// let y = Tensor::from([-7.0, 1.0]).floor_divide(&Tensor::from([2.0, 0.1]));
+    /// assert_eq!(y.to_vec::<f32>()?, [-4.0, 9.0]);
+    /// # Ok::<(), chainrule_engine::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn floor_divide(&self, other: &Tensor) -> Tensor {
+        if integers(self, other) {
+            return of_two("floor_divide", self, other, |a, b| (a - a % b) / b);
+        }
+        of_two_floats("floor_divide", self, other, |a, b| {
+            // Without the remainder the quotient is whole, but for its rounding.
+            let whole = ((a - remainder(a, b)) / b).round();
+            let zero = a.zeros_like();
+            let none = b.equal(&zero);
+            // By infinity the quotient is 0, from above or from below.
+            let below = (a * sign_of(b)).less(&zero).select(&-a.ones_like(), &zero);
+            (b.is_inf() & a.is_finite()).select(&below, &none.select(&(a / b).floor(), &whole))
         })
     }
 

@@ -1,8 +1,9 @@
 //! What models are written with: functions over the operations, which inherit every derivative.
 //!
 //! What NumPy and PyTorch have as a method of an array is a method of [`Tensor`] here; layers,
-//! convolutions and losses are functions. None of them computes anything, and none but a special
-//! function, a remainder or a sign says what its derivative is (`with_slopes` tells why). Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
+//! convolutions and losses are functions. None of them computes anything. None has a derivative rule
+//! of its own but a few whose value is an approximation or made of steps, special functions above all
+//! (`with_slopes` says when). Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
 
 pub mod activation;
 mod attempt;

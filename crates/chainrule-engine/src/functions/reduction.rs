@@ -210,16 +210,15 @@ fn norm_of_order(x: &Tensor, axes: &Axes, p: f64) -> Tensor {
     // Divided by the element that decides, powers neither overflow nor vanish. The norm of a multiple is the multiple of
     // the norm, so that it does not matter to the derivative which number that is.
     let most = if p > 0.0 { max(&size, axes) } else { minimum(&size, axes) }.detach();
-    let one = most.ones_like();
-    let most = (most.equal(&most.zeros_like()) | most.is_inf()).select(&one, &most);
-    let ratio = some.select(&(size / spread(&most, axes, x.shape())), &x.ones_like());
+    let most = (most.equal(&most.zeros_like()) | most.is_inf()).select(&most.ones_like(), &most);
+    let powers = (size / spread(&most, axes, x.shape())).powf(p);
     // A power of 0 has no part in the sum, or all of it.
     let of_zero = if p > 0.0 { zero } else { Tensor::full(x.shape(), f64::INFINITY, x.dtype()) };
-    let total = sum(&some.select(&ratio.powf(p), &of_zero), axes);
-    let none = total.equal(&total.zeros_like()) | total.is_inf();
-    let root = none.select(&one, &total).powf(1.0 / p) * &most;
-    // Powers of infinities are 0 or infinite, as their roots are.
-    none.select(&total.detach().powf(1.0 / p), &root)
+    let total = sum(&some.select(&powers, &of_zero), axes);
+    let root = total.powf(1.0 / p) * &most;
+    // The slope of a root at 0, and of what infinities made, is none that could be passed on.
+    let ended = total.equal(&total.zeros_like()) | total.is_inf();
+    ended.select(&root.detach(), &root)
 }
 
 /// Distances from the mean first, then squares: squares alone would lose a small variance beside

@@ -1,7 +1,7 @@
 //! Running products, extremes and logarithms of sums along an axis, from either end; [`Tensor::cumsum`] is an operation.
 //!
-//! Each round of a scan doubles how many elements have been taken in: `log2(n)` operations over the whole tensor, none of which
-//! divides, so that derivatives are right beside zeros.
+//! Each round of a scan doubles how many elements have been taken in, within blocks whose totals are scanned in turn: five
+//! operations over the whole tensor, none of which divides, so that derivatives are right beside zeros.
 
 use super::extreme::{pick, turned};
 use super::{of_wide_floats, part, recorded, refuse_unless_float, resolve_axes};
@@ -28,8 +28,8 @@ macro_rules! scans {
 scans! {
     "Running product along an axis, with exact derivatives also at zeros." cumprod reverse_cumprod => |name, x, axis| match x.dtype() {
         DType::Bool => Tensor::poison(dtype_error(name, "takes numbers, not bool; convert with `cast`".into())),
-        DType::F16 | DType::BF16 => doubling(&x.cast(DType::F32), axis, 1.0, |a, b| a * b).cast(x.dtype()),
-        _ => doubling(x, axis, 1.0, |a, b| a * b),
+        DType::F16 | DType::BF16 => scanned(&x.cast(DType::F32), axis, 1.0, &|a, b| a * b).cast(x.dtype()),
+        _ => scanned(x, axis, 1.0, &|a, b| a * b),
     };
     "Running `log(sum(exp(x)))` along an axis, without overflow. Of -inf alone it is -inf, with derivative 0.\n\n\
      ```\nuse chainrule_engine::Tensor;\nlet x = Tensor::from_slice(&[0.0f64, 0.0], [2]);\n\
@@ -37,7 +37,7 @@ scans! {
      # Ok::<(), chainrule_engine::Error>(())\n```" logcumsumexp reverse_logcumsumexp =>
         |name, x, axis| match refuse_unless_float(name, x) {
             Some(mistake) => mistake,
-            None => of_wide_floats(name, x, |x| doubling(x, axis, f64::NEG_INFINITY, Tensor::logaddexp)),
+            None => of_wide_floats(name, x, |x| scanned(x, axis, f64::NEG_INFINITY, &Tensor::logaddexp)),
         };
 }
 
@@ -97,15 +97,45 @@ fn scan(name: &str, x: &Tensor, axis: isize, reverse: bool, body: &dyn Fn(&str, 
     })
 }
 
+/// How many elements are scanned by themselves, if there are twice as many.
+const BLOCK: usize = 16;
+
 /// Element `i` joined with all before it; `neutral` changes nothing in a join.
-fn doubling(x: &Tensor, axis: usize, neutral: f64, join: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+fn scanned(x: &Tensor, axis: usize, neutral: f64, join: &dyn Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
+    let n = x.shape()[axis];
+    if n <= 2 * BLOCK {
+        return doubling(x, axis, neutral, join);
+    }
+    let blocks = n.div_ceil(BLOCK);
+    let filled = match blocks * BLOCK - n {
+        0 => x.clone(),
+        missing => Tensor::concat(&[x, &neutral_of(x, axis, missing, neutral)], axis as isize),
+    };
+    let mut shape = x.ty().shape.clone();
+    shape[axis] = blocks;
+    shape.insert(axis + 1, BLOCK);
+    let within = doubling(&filled.reshape(&shape), axis + 1, neutral, join);
+    let totals = scanned(&part(&within, axis + 1, BLOCK - 1, BLOCK).squeeze(axis as isize + 1), axis, neutral, join);
+    let first = neutral_of(&totals, axis, 1, neutral);
+    let before = Tensor::concat(&[&first, &part(&totals, axis, 0, blocks - 1)], axis as isize);
+    let joined = join(&before.unsqueeze(axis as isize + 1).broadcast_to(&shape), &within);
+    part(&joined.reshape(filled.shape()), axis, 0, n)
+}
+
+/// A tensor like another, but for its size along an axis, of what changes nothing.
+fn neutral_of(x: &Tensor, axis: usize, size: usize, neutral: f64) -> Tensor {
+    let mut shape = x.ty().shape.clone();
+    shape[axis] = size;
+    Tensor::full(shape, neutral, x.dtype())
+}
+
+/// As [`scanned`], in one piece.
+fn doubling(x: &Tensor, axis: usize, neutral: f64, join: &dyn Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
     let n = x.shape()[axis];
     let mut joined = x.clone();
     let mut taken = 1;
     while taken < n {
-        let mut shape = x.ty().shape.clone();
-        shape[axis] = taken;
-        let none = Tensor::full(shape, neutral, x.dtype());
+        let none = neutral_of(x, axis, taken, neutral);
         let before = Tensor::concat(&[&none, &part(&joined, axis, 0, n - taken)], axis as isize);
         joined = join(&before, &joined);
         taken *= 2;
@@ -133,10 +163,10 @@ fn running(name: &str, x: &Tensor, axis: isize, reverse: bool, upwards: &dyn Fn(
         // Where something larger than all before comes, the place moves there.
         let ascending = upwards(&along(&x.detach()));
         let highest = if x.dtype().is_float() { f64::NEG_INFINITY } else { least(x.dtype()) };
-        let best = doubling(&ascending, axis, highest, Tensor::maximum);
+        let best = scanned(&ascending, axis, highest, &Tensor::maximum);
         let before = Tensor::concat(&[&part(&best, axis, 0, 1), &part(&best, axis, 0, n - 1)], axis as isize);
         let news = before.less(&ascending) | (ascending.is_nan() & !before.is_nan());
-        let index = doubling(&news.select(&place, &place.zeros_like()), axis, 0.0, Tensor::maximum);
+        let index = scanned(&news.select(&place, &place.zeros_like()), axis, 0.0, &Tensor::maximum);
         let index = if reverse { (n - 1) as f64 - along(&index) } else { index };
         (pick(x, &index, axis), index)
     })

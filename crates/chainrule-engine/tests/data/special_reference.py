@@ -97,6 +97,8 @@ ONE = {
     "polygamma 1": (lambda x: polygamma(1, x), POSITIVE, lambda x: polygamma(2, x), lambda x: polygamma(3, x)),
     "polygamma 2": (lambda x: polygamma(2, x), POSITIVE, lambda x: polygamma(3, x), lambda x: polygamma(4, x)),
     "polygamma 7": (lambda x: polygamma(7, x), POSITIVE, lambda x: polygamma(8, x), lambda x: polygamma(9, x)),
+    # Far out x^-31 is no normal number any more.
+    "polygamma 30": (lambda x: polygamma(30, x), [x for x in POSITIVE if x < 1e6], lambda x: polygamma(31, x), lambda x: polygamma(32, x)),
     "lgamma below 0": (gamma_log, NEGATIVE, digamma, lambda x: polygamma(1, x)),
     "digamma below 0": (digamma, NEGATIVE, lambda x: polygamma(1, x), lambda x: polygamma(2, x)),
     "polygamma 1 below 0": (lambda x: polygamma(1, x), NEGATIVE, lambda x: polygamma(2, x), lambda x: polygamma(3, x)),

@@ -235,6 +235,25 @@ fn remainders_are_exact_up_to_large_quotients() {
     assert_eq!(found, a.iter().zip(b).map(|(a, b)| a % b).collect::<Vec<_>>());
 }
 
+/// The whole part and what is left make the number again, and the part is whole: as in NumPy, whose quotient of 1 and 0.1
+/// is 9, because 0.1 is a little more than a tenth.
+#[test]
+fn quotients_rounded_down_leave_the_remainder() {
+    let a = [1.0, -1.0, 7.5, -7.5, 6.0, 0.3, 5.1, -0.0, 123.456, 1.0, -1.0, 2.0, INF, 1.0];
+    let b = [0.1, 0.1, 2.0, 2.0, -3.0, 0.1, -0.1, 2.0, 0.001, INF, INF, 0.0, 2.0, NAN];
+    let whole = values(&vector(&a).floor_divide(&vector(&b)));
+    let rest = values(&vector(&a).remainder(&vector(&b)));
+    assert_eq!(whole[..7], [9.0, -10.0, 3.0, -4.0, -2.0, 2.0, -51.0]);
+    for i in 0..9 {
+        assert_eq!(whole[i], whole[i].round());
+        assert!((whole[i] * b[i] + rest[i] - a[i]).abs() <= 1e-15 * a[i].abs(), "{} by {}", a[i], b[i]);
+    }
+    assert_eq!(whole[9..12], [0.0, -1.0, INF]);
+    assert!(whole[12].is_nan() && whole[13].is_nan());
+    let (a, b) = (Tensor::from_slice(&[-7i64, 7, -6, 5], [4]), Tensor::from_slice(&[2i64, -2, 3, 0], [4]));
+    assert_eq!(a.floor_divide(&b).to_vec::<i64>().unwrap(), [-4, -4, -2, 0]);
+}
+
 #[test]
 fn integers_have_remainders_and_bounds() {
     let (a, b) = (Tensor::from_slice(&[-7i64, 7, -7, 5, i64::MIN], [5]), Tensor::from_slice(&[3i64, -3, -3, 0, -1], [5]));

@@ -53,6 +53,7 @@ const ONE: &[Row<One>] = &[
     row("polygamma 1", |x| x.polygamma(1), [0.0, 0.0, 0.0], [8.0, 8.0, 8.0]),
     row("polygamma 2", |x| x.polygamma(2), [0.0, 0.0, 0.0], [8.0, 8.0, 8.0]),
     row("polygamma 7", |x| x.polygamma(7), [0.0, 0.0, 0.0], [8.0, 8.0, 8.0]),
+    row("polygamma 30", |x| x.polygamma(30), [0.0, 0.0, 0.0], [32.0, 32.0, 32.0]),
     // Sums of a part with poles and one without: the size of the larger, halfway between poles.
     row("lgamma below 0", |x| x.lgamma(), [1.0, 3.0, 9.0], [8.0, 8.0, 16.0]),
     row("digamma below 0", |x| x.digamma(), [3.0, 9.0, 50.0], [8.0, 8.0, 16.0]),

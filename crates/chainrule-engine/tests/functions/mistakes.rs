@@ -62,6 +62,7 @@ mistakes! {
     "logaddexp": f(&[2]).logaddexp(&f(&[2]).cast(DType::F64));
     "fmod": i(&[2]).fmod(&i(&[3]));
     "fmod": i(&[2]).fmod(&f(&[2]));
+    "floor_divide": i(&[2]).floor_divide(&i(&[3]));
     "remainder": i(&[2]).remainder(&i(&[2]).cast(DType::U8));
     "float_power": i(&[2]).float_power(&f(&[3]));
     "lerp": f(&[2]).lerp(&f(&[2]), &f(&[3]));

@@ -33,7 +33,8 @@ fn along(shape: &[usize], data: &[f64], axis: usize, reverse: bool, prefix: impl
 
 #[test]
 fn scans_equal_loops_along_every_axis() {
-    for shape in [&[2, 5, 3][..], &[7], &[1, 4], &[8, 2], &[16], &[17]] {
+    // From 33 on in blocks, from 513 on in blocks of blocks.
+    for shape in [&[2, 5, 3][..], &[7], &[1, 4], &[8, 2], &[17], &[32], &[33], &[3, 70, 2], &[48, 2], &[600]] {
         let x = random(shape, 5);
         for (name, forward, backward, prefix) in SCANS {
             for axis in 0..shape.len() {
@@ -58,7 +59,13 @@ fn scans_have_their_derivatives() {
         check_gradients(name, |x| backward(&x[0], -2), &[random(&[3, 2], 9)]);
         check_gradients(name, |x| forward(&x[0], 0), &[random(&[1], 10)]);
     }
-    for x in [vec![2.0, 0.0, 3.0, 0.0, 1.5], vec![0.0, 4.0], vec![0.0; 4]] {
+    for (name, forward, backward, _) in SCANS {
+        check_gradients(name, |x| forward(&x[0], 0), &[random(&[40], 11)]);
+        check_gradients(name, |x| backward(&x[0], 0), &[random(&[35], 12)]);
+    }
+    let mut long = crate::check::numbers(36, 13);
+    (long[7], long[20]) = (0.0, 0.0);
+    for x in [vec![2.0, 0.0, 3.0, 0.0, 1.5], vec![0.0, 4.0], vec![0.0; 4], long] {
         check_gradients("cumprod at zeros", |x| x[0].cumprod(0), &[vector(&x)]);
         check_gradients("reverse_cumprod at zeros", |x| x[0].reverse_cumprod(0), &[vector(&x)]);
     }

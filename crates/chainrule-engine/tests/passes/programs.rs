@@ -194,6 +194,14 @@ impl Maker {
         window
     }
 
+    /// What goes by bits: of truths as well, but for shifts.
+    fn bits(&mut self, x: Tensor, y: Tensor) -> Tensor {
+        if x.dtype() == DType::Bool {
+            return Tensor::record([Binary::And, Binary::Or][self.below(2)], [x, y]);
+        }
+        small(&Tensor::record([Binary::And, Binary::Or, Binary::ShiftLeft, Binary::ShiftRight][self.below(4)], [x, y]))
+    }
+
     fn movement(&mut self, x: &Tensor) -> Tensor {
         let rank = x.rank();
         let list = |numbers: Vec<usize>| -> chainrule_engine::ops::movement::Axes { numbers.into_iter().collect() };
@@ -270,6 +278,9 @@ impl Maker {
             6 => {
                 let x = self.pick();
                 let y = self.partner(&x);
+                if !x.dtype().is_float() && self.chance(40) {
+                    return self.bits(x, y);
+                }
                 let test = Tensor::record([Binary::Less, Binary::Equal][self.below(2)], [x, y]);
                 if self.chance(50) { Tensor::record(Unary::Not, [test]) } else { test }
             }
