@@ -7,6 +7,7 @@ use super::pool::average_along;
 use super::{disallowed, misfit, recorded, refuse_unless_float, spread, wide};
 use crate::ops::movement::Axes;
 use crate::tensor::Tensor;
+use std::ops::Range;
 
 /// How what lies between elements is made of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub struct InterpolateOptions {
     /// Whether the first and last elements are at the first and last places, and not the ends of the elements at the
     /// ends. For `Linear` and `Cubic`.
     pub align_corners: bool,
+    /// Whether an axis that gets shorter is read with neighbours as far apart as its new elements are, so that none is
+    /// passed over. For `Linear` and `Cubic`, whose `a` then is -0.5.
+    pub antialias: bool,
     /// Where the channels are.
     pub layout: Layout,
 }
@@ -82,8 +86,8 @@ fn plan(x: &Tensor, options: &InterpolateOptions) -> Result<Vec<Resized>, Tensor
     if !(1..=3).contains(&count) || x.shape()[first..first + count].contains(&0) {
         return Err(misfit(name, format!("takes examples, channels and one to three axes with elements, not {:?}", x.shape())));
     }
-    if options.align_corners && !matches!(options.mode, Interpolation::Linear | Interpolation::Cubic) {
-        return Err(disallowed(name, &[x], format!("{:?} has no corners to align", options.mode)));
+    if (options.align_corners || options.antialias) && !matches!(options.mode, Interpolation::Linear | Interpolation::Cubic) {
+        return Err(disallowed(name, &[x], format!("{:?} has no corners to align, and no aliases", options.mode)));
     }
     let scales: Vec<f64> = match (&options.size, &options.scale) {
         (Some(size), None) if size.len() == count => Vec::new(),
@@ -125,19 +129,28 @@ impl Resized {
                 let whole = |i: usize| (2 * i as u128 + 1) * self.length as u128 / (2 * self.size as u128);
                 self.picked(x, |i| (if by_size { whole(i) as usize } else { ((i as f64 + 0.5) * self.scale) as usize }).min(last))
             }
+            Interpolation::Linear if options.antialias => self.weighed(x, &self.spread_taps(options.align_corners, 1.0, triangle)),
+            Interpolation::Cubic if options.antialias => self.weighed(x, &self.spread_taps(options.align_corners, 2.0, |t| cubic(t, -0.5))),
             Interpolation::Linear => {
-                let places: Vec<f64> = self.places(options.align_corners).into_iter().map(|at| at.max(0.0)).collect();
-                self.weighed(x, &places, 0, |rest| vec![1.0 - rest, rest])
+                let places = self.places(options.align_corners).into_iter();
+                self.weighed(x, &self.taps(places, 0..2, triangle))
             }
-            Interpolation::Cubic => self.weighed(x, &self.places(options.align_corners), -1, |rest| cubic(rest).to_vec()),
+            Interpolation::Cubic => {
+                let places = self.places(options.align_corners).into_iter();
+                self.weighed(x, &self.taps(places, -1..3, |t| cubic(t, -0.75)))
+            }
         }
     }
 
     /// Where each place of the result lies among the elements.
     fn places(&self, align_corners: bool) -> Vec<f64> {
-        let step = if self.size > 1 { (self.length - 1) as f64 / (self.size - 1) as f64 } else { 0.0 };
-        let at = |i: usize| if align_corners { i as f64 * step } else { (i as f64 + 0.5) * self.scale - 0.5 };
+        let at = |i: usize| if align_corners { i as f64 * self.step() } else { (i as f64 + 0.5) * self.scale - 0.5 };
         (0..self.size).map(at).collect()
+    }
+
+    /// Elements from one place to the next, with aligned corners.
+    fn step(&self) -> f64 {
+        if self.size > 1 { (self.length - 1) as f64 / (self.size - 1) as f64 } else { 0.0 }
     }
 
     fn picked(&self, x: &Tensor, at: impl Fn(usize) -> usize) -> Tensor {
@@ -148,26 +161,55 @@ impl Resized {
         x.index_select(self.axis as isize, &Tensor::from_vec(index, self.size))
     }
 
-    /// Neighbours of each place, from `before` on, times their weights. Beyond the ends the last element stands.
-    fn weighed(&self, x: &Tensor, places: &[f64], before: i64, weights: impl Fn(f64) -> Vec<f64>) -> Tensor {
-        let weights: Vec<Vec<f64>> = places.iter().map(|at| weights(at - at.floor())).collect();
+    /// Neighbours of each place, so many from the one before it on, with their weights by distance. Beyond the ends the
+    /// last element stands.
+    fn taps(&self, places: impl Iterator<Item = f64>, near: Range<i64>, weight: impl Fn(f64) -> f64) -> Vec<Vec<(usize, f64)>> {
         let last = self.length as i64 - 1;
-        let neighbours = weights.first().map_or(0, Vec::len);
-        let parts = (0..neighbours).map(|k| {
-            let part = self.picked(x, |i| (places[i].floor() as i64 + before + k as i64).clamp(0, last) as usize);
-            let weight = Tensor::from_vec(weights.iter().map(|own| own[k]).collect(), self.size).cast(x.dtype());
-            let others: Axes = (0..x.rank()).filter(|&axis| axis != self.axis).collect();
-            let weight = spread(&weight, &others, part.shape());
-            part * weight
+        let tap = |at: f64, k: i64| ((at.floor() as i64 + k).clamp(0, last) as usize, weight(at - at.floor() - k as f64));
+        places.map(|at| near.clone().map(|k| tap(at, k)).collect()).collect()
+    }
+
+    /// All neighbours within `support` new elements of each place, with weights by distance that add up to 1.
+    fn spread_taps(&self, align_corners: bool, support: f64, weight: impl Fn(f64) -> f64) -> Vec<Vec<(usize, f64)>> {
+        let scale = if align_corners { self.step() } else { self.scale };
+        let wide = scale.max(1.0);
+        let taps = |i: usize| {
+            let middle = scale * (i as f64 + 0.5);
+            let first = (middle - support * wide + 0.5).max(0.0) as usize;
+            let stop = ((middle + support * wide + 0.5) as usize).min(self.length);
+            let taps: Vec<(usize, f64)> = (first..stop).map(|at| (at, weight((at as f64 - middle + 0.5) / wide))).collect();
+            let total: f64 = taps.iter().map(|(_, weight)| weight).sum();
+            taps.into_iter().map(|(at, weight)| (at, weight / total)).collect()
+        };
+        (0..self.size).map(taps).collect()
+    }
+
+    /// Neighbours times their weights. Who has fewer than others repeats one, for nothing.
+    fn weighed(&self, x: &Tensor, taps: &[Vec<(usize, f64)>]) -> Tensor {
+        let most = taps.iter().map(Vec::len).max().unwrap_or(0);
+        let tap = |i: usize, k: usize| taps[i].get(k).copied().unwrap_or((taps[i].first().map_or(0, |tap| tap.0), 0.0));
+        let others: Axes = (0..x.rank()).filter(|&axis| axis != self.axis).collect();
+        let parts = (0..most).map(|k| {
+            let part = self.picked(x, |i| tap(i, k).0);
+            let weights: Vec<f64> = (0..self.size).map(|i| tap(i, k).1).collect();
+            let weights = spread(&Tensor::from_vec(weights, self.size).cast(x.dtype()), &others, part.shape());
+            part * weights
         });
         parts.reduce(|a, b| a + b).unwrap_or_else(|| x.clone())
     }
 }
 
-/// The weights of four neighbours, `rest` after the second.
-fn cubic(rest: f64) -> [f64; 4] {
-    const A: f64 = -0.75;
-    let near = |t: f64| ((A + 2.0) * t - (A + 3.0)) * t * t + 1.0;
-    let far = |t: f64| ((A * t - 5.0 * A) * t + 8.0 * A) * t - 4.0 * A;
-    [far(rest + 1.0), near(rest), near(1.0 - rest), far(2.0 - rest)]
+/// The weight of a neighbour at a distance, on a line.
+fn triangle(distance: f64) -> f64 {
+    (1.0 - distance.abs()).max(0.0)
+}
+
+/// The weight of a neighbour at a distance, by Keys' cubic.
+fn cubic(distance: f64, a: f64) -> f64 {
+    let t = distance.abs();
+    match t {
+        _ if t <= 1.0 => ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0,
+        _ if t < 2.0 => ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a,
+        _ => 0.0,
+    }
 }

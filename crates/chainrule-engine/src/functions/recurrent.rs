@@ -24,6 +24,17 @@ pub enum Cell {
     GruResetFirst,
 }
 
+impl Cell {
+    /// How many products with rows of its own each unit has.
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::RnnTanh | Cell::RnnRelu => 1,
+            Cell::Gru | Cell::GruResetFirst => 3,
+            Cell::Lstm => 4,
+        }
+    }
+}
+
 /// The weights of a cell of `hidden` units, which has 1 (RNN), 3 (GRU: reset, update, new) or 4 (LSTM: input, forget,
 /// cell, output) `gates`, in this order.
 #[derive(Clone, Debug)]
@@ -272,11 +283,7 @@ fn refuse(name: &str, cell: Cell, x: &Tensor, rank: usize, weights: &CellWeights
     if let Some(mistake) = refuse_mixed(name, &all) {
         return Err(mistake);
     }
-    let gates = match cell {
-        Cell::RnnTanh | Cell::RnnRelu => 1,
-        Cell::Gru | Cell::GruResetFirst => 3,
-        Cell::Lstm => 4,
-    };
+    let gates = cell.gates();
     let &[rows, inputs] = weights.input.shape() else {
         return Err(misfit(name, format!("the weights of the input are {:?}, not [gates * hidden, inputs]", weights.input.shape())));
     };

@@ -179,6 +179,7 @@ refused! { resizing:
     "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![f64::NAN]), ..Default::default() });
     "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { scale: Some(vec![f64::INFINITY]), ..Default::default() });
     "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { align_corners: true, ..sized(&[2]) });
+    "interpolate": interpolate(&f(&[1, 2, 3]), &InterpolateOptions { antialias: true, ..sized(&[2]) });
     "grid_sample": grid_sample(&f(&[1, 2, 3]), &f(&[1, 2, 1]), &Default::default());
     "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &f(&[1, 2, 2, 3]), &Default::default());
     "grid_sample": grid_sample(&f(&[1, 2, 3, 3]), &f(&[2, 2, 2, 2]), &Default::default());

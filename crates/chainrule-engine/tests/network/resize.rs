@@ -59,6 +59,21 @@ fn resizing() {
 }
 
 #[test]
+fn resizing_without_aliases() {
+    let mut stored = Stored::new(FIGURES, "antialiased");
+    let x = random(SHAPES[1], 1);
+    for mode in [Interpolation::Linear, Interpolation::Cubic] {
+        for first in [1, 2, 3, 5, 9] {
+            for align_corners in BOTH {
+                let options = InterpolateOptions { mode, align_corners, antialias: true, size: Some(vec![first, 3]), ..Default::default() };
+                stored.check(&format!("antialiased {mode:?} {first} {}", align_corners as u8), &interpolate(&x, &options), &[&x]);
+            }
+        }
+    }
+    stored.finish();
+}
+
+#[test]
 fn places_in_images() {
     let mut stored = Stored::new(FIGURES, "grid_sample");
     for axes in [2, 3] {

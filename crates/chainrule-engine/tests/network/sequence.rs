@@ -167,6 +167,18 @@ fn dropout_leaves_out_weights_and_scales_the_rest() {
     assert!((mean - 1.0).abs() < 0.05 && sums[100..200] != sums[300..400], "{mean}");
 }
 
+/// Scores that are computed again for the gradient are left out where they were: what is linear in the values is the sum
+/// of each value times its slope.
+#[test]
+fn dropout_is_not_drawn_again_for_the_gradient() {
+    let n = 4200;
+    let (q, k, v) = (random(&[n, 1], 1), random(&[n, 1], 2), random(&[n, 1], 3));
+    let options = AttentionOptions { dropout: Some((0.5, Rng::new(4).key())), ..Default::default() };
+    let total = (attention(&q, &k, &v, &options) * random(&[n, 1], 5)).sum();
+    let slopes = total.grad(&[&v]).unwrap().remove(0);
+    close("linear", &values(&(slopes * &v).sum()), &values(&total), 1e-10);
+}
+
 #[test]
 fn rotary_embeddings() {
     let mut stored = Stored::new(FIGURES, "rotary");
@@ -214,11 +226,7 @@ struct Net {
 
 /// Weights in the order of PyTorch's parameters.
 fn net(cell: Cell, biased: bool, ways: usize, projected: bool) -> Net {
-    let gates = match cell {
-        Cell::Lstm => 4,
-        Cell::Gru | Cell::GruResetFirst => 3,
-        _ => 1,
-    };
+    let gates = cell.gates();
     let out = if projected { 3 } else { 4 };
     let mut all: Vec<Tensor> = Vec::new();
     let mut weights = Vec::new();

@@ -75,6 +75,8 @@ const FUNCTIONS: &[Function] = &[
     }),
     ("adaptive_avg_pool2d", &[&[N, 2, 5, 3]], |t| adaptive_avg_pool2d(&t[0], [3, 2], Layout::ChannelsFirst)),
     ("adaptive_max_pool2d", &[&[N, 2, 5, 3]], |t| adaptive_max_pool2d(&t[0], [3, 4], Layout::ChannelsFirst)),
+    ("global_avg_pool", &[&[N, 2, 5, 3]], |t| global_avg_pool(&t[0], Layout::ChannelsFirst)),
+    ("global_max_pool", &[&[N, 5, 3, 2]], |t| global_max_pool(&t[0], Layout::ChannelsLast)),
     ("group_norm", &[&[N, 4, 3], &[4]], |t| group_norm(&t[0], 1, 2, Some(&t[1]), None, 1e-3)),
     ("instance_norm", &[&[N, 4, 3], &[4]], |t| instance_norm(&t[0], 1, Some(&t[1]), None, 1e-3)),
     ("layer_norm", &[&[N, 4], &[4]], |t| layer_norm(&t[0], 1, Some(&t[1]), None, 1e-3)),

@@ -12,6 +12,7 @@ mod linear;
 mod mlp;
 pub(crate) mod module;
 mod norm;
+mod recurrent;
 mod state;
 pub mod transformer;
 
@@ -22,7 +23,8 @@ pub use embedding::Embedding;
 pub use linear::Linear;
 pub use mlp::Mlp;
 pub use module::{Module, Role, Visitor, VisitorMut};
-pub use norm::LayerNorm;
+pub use norm::{GroupNorm, LayerNorm, RmsNorm};
+pub use recurrent::{Recurrent, RecurrentLayer, RecurrentWeights};
 pub use state::{Difference, StateError};
 pub use transformer::{Gpt, MultiHeadAttention, TransformerBlock};
 

@@ -124,3 +124,33 @@ fn a_small_transformer_learns_a_text_by_heart() {
     let (prefix, whole) = (prefix.to_vec::<f32>().unwrap(), logits.to_vec::<f32>().unwrap());
     assert!(prefix.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-3));
 }
+
+/// The sign of the first number, told after all others: only a state that lasts can know.
+#[test]
+fn recurrent_layers_remember_what_came_first() {
+    use chainrule::functions::Cell;
+    #[derive(Module)]
+    struct Rememberer {
+        body: Recurrent,
+        head: Linear,
+    }
+    impl Rememberer {
+        fn forward(&self, x: &Tensor) -> Tensor {
+            self.head.forward(&self.body.forward(x).index(1, -1))
+        }
+    }
+    let (batch, time) = (32, 8);
+    for cell in [Cell::Lstm, Cell::Gru] {
+        let mut rng = Rng::new(5);
+        let x = Tensor::randn([batch, time, 1], &mut rng).to_leaf().unwrap();
+        let labels: Vec<i64> = x.to_vec::<f32>().unwrap().chunks(time).map(|row| (row[0] > 0.0) as i64).collect();
+        let model = Rememberer { body: Recurrent::new(cell, 1, 12, &mut rng), head: Linear::new(12, 2, &mut rng) };
+        let loss = |model: &Rememberer, batch: &[Tensor], _: &mut Mode<'_>| loss::cross_entropy(&model.forward(&batch[0]), &batch[1]);
+        let mut trainer = Trainer::new(model, AdamW::new(0.02), loss).unwrap().clip(1.0);
+        let examples = [x.clone(), Tensor::from_slice(&labels, [batch])];
+        for _ in 0..150 {
+            trainer.step(&examples).unwrap();
+        }
+        assert_eq!(right(&trainer.into_model().unwrap().forward(&x), &labels), batch, "{cell:?}");
+    }
+}

@@ -278,3 +278,39 @@ fn linear_sums_over_the_last_axis_whatever_comes_before() {
         }
     }
 }
+
+#[test]
+fn recurrent_layers_are_stacked_and_go_both_ways() {
+    use chainrule::functions::Cell;
+    let layers = Recurrent::stacked(Cell::Gru, 3, 4, 2, true, &mut Rng::new(0));
+    let shapes: Vec<(String, Vec<usize>)> = layers.parameters().into_iter().map(|(name, t)| (name, t.shape().to_vec())).collect();
+    assert_eq!(shapes.len(), 16);
+    assert_eq!(shapes[0], ("layers.0.forward.input".into(), vec![12, 3]));
+    assert_eq!(shapes[12], ("layers.1.backward.input".into(), vec![12, 8]));
+    let x = Tensor::randn([2, 5, 3], &mut Rng::new(1));
+    let (y, last) = layers.run(&x, None, None);
+    let close = |a: &Tensor, b: &Tensor| (a - b).max_norm().item().unwrap() < 1e-6;
+    assert_eq!((y.shape(), last.len()), (&[2, 5, 8][..], 4));
+    // Forwards, the last state is the last output; backwards, the first.
+    assert!(close(&last[2].hidden, &y.at((.., -1, ..4))) && close(&last[3].hidden, &y.at((.., 0, 4..))));
+    // What is run in two parts is what is run in one.
+    let ahead = Recurrent::new(Cell::Lstm, 3, 4, &mut Rng::new(2));
+    let (whole, _) = ahead.run(&x, None, None);
+    let (_, middle) = ahead.run(&x.at((.., ..2)), None, None);
+    let (rest, _) = ahead.run(&x.at((.., 2..)), Some(&middle), None);
+    assert!(close(&rest, &whole.at((.., 2..))));
+    let text = ahead.forward(&Tensor::ones([2, 5, 4])).eval().unwrap_err().to_string();
+    assert!(text.contains("recurrent at") && text.contains("module.rs"), "{text}");
+}
+
+#[test]
+fn norms_are_those_of_the_engine() {
+    use chainrule::functions::{group_norm, rms_norm};
+    let x = Tensor::randn([2, 4, 3], &mut Rng::new(1));
+    let norm = GroupNorm { weight: Tensor::randn([4], &mut Rng::new(2)), ..GroupNorm::new(2, 4) };
+    let expected = group_norm(&x, 1, 2, Some(&norm.weight), Some(&norm.bias), 1e-5);
+    assert_eq!(norm.forward(&x).to_vec::<f32>().unwrap(), expected.to_vec::<f32>().unwrap());
+    let norm = RmsNorm { weight: Tensor::randn([3], &mut Rng::new(2)), ..RmsNorm::new(3) };
+    assert_eq!(norm.forward(&x).to_vec::<f32>().unwrap(), rms_norm(&x, 1, Some(&norm.weight), 1e-5).to_vec::<f32>().unwrap());
+    assert_eq!(names(&GroupNorm::new(2, 4)), ["weight", "bias"]);
+}

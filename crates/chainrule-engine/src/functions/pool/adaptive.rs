@@ -60,10 +60,10 @@ fn global(name: &str, x: &Tensor, layout: Layout, kind: Kind) -> Tensor {
     if let Some(mistake) = refuse_unless_float(name, x) {
         return mistake;
     }
-    if x.rank() < 3 || x.is_empty() {
-        return misfit(name, format!("takes an axis of examples, one of channels and others, none of them empty, not {:?}", x.shape()));
-    }
     let first = first_axis(layout);
+    if x.rank() < 3 || x.shape()[first..first + x.rank() - 2].contains(&0) {
+        return misfit(name, format!("takes examples, channels, and axes that have elements, not {:?}", x.shape()));
+    }
     let axes: Axes = (first..first + x.rank() - 2).collect();
     recorded(|| if kind == Kind::Mean { mean(&wide(x), &axes).cast(x.dtype()) } else { max(x, &axes) })
 }

@@ -38,7 +38,7 @@ def line(word, value):
     flat = value.flatten()
     if flat.numel() > 6:
         flat = torch.stack([(flat * random([flat.numel()], 1000 + k)).sum() for k in range(2)])
-    print(word, "x".join(map(str, value.shape)) or "-", *(repr(v) for v in flat.tolist()))
+    print(word, "x".join(map(str, value.shape)) or "-", *(f"{v:.13g}" for v in flat.tolist()))
 
 
 def case(name, value, inputs=()):

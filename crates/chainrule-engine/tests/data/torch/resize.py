@@ -29,6 +29,10 @@ for d in [1, 2, 3]:
         value = F.interpolate(x, scale_factor=scale, mode=mode, align_corners=bool(align) if corners else None, recompute_scale_factor=False)
         case(f"scaled {name} {d} {scale} {align}", value, [x])
 
+for (name, mode), first, align in itertools.product({"Linear": "bilinear", "Cubic": "bicubic"}.items(), [1, 2, 3, 5, 9], [0, 1]):
+    x = leaf(random(SHAPES[2], 1))
+    case(f"antialiased {name} {first} {align}", F.interpolate(x, [first, 3], mode=mode, align_corners=bool(align), antialias=True), [x])
+
 for d, mode, padding, align in itertools.product([2, 3], ["Bilinear", "Nearest", "Bicubic"], ["Zeros", "Border", "Reflection"], [0, 1]):
     if d == 3 and mode == "Bicubic":
         continue
