@@ -3,6 +3,7 @@
 use super::recorded;
 use crate::ops::movement::{Axes, inverse_order};
 use crate::ops::{Gather, dtype_error, shape_error};
+pub(super) use crate::tensor::indexing::{from_start, whole};
 use crate::tensor::shape::resolve_axis;
 use crate::tensor::{DType, Error, ErrorKind, Shape, Tensor};
 
@@ -114,17 +115,6 @@ pub(super) fn resized(shape: &[usize], axis: usize, size: usize) -> Shape {
     let mut shape = Shape::from_slice(shape);
     shape[axis] = size;
     shape
-}
-
-/// Positions counted from the end, made such that count from the start.
-pub(super) fn from_start(index: &Tensor, size: usize) -> Tensor {
-    index.less(&index.zeros_like()).select(&(index + whole(size, index)), index)
-}
-
-/// A size as an element of an index; what a narrow type cannot hold is beyond every position anyway.
-pub(super) fn whole(size: usize, like: &Tensor) -> Tensor {
-    let most = if like.dtype() == DType::I32 { i32::MAX as usize } else { 1 << 53 };
-    Tensor::full(like.shape(), size.min(most) as f64, like.dtype())
 }
 
 /// A vector of so many positions, if there is memory for it.

@@ -1,8 +1,8 @@
 //! Products of any number of tensors by labels, as NumPy's `einsum`, and the order in which they are taken.
 //!
-//! A formula is read once ([`formula`]), and every error in it points at a character. Labels that stand twice in an operand
+//! A formula is read once (`formula`), and every error in it points at a character. Labels that stand twice in an operand
 //! take its diagonal, labels that stand nowhere else are summed first, and what is left is a chain of products of two, each
-//! the library's one product, in an order found by the sizes alone ([`path`]).
+//! the library's one product, in an order found by the sizes alone (`path`).
 
 mod formula;
 mod path;

@@ -1,6 +1,6 @@
 //! Fourier transforms, composed of products and sums, so that they have derivatives of every order.
 //!
-//! A complex tensor is a pair of real ones ([`Complex`]). A length is taken apart into factors of at most 16 where it has
+//! A complex tensor is a pair of real ones ([`Complex`]). A length is taken apart into factors of at most 32 where it has
 //! such factors (Cooley and Tukey, "An Algorithm for the Machine Calculation of Complex Fourier Series", 1965): each is a
 //! product with a small matrix, followed by a turn of each element; a factor that is prime and below 50 is a matrix of its
 //! own. A length with a larger prime is a convolution with a chirp (Bluestein, "A linear filtering approach to the
@@ -242,6 +242,9 @@ fn last_of<'a>(name: &str, axes: &'a [isize]) -> Attempt<(&'a isize, &'a [isize]
 /// The length of an axis, which must have an element.
 fn length(name: &str, x: &Tensor, at: usize) -> Attempt<usize> {
     fits(name, x.shape()[at] > 0, || format!("axis {at} of {:?} has no element", x.shape()))?;
+    // Tables of sines and cosines are as long as the axis, or a few times that.
+    let room = x.shape()[at].checked_mul(16).is_some_and(|count| Vec::<f64>::new().try_reserve_exact(count).is_ok());
+    allowed(name, room, || format!("there is no memory for a transform of {} elements", x.shape()[at]))?;
     Ok(x.shape()[at])
 }
 

@@ -6,7 +6,7 @@
 
 use super::origin::{Origin, recorded_as};
 use super::shape::{Shape, broadcast_shapes};
-use super::{Error, ErrorKind, Tensor};
+use super::{DType, Error, ErrorKind, Tensor};
 use crate::ops::movement::{Axes, inverse_order};
 use crate::ops::{Gather, Reverse, Slice, shape_error};
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
@@ -378,7 +378,8 @@ impl Tensor {
     }
 
     /// `out[.., i, ..] = self[.., index[.., i, ..], ..]`, where `i` runs along `axis` and the
-    /// other axes, broadcast to each other, are shared. Positions as in [`Tensor::index_select`].
+    /// other axes, broadcast to each other, are shared. Positions may be negative, counted from the end; one outside is an
+    /// error when it is evaluated.
     ///
     /// ```
     /// use chainrule_engine::Tensor;
@@ -405,7 +406,10 @@ impl Tensor {
         let to_last: Axes = (0..self.rank()).filter(|&other| other != at).chain([at]).collect();
         let whole = |size: usize| -> Shape { joint.iter().copied().chain([size]).collect() };
         let table = self.permute(&to_last).broadcast_to(whole(self.shape()[at]));
-        let index = index.permute(&to_last).broadcast_to(whole(index.shape()[at]));
+        let mut index = index.permute(&to_last).broadcast_to(whole(index.shape()[at]));
+        if matches!(index.dtype(), DType::I64 | DType::I32) {
+            index = from_start(&index, self.shape()[at]);
+        }
         table.gather_last(&index).permute(inverse_order(&to_last))
     }
 
@@ -425,6 +429,19 @@ impl Tensor {
             None => self.no_axis("gather_last", -1),
         }
     }
+}
+
+/// Positions along an axis of `size`, those that are negative counted from its end.
+#[track_caller]
+pub(crate) fn from_start(index: &Tensor, size: usize) -> Tensor {
+    index.less(&index.zeros_like()).select(&(index + whole(size, index)), index)
+}
+
+/// A size as elements of an index; what a narrow type cannot hold is beyond every position anyway.
+#[track_caller]
+pub(crate) fn whole(size: usize, like: &Tensor) -> Tensor {
+    let most = if like.dtype() == DType::I32 { i32::MAX as usize } else { 1 << 53 };
+    Tensor::full(like.shape(), size.min(most) as f64, like.dtype())
 }
 
 /// An index that leaves every axis before `axis` whole.

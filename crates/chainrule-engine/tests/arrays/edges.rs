@@ -47,6 +47,29 @@ fn sorts_have_the_same_bits_on_any_number_of_threads() {
     assert_eq!(run(5), one);
 }
 
+/// Found without sorting the rest, the first few are those of a whole sort, ties included.
+#[test]
+fn the_first_few_of_long_rows_are_those_of_a_sort() {
+    for dtype in [DType::F32, DType::F64, DType::F16] {
+        let x = (random(&[3, 5000], 9) * 300.0).round().cast(dtype).to_leaf().unwrap();
+        for k in [0, 1, 7, 2500, 4999, 5000] {
+            let (found, positions) = x.top_k(k, 1);
+            assert_eq!(values(&positions), values(&x.argsort_descending(1).slice(1, ..k)), "{k} {dtype}");
+            assert_eq!(values(&found), values(&x.sort_descending(1).slice(1, ..k)), "{k} {dtype}");
+            assert_eq!(values(&x.bottom_k(k, 1).1), values(&x.argsort(1).slice(1, ..k)), "{k} {dtype}");
+        }
+    }
+}
+
+/// Beyond the whole numbers that a float holds.
+#[test]
+fn large_integers_are_told_apart() {
+    let x = Tensor::from_slice(&[i64::MAX, i64::MIN, i64::MAX - 1, 0, -1, i64::MIN + 1], [6]);
+    assert_eq!(x.argsort(0).to_vec::<i64>().unwrap(), [1, 5, 4, 3, 2, 0]);
+    assert_eq!(x.top_k(2, 0).0.to_vec::<i64>().unwrap(), [i64::MAX, i64::MAX - 1]);
+    assert_eq!(Tensor::from_slice(&[i32::MIN, i32::MAX, 0], [3]).sort(0).to_vec::<i32>().unwrap(), [i32::MIN, 0, i32::MAX]);
+}
+
 #[test]
 fn nothing_and_scalars() {
     let none = Tensor::zeros([0, 3]);
@@ -119,6 +142,9 @@ fn segments_of_every_length_against_loops() {
         close(x.segment_prod(&segment, count), fold(1.0, |a, b| a * b));
         close(x.segment_max(&segment, count), fold(f64::NEG_INFINITY, f64::max));
         close(x.segment_min(&segment, count), fold(f64::INFINITY, f64::min));
+        let narrow = segment.cast(DType::I32);
+        assert_eq!(values(&x.segment_max(&narrow, count)), values(&x.segment_max(&segment, count)));
+        close(x.segment_prod(&narrow, count), fold(1.0, |a, b| a * b));
     }
 }
 

@@ -171,6 +171,11 @@ fn picking(f: &mut Figures) {
     f.hold("pick behind", &a.pick((.., &j)));
     f.hold("pick two", &a.pick((&i, &j)));
     f.hold("pick apart", &a.pick((&i, .., &k)));
+    let a4 = x(&[2, 4, 5, 3], 6);
+    f.hold("pick apart behind", &a4.pick((.., &i, .., &k)));
+    f.hold("pick apart in three", &a4.pick((.., &i, 1, NewAxis, &k)));
+    f.hold("pick behind an ellipsis", &a4.pick((Ellipsis, &j, &k)));
+    f.hold("pick apart from a new axis", &a.pick((NewAxis, &i, Ellipsis, &k)));
     f.hold("pick three", &a.pick((&i, &j, &k)));
     f.hold("pick slice first", &a.pick((1..3, &j, &k)));
     f.hold("pick position", &a.pick((2, .., &k)));
@@ -190,6 +195,7 @@ fn picking(f: &mut Figures) {
     f.hold("take wrap", &a.take(&(&index * 5 - 3), 2, Outside::Wrap));
     f.hold("take clip", &a.take(&(&index * 5 - 3), 1, Outside::Clip));
     f.hold("take flat", &a.take_flat(&(&index * 5), Outside::Raise));
+    f.hold("take_along_axis", &a.take_along_axis(&(ints(&[4, 2, 1], 5, 0) - 5), 1));
     f.hold("gather_nd", &a.gather_nd(&ints(&[3, 2], 4, 0)));
 }
 

@@ -8,7 +8,7 @@ use crate::tensor::{Data, Shape, Tensor};
 use std::f64::consts::TAU;
 
 /// The largest factor that is put together of smaller ones.
-const MOST_TOGETHER: usize = 16;
+const MOST_TOGETHER: usize = 32;
 /// The largest prime that is a matrix of its own.
 const MOST_PRIME: usize = 50;
 
@@ -24,11 +24,15 @@ pub(super) fn transform(re: &Tensor, im: Option<&Tensor>, inverse: bool, scale: 
     }
 }
 
-/// Factors of a length, if none of them is a large prime.
+/// Factors of a length, if none of them is a large prime: few, and about equal, as a small one is a stage that moves all and
+/// computes little.
 fn factors(mut n: usize) -> Option<Vec<usize>> {
     let mut list = Vec::new();
     while n > 1 {
-        let together = (2..=MOST_TOGETHER).rev().find(|factor| n.is_multiple_of(*factor));
+        let length = (n as f64).ln();
+        let wanted = length / (length / (MOST_TOGETHER as f64).ln()).ceil();
+        let distance = |factor: &usize| ((*factor as f64).ln() - wanted).abs();
+        let together = (2..=MOST_TOGETHER).filter(|factor| n.is_multiple_of(*factor)).min_by(|a, b| distance(a).total_cmp(&distance(b)));
         let factor = together.or_else(|| (MOST_TOGETHER..=MOST_PRIME).find(|factor| n.is_multiple_of(*factor)))?;
         list.push(factor);
         n /= factor;
@@ -37,61 +41,64 @@ fn factors(mut n: usize) -> Option<Vec<usize>> {
 }
 
 /// With `j = j1 m + j2` and `k = k1 + r k2`, where `n = r m`, the sum over `j` is one over `j1`, a turn by `j2 k1 / n`, and a
-/// transform of length `m` along `j2`. Of what is held as `[rows, part, done, left]`, each stage puts a digit of `k` before
-/// those that are done: they end up in order.
+/// transform of length `m` along `j2`. Of what is held as `[rows, done, left]`, each stage puts a digit of `k` before those
+/// that are done: they end up in order.
 fn staged(re: &Tensor, im: Option<&Tensor>, factors: &[usize], inverse: bool, scale: f64) -> (Tensor, Tensor) {
     let shape = re.shape();
     let n = shape[shape.len() - 1];
     let rows = shape[..shape.len() - 1].iter().product::<usize>();
-    let parts = |x: &Tensor| x.reshape([rows, 1, 1, n]);
-    let mut z = im.map_or_else(|| parts(re), |im| Tensor::concat(&[&parts(re), &parts(im)], 1));
+    let mut parts: Vec<Tensor> = std::iter::once(re).chain(im).cloned().collect();
     let (mut left, mut done) = (n, 1);
     for (stage, &r) in factors.iter().enumerate() {
-        let (m, held) = (left / r, z.shape()[1]);
-        let matrix = matrix(r, held, inverse, if stage == 0 { scale } else { 1.0 }, &z);
-        let labels = Einsum::new("ckdj", "bdajm", "bckam").in_scope();
-        z = Tensor::record(labels, [matrix, z.reshape([rows, held, done, r, m])]);
-        if m > 1 {
-            let (re, im) = (z.index(1, 0), z.index(1, 1));
-            let (cos, sin) = turns(r, m, inverse, &z);
-            let turned = [&re * &cos - &im * &sin, re * sin + im * cos].map(|part| part.unsqueeze(1));
-            z = Tensor::concat(&[&turned[0], &turned[1]], 1);
-        }
+        let m = left / r;
+        let scale = if stage == 0 { scale } else { 1.0 };
+        let product = |(from, part): (usize, &Tensor)| {
+            let labels = Einsum::new("ckj", "bajm", "bckam").in_scope();
+            Tensor::record(labels, [matrix(r, from, inverse, scale, part), part.reshape([rows, done, r, m])])
+        };
+        // One term for each part there is.
+        let sum = parts.iter().enumerate().map(product).reduce(|a, b| a + b).unwrap_or_else(|| re.clone());
+        let (re, im) = (sum.index(1, 0), sum.index(1, 1));
+        parts = if m > 1 {
+            let (cos, sin) = turns(r, m, inverse, &re);
+            vec![&re * &cos - &im * &sin, re * sin + im * cos]
+        } else {
+            vec![re, im]
+        };
         (left, done) = (m, done * r);
     }
-    let part = |at| z.index(1, at).reshape(shape);
-    (part(0), part(1))
+    (parts[0].reshape(shape), parts[1].reshape(shape))
 }
 
-/// `e^(-+ 2 pi i a / n)`, of an `a` that may be large.
+/// `e^(-+ 2 pi i a / n)`, of an `a` that may be large. Quarters of a turn are exact.
 fn turn(a: u128, n: usize, inverse: bool) -> (f64, f64) {
-    let angle = TAU * ((a % n as u128) as f64 / n as f64);
-    (angle.cos(), if inverse { angle.sin() } else { -angle.sin() })
+    let quarters = 4 * (a % n as u128);
+    let (sin, cos) = (TAU / 4.0 * ((quarters % n as u128) as f64 / n as f64)).sin_cos();
+    let (cos, sin) = match quarters / n as u128 {
+        0 => (cos, sin),
+        1 => (-sin, cos),
+        2 => (-cos, -sin),
+        _ => (sin, -cos),
+    };
+    (cos, if inverse { sin } else { -sin })
 }
 
 fn table(like: &Tensor, shape: &[usize], numbers: impl Iterator<Item = f64>) -> Tensor {
     Tensor::from_data(Data::from_f64(like.dtype(), &numbers.collect::<Vec<_>>()), Shape::from_slice(shape))
 }
 
-/// The transform of length `r` as a real matrix: `[part of the result, k, part of the operand, j]`.
-fn matrix(r: usize, held: usize, inverse: bool, scale: f64, like: &Tensor) -> Tensor {
-    let mut numbers = Vec::with_capacity(4 * r * r);
-    for part in 0..2 {
-        for k in 0..r {
-            for from in 0..held {
-                numbers.extend((0..r).map(|j| {
-                    let (cos, sin) = turn((j * k) as u128, r, inverse);
-                    scale
-                        * match (part, from) {
-                            (0, 0) | (1, 1) => cos,
-                            (0, _) => -sin,
-                            _ => sin,
-                        }
-                }));
+/// What the real (0) or imaginary (1) parts of `r` numbers give of their transform: `[part of the result, k, j]`.
+fn matrix(r: usize, from: usize, inverse: bool, scale: f64, like: &Tensor) -> Tensor {
+    let number = move |part: usize, k: usize, j: usize| {
+        let (cos, sin) = turn((j * k) as u128, r, inverse);
+        scale
+            * match (part, from) {
+                (0, 0) | (1, 1) => cos,
+                (0, _) => -sin,
+                _ => sin,
             }
-        }
-    }
-    table(like, &[2, r, held, r], numbers.into_iter())
+    };
+    table(like, &[2, r, r], (0..2).flat_map(|part| (0..r).flat_map(move |k| (0..r).map(move |j| number(part, k, j)))))
 }
 
 /// The turns by `j2 k1 / n` between two stages, `[k1, 1, j2]`.
