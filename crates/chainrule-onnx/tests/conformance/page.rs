@@ -121,6 +121,9 @@ fn page(found: &[Found]) -> String {
         operators.entry(one.operator.clone()).or_default().add(&one.verdict);
         match &one.verdict {
             Verdict::Expected(reason) => reasons.entry(format!("expected to fail: {reason}")).or_default().insert(&one.name),
+            Verdict::Passed(Derivative::Held(why)) => {
+                reasons.entry(format!("passed, and not differentiated: {why}")).or_default().insert(&one.name)
+            }
             Verdict::NotApplicable(reason) => reasons.entry(format!("not applicable: {reason}")).or_default().insert(&one.name),
             _ => false,
         };
@@ -132,7 +135,7 @@ fn page(found: &[Found]) -> String {
         .map(|row| if row.domain.is_empty() { row.name.to_string() } else { format!("{}:{}", row.domain, row.name) })
         .filter(|name| !operators.contains_key(name))
         .collect();
-    let _ = write!(text, "Known, and with no case of their own: {}.\n\n## Left out\n\n", untested.join(", "));
+    let _ = write!(text, "Known, and with no case of their own: {}.\n\n## Exceptions\n\n", untested.join(", "));
     for (reason, names) in &reasons {
         let names: Vec<&str> = names.iter().copied().collect();
         let _ = writeln!(text, "- {reason} ({}): {}", names.len(), names.join(", "));
