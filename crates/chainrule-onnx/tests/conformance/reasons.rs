@@ -29,7 +29,7 @@ pub fn random(name: &str) -> Option<&'static str> {
     drawn.then_some("drawn at random, so that sizes and element types are compared, and values are not")
 }
 
-/// Inputs that are evaluated while recording, whatever their type.
+/// Inputs that are evaluated while recording, whatever their type: scales and regions of `Resize`, ratios of `Dropout`.
 pub fn is_held(name: &str) -> bool {
-    ["scales", "roi", "ratio"].contains(&name)
+    ["scales", "roi", "ratio", "r"].contains(&name)
 }
