@@ -24,6 +24,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A model is a [`Module`](chainrule::nn::Module): a trainer trains it further, and its state is saved like that of a model
+//! written in Rust.
+//!
+//! ```
+//! use chainrule::prelude::*;
+//! use chainrule_onnx::Model;
+//! # let bytes = chainrule_onnx::write::example();
+//! let model = Model::parse(&bytes)?;
+//! let mut trainer = Trainer::new(model, Sgd::new(0.01), |model: &Model, batch, _| {
+//!     let made = model.record(&[("x", batch[0].clone())]).expect("an input of two columns");
+//!     loss::mse(&made[0].1, &batch[1])
+//! })?;
+//! let (x, y) = (Tensor::from([[1.0, 2.0], [3.0, 4.0]]), Tensor::from([[0.0], [3.0]]));
+//! let first = trainer.step(&[x.clone(), y.clone()])?;
+//! let mut last = first;
+//! for _ in 0..100 {
+//!     last = trainer.step(&[x.clone(), y.clone()])?;
+//! }
+//! assert!(last < 0.01 * first);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What is read, and what is not:
 //!
 //! - **Operators**: the table [`OPERATORS`], with the versions of each since which it is known; `docs/onnx.md` says how

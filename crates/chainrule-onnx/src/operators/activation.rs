@@ -24,7 +24,7 @@ pub fn elu(call: &Call) -> Outcome {
 }
 
 pub fn celu(call: &Call) -> Outcome {
-    with(call, "alpha", 1.0, |x, alpha| (x / alpha).elu(1.0) * alpha)
+    with(call, "alpha", 1.0, Tensor::celu)
 }
 
 pub fn swish(call: &Call) -> Outcome {
@@ -114,8 +114,11 @@ pub fn hardmax(call: &Call) -> Outcome {
     })
 }
 
+/// A function of one tensor that is chosen by name.
+pub type Activation = Box<dyn Fn(&Tensor) -> Tensor>;
+
 /// The activation of a recurrent cell, with its numbers where it has some.
-pub fn by_name(name: &str, alpha: Option<f64>, beta: Option<f64>) -> Result<Box<dyn Fn(&Tensor) -> Tensor>> {
+pub fn by_name(name: &str, alpha: Option<f64>, beta: Option<f64>) -> Result<Activation> {
     let alpha = move |default: f64| alpha.unwrap_or(default);
     let beta = beta.unwrap_or(match name {
         "HardSigmoid" => 0.5,

@@ -85,7 +85,7 @@ fn constant(x: &Tensor) -> Option<f64> {
 
 /// The remainder with the sign of the divisor, or, as C's `fmod`, of the dividend.
 pub fn modulo(call: &Call) -> Outcome {
-    if call.flag("fmod")? { binary(call, c_remainder) } else { binary(call, |a, b| a % b) }
+    if call.flag("fmod")? { binary(call, Tensor::fmod) } else { binary(call, |a, b| a % b) }
 }
 
 /// Bits moved up or down.
@@ -97,11 +97,6 @@ pub fn shift(call: &Call) -> Outcome {
     }
 }
 
-fn c_remainder(a: &Tensor, b: &Tensor) -> Tensor {
-    let rest = a.abs() % b.abs();
-    a.less(&a.zeros_like()).select(&-&rest, &rest)
-}
-
 /// Between bounds, which are attributes until operator set 11 and then inputs. The upper one wins where they cross.
 pub fn clip(call: &Call) -> Outcome {
     let x = call.tensor(0)?;
@@ -111,14 +106,8 @@ pub fn clip(call: &Call) -> Outcome {
         }
         Ok(call.float(name)?.filter(|bound| bound.abs() < f32::MAX as f64).map(|bound| Tensor::scalar(bound, x.dtype())))
     };
-    let mut y = x.clone();
-    if let Some(low) = bound(1, "min")? {
-        y = y.less(&low).select(&low, &y);
-    }
-    if let Some(high) = bound(2, "max")? {
-        y = high.less(&y).select(&high, &y);
-    }
-    one(y)
+    let (low, high) = (bound(1, "min")?, bound(2, "max")?);
+    one(x.clamp_between(low.as_ref(), high.as_ref()))
 }
 
 pub fn negate(x: &Tensor) -> Tensor {

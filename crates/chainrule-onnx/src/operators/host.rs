@@ -29,7 +29,7 @@ pub fn tf_idf(call: &Call) -> Outcome {
     let places = super::shape::sizes(&call.integers("ngram_indexes")?.unwrap_or_default())?;
     let pool = call.integers("pool_int64s")?.ok_or_else(|| Error::unsupported("a pool of strings; strings are not the engine's"))?;
     let width = places.iter().max().map_or(0, |&last| last.saturating_add(1));
-    let rows = if columns == 0 { 0 } else { values.len() / columns };
+    let rows = values.len().checked_div(columns).unwrap_or(0);
     let mut counts = vec![0.0f64; entries(rows.saturating_mul(width), "counts")?];
     let weights = call.floats("weights")?;
     let mode = call.text_or("mode", "TF")?;

@@ -4,11 +4,11 @@
 //! evaluated. Operators whose result has as many elements as the values say are evaluated while recording, and only as
 //! far as to know which elements they pick: what is picked keeps its derivative.
 
-use super::shape::{sizes, vector, volume};
+use super::shape::{vector, volume};
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, entries, one, several, size};
-use chainrule::functions::Reduce;
+use chainrule::functions::{PadMode, Reduce};
 use chainrule::ops::Gather;
 use chainrule::tensor::shape::dense_strides;
 use chainrule::{DType, Tensor};
@@ -240,52 +240,30 @@ fn widths(call: &Call, rank: usize) -> Result<Vec<(i64, i64)>> {
 pub fn pad(call: &Call) -> Outcome {
     let x = call.tensor(0)?;
     let widths = widths(call, x.rank())?;
-    let mode = call.text_or("mode", "constant")?;
     let mut y = x.clone();
-    if mode != "constant" {
-        for (axis, &(low, high)) in widths.iter().enumerate() {
-            if (low, high) != (0, 0) {
-                let length = y.shape()[axis] as i64;
-                entries((length as i128 + low as i128 + high as i128).clamp(0, i64::MAX as i128) as usize, "elements of an axis")?;
-                let index: Result<Vec<i64>> = (-low..length + high).map(|at| reflected(at, length, &mode)).collect();
-                y = y.index_select(axis as isize, &vector(&index?));
-            }
-        }
-        return one(y);
-    }
     for (axis, &(low, high)) in widths.iter().enumerate() {
         let length = y.shape()[axis] as i64;
         let (start, stop) = ((-low).clamp(0, length), (length + high.min(0)).clamp(0, length));
         y = y.slice(axis as isize, start..stop.max(start));
     }
-    let outer = sizes(&widths.iter().flat_map(|&(low, high)| [low.max(0), high.max(0)]).collect::<Vec<_>>())?;
-    let outer: Vec<(usize, usize)> = outer.chunks(2).map(|pair| (pair[0], pair[1])).collect();
-    let value = if call.version >= 11 { None } else { Some(call.float_or("value", 0.0)?) };
-    match (value, call.optional(2)?) {
-        (Some(value), _) => one(y.pad_with(&outer, value)),
-        (None, None) => one(y.pad(&outer)),
-        (None, Some(value)) => {
+    let outer: Vec<(usize, usize)> = widths.iter().map(|&(low, high)| (low.max(0) as usize, high.max(0) as usize)).collect();
+    let mode = match call.text_or("mode", "constant")?.as_str() {
+        "constant" if call.version < 11 => PadMode::Constant(call.float_or("value", 0.0)?),
+        "constant" => {
+            let Some(value) = call.optional(2)? else { return one(y.pad(&outer)) };
             let inside = Tensor::full(y.shape(), 1.0, DType::Bool).pad(&outer);
-            one(inside.select(&y.pad(&outer), &value.cast(y.dtype()).reshape(())))
+            return one(inside.select(&y.pad(&outer), &value.cast(y.dtype()).reshape(())));
         }
-    }
-}
-
-/// Where an element beyond the ends of an axis is taken from.
-fn reflected(at: i64, length: i64, mode: &str) -> Result<i64> {
-    if length == 0 {
-        return Err(Error::operator("an axis without elements has none to repeat"));
-    }
-    Ok(match mode {
-        "edge" => at.clamp(0, length - 1),
-        "wrap" => at.rem_euclid(length),
-        "reflect" if length == 1 => 0,
-        "reflect" => {
-            let turn = at.rem_euclid(2 * (length - 1));
-            turn.min(2 * (length - 1) - turn)
-        }
+        "edge" => PadMode::Edge,
+        "wrap" => PadMode::Wrap,
+        "reflect" => PadMode::Reflect,
         other => return Err(Error::operator(format!("there is no padding mode '{other}'"))),
-    })
+    };
+    if !matches!(mode, PadMode::Constant(_)) {
+        let longest = outer.iter().zip(y.shape()).map(|(width, size)| width.0 + width.1 + size).max();
+        entries(longest.unwrap_or(0), "elements of an axis")?;
+    }
+    one(y.pad_mode(&outer, mode))
 }
 
 /// Boxes that overlap one of a higher score by too much are left out: which boxes stay is found while recording.

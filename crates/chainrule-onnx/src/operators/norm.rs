@@ -4,7 +4,7 @@ use super::pool::root;
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, entries, one, size};
-use chainrule::functions::{batch_norm, batch_norm_with, group_norm};
+use chainrule::functions::{batch_norm, batch_norm_with, group_norm, instance_norm};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
@@ -49,8 +49,7 @@ pub fn batch_normalization(call: &Call) -> Outcome {
 
 pub fn instance_normalization(call: &Call) -> Outcome {
     let (x, gamma, beta) = (call.tensor(0)?, call.tensor(1)?, call.tensor(2)?);
-    let channels = *x.shape().get(1).ok_or_else(|| Error::operator(format!("{:?} has no channels", x.shape())))?;
-    one(group_norm(x, 1, channels, Some(gamma), Some(beta), call.float_or("epsilon", 1e-5)?))
+    one(instance_norm(x, 1, Some(gamma), Some(beta), call.float_or("epsilon", 1e-5)?))
 }
 
 /// Factors and summands of groups until operator set 21, of channels from then on.

@@ -4,7 +4,7 @@
 //! axis of directions in front and gates side by side. Hochreiter, Schmidhuber (1997) with the peepholes of Gers,
 //! Schraudolph, Schmidhuber (2002); Cho et al. (2014).
 
-use super::activation::by_name;
+use super::activation::{Activation, by_name};
 use super::shape::reversed;
 use crate::error::{Error, Result};
 use crate::record::Value;
@@ -12,7 +12,6 @@ use crate::record::call::{Call, limit};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
-type Activation = Box<dyn Fn(&Tensor) -> Tensor>;
 
 /// How many steps are unrolled.
 const STEPS: usize = 16_384;

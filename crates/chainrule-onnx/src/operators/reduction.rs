@@ -22,11 +22,8 @@ fn axes(call: &Call, x: &Tensor, input_since: i64) -> Result<Option<Vec<isize>>>
 
 fn reduce(call: &Call, input_since: i64, empty: Empty, body: impl Fn(&Tensor, &[isize]) -> Tensor) -> Outcome {
     let x = call.tensor(0)?;
-    let axes = match axes(call, x, input_since)? {
-        Some(axes) => axes,
-        // Nothing is reduced, but what is done to each element is.
-        None => Vec::new(),
-    };
+    // Where nothing is reduced, what is done to each element is done all the same.
+    let axes = axes(call, x, input_since)?.unwrap_or_default();
     let sizes = x.shape().iter().enumerate();
     let kept: Vec<usize> = sizes.map(|(axis, &size)| if axes.contains(&(axis as isize)) { 1 } else { size }).collect();
     let none = axes.iter().any(|&axis| x.shape()[axis as usize] == 0);

@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::record::Value;
 use crate::record::call::{Call, entries, one, several, size};
+use chainrule::functions::DepthOrder;
 use chainrule::tensor::shape::{broadcast_shapes, checked_product};
 use chainrule::{DType, Index, Tensor};
 
@@ -221,38 +222,16 @@ pub fn tile(call: &Call) -> Outcome {
 
 /// The depth of a pixel spread over a block, in the order that `mode` says.
 pub fn depth_to_space(call: &Call) -> Outcome {
-    let (x, block) = (call.tensor(0)?, block(call)?);
-    let [n, c, h, w] = four(x)?;
-    if c % (block * block) != 0 {
-        return Err(Error::operator(format!("{c} channels do not make blocks of {block} by {block}")));
-    }
-    let depth = c / (block * block);
-    let spread = match call.text_or("mode", "DCR")?.as_str() {
-        "CRD" => x.reshape([n, depth, block, block, h, w]).permute([0, 1, 4, 2, 5, 3]),
-        _ => x.reshape([n, block, block, depth, h, w]).permute([0, 3, 4, 1, 5, 2]),
+    let order = match call.text_or("mode", "DCR")?.as_str() {
+        "DCR" => DepthOrder::BlockFirst,
+        "CRD" => DepthOrder::DepthFirst,
+        other => return Err(Error::operator(format!("there is no mode '{other}'"))),
     };
-    one(spread.reshape([n, depth, h * block, w * block]))
+    one(call.tensor(0)?.depth_to_space(size(call.integer_or("blocksize", 0)?, "blocksize")?, order))
 }
 
 pub fn space_to_depth(call: &Call) -> Outcome {
-    let (x, block) = (call.tensor(0)?, block(call)?);
-    let [n, c, h, w] = four(x)?;
-    if h % block != 0 || w % block != 0 {
-        return Err(Error::operator(format!("{h} by {w} does not part into blocks of {block}")));
-    }
-    let parted = x.reshape([n, c, h / block, block, w / block, block]).permute([0, 3, 5, 1, 2, 4]);
-    one(parted.reshape([n, c * block * block, h / block, w / block]))
-}
-
-fn block(call: &Call) -> Result<usize> {
-    match size(call.integer_or("blocksize", 1)?, "blocksize")? {
-        block @ 1..=65_536 => Ok(block),
-        block => Err(Error::operator(format!("a block of {block} by {block}"))),
-    }
-}
-
-fn four(x: &Tensor) -> Result<[usize; 4]> {
-    x.shape().try_into().map_err(|_| Error::operator(format!("takes [n, c, h, w], not {:?}", x.shape())))
+    one(call.tensor(0)?.space_to_depth(size(call.integer_or("blocksize", 0)?, "blocksize")?, DepthOrder::BlockFirst))
 }
 
 /// Cut from or padded around the middle, to the sizes of input 1.

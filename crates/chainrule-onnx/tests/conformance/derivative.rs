@@ -89,7 +89,7 @@ impl<'a> Point<'a> {
         let finite = match mask {
             Some(mask) => mask.clone(),
             None => {
-                let finite = |y: &&Tensor| (*y - *y).equal(&y.zeros_like()).to_leaf();
+                let finite = |y: &&Tensor| y.is_finite().to_leaf();
                 mask.insert(outputs.iter().map(finite).collect::<Result<_, _>>()?).clone()
             }
         };

@@ -41,6 +41,7 @@ fn damaged_models() {
         return;
     };
     let all = cases::list(&data, std::env::var("ONNX_CASES").ok().as_deref());
+    let all: Vec<cases::Case> = all.into_iter().filter(|case| case.suite != "light").collect();
     let found: Vec<(Vec<String>, usize)> = all.iter().map(damaged::panics).collect();
     let tried: usize = found.iter().map(|(_, tried)| tried).sum();
     let wrong: Vec<String> = found.into_iter().flat_map(|(wrong, _)| wrong).chain(all.iter().flat_map(damaged::extremes)).collect();

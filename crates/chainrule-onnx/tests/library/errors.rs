@@ -70,6 +70,10 @@ fn models_that_contradict_themselves() {
     let short = Message::new().integer(1, 2).integer(1, 3).integer(2, 1).text(8, "w").bytes(9, &[0; 16]);
     let error = of(&[], &[short], 13).unwrap_err();
     assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Model, "tensor 'w': 16 bytes are no 6 elements of f32"));
+    // Two floats, written out as numbers, in a tensor of three.
+    let few = Message::new().integer(1, 3).integer(2, 1).text(8, "w").bytes(4, &[0; 8]);
+    let error = of(&[], &[few], 13).unwrap_err();
+    assert_eq!(error.to_string(), "tensor 'w': 2 elements do not fill the sizes [3], which take 3");
     for size in [i64::MAX, -1] {
         let absurd = Message::new().integer(1, size).integer(1, 4).integer(2, 1).text(8, "w").bytes(9, &[]);
         let error = of(&[], &[absurd], 13).unwrap_err();

@@ -28,8 +28,8 @@ fn models() -> Vec<Vec<u8>> {
             node("", "ReduceSum", &["c", "start"], &["y"]).message(5, &integer("keepdims", 0)),
         ],
         &[known("start", &[0]), known("stop", &[2]), known("widths", &[1, 0, 1, 0]), known("shape", &[-1, 2])],
-        &[x.clone()],
-        &[y.clone()],
+        std::slice::from_ref(&x),
+        std::slice::from_ref(&y),
     );
     let branch = |name: &str, operator: &str| {
         subgraph(name, &graph(&[node("", operator, &["x"], &["z"])], &[], &[], &[declared("z", DType::F32, &["n", "2"])]))

@@ -2,6 +2,7 @@
 //! learns. Models are built in code; those of the conformance suite have a test of their own.
 
 mod errors;
+mod functions;
 mod hostile;
 mod training;
 mod versions;

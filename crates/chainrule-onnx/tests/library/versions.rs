@@ -21,7 +21,7 @@ fn integers(name: &str, values: &[i64]) -> Message {
 fn softmax_was_over_all_axes_from_one_on() {
     let x = Tensor::from([[[0.0, 0.0], [0.0, 0.0]]]);
     let softmax = node("", "Softmax", &["x"], &["y"]);
-    let old = recorded(&[softmax.clone()], &[], 11, &x).unwrap();
+    let old = recorded(std::slice::from_ref(&softmax), &[], 11, &x).unwrap();
     let new = recorded(&[softmax], &[], 13, &x).unwrap();
     assert_eq!(old.to_vec::<f32>().unwrap(), [0.25; 4]);
     assert_eq!(new.to_vec::<f32>().unwrap(), [0.5; 4]);
@@ -48,7 +48,7 @@ fn operands_were_aligned_by_an_axis() {
     let b = tensor("b", &Tensor::from([10.0, 20.0]));
     let plain = node("", "Add", &["x", "b"], &["y"]);
     let aligned = plain.clone().message(5, &integer("broadcast", 1)).message(5, &integer("axis", 0));
-    let old = recorded(&[aligned], &[b.clone()], 6, &x).unwrap();
+    let old = recorded(&[aligned], std::slice::from_ref(&b), 6, &x).unwrap();
     assert_eq!(old.to_vec::<f32>().unwrap(), [11.0, 12.0, 23.0, 24.0]);
     let new = recorded(&[plain], &[b], 7, &x).unwrap();
     assert_eq!(new.to_vec::<f32>().unwrap(), [11.0, 22.0, 13.0, 24.0]);
