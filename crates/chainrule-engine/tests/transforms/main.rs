@@ -5,6 +5,7 @@ mod support;
 
 mod functions;
 mod nesting;
+mod substitute;
 
 use chainrule_engine::transform::{hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap};
 use chainrule_engine::{Result, Tensor};
