@@ -17,6 +17,7 @@ mod malformed;
 mod pairs;
 mod table;
 mod values;
+mod whole;
 
 use chainrule_engine::ops::samples::{Sample, samples};
 use chainrule_engine::ops::{Derivative, Op, Operation};
