@@ -10,6 +10,7 @@ mod support;
 mod batching;
 mod coverage;
 mod derivatives;
+mod equality;
 mod lanes;
 mod layouts;
 mod lengths;

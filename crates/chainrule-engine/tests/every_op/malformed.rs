@@ -123,6 +123,7 @@ fn indexed(x: &Tensor, truth: &Tensor) -> Vec<Case> {
         case("a window of nothing", window(&[1], &[0], &[1], &[1]), &[x], "at least 1"),
         case("windows that do not move", window(&[1], &[2], &[0], &[1]), &[x], "at least 1"),
         case("windows over axes that descend", window(&[1, 0], &[1, 1], &[1, 1], &[1, 1]), &[x], "does not fit"),
+        case("windows twice over an axis", window(&[1, 1], &[1, 1], &[1, 1], &[1, 1]), &[x], "does not fit"),
         case("a window over an axis that is not there", window(&[2], &[1], &[1], &[1]), &[x], "does not fit"),
         case("a window without a stride", window(&[1], &[2], &[], &[1]), &[x], "does not fit"),
         case("patches of another length", fold(&[5]), &[&of(DType::F32, &[2, 2, 2])], "patches"),
