@@ -164,7 +164,7 @@ fn constant_arithmetic(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &T
         Scalar::Integer(_) => None,
     };
     let value = match op {
-        Op::Unary(unary @ (Unary::Negate | Unary::Sqrt)) => (elementwise::unary_row(*unary).evaluate)(float(builder, inputs[0])?),
+        Op::Unary(unary @ (Unary::Negate | Unary::Sqrt)) => (elementwise::unary_row(*unary)?.evaluate)(float(builder, inputs[0])?),
         Op::Binary(binary @ (Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide))
             if ty.dtype == DType::F64 || ty.dtype == DType::F32 =>
         {

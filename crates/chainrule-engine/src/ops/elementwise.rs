@@ -17,7 +17,7 @@ pub struct UnaryRow {
     pub doc: &'static str,
     /// Which element types it takes.
     pub takes: Takes,
-    /// Its value.
+    /// Its value on floats.
     pub evaluate: fn(f64) -> f64,
     /// Its derivative, given operand `x` and result `y`.
     pub derivative: fn(&Tensor, &Tensor) -> Derivative,
@@ -197,7 +197,7 @@ pub static UNARY: &[UnaryRow] = &[
         name: "not",
         doc: "logical not",
         takes: Takes::Booleans,
-        evaluate: |x| (x == 0.0) as u8 as f64,
+        evaluate: |_| f64::NAN,
         derivative: |_, _| Derivative::Cut("a bool has no derivative"),
     },
 ];
@@ -378,9 +378,9 @@ pub struct Select;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cast(pub DType);
 
-/// The row of a function of one operand.
-pub fn unary_row(op: Unary) -> &'static UnaryRow {
-    &UNARY[(op as usize).min(UNARY.len() - 1)]
+/// The row of a function of one operand; `None` of a rounding, which is a step of the compiler.
+pub fn unary_row(op: Unary) -> Option<&'static UnaryRow> {
+    UNARY.get(op as usize)
 }
 
 /// The row of a function of two operands.
@@ -409,29 +409,27 @@ fn equal_shapes(name: &str, inputs: &[&Type]) -> Result<(), Error> {
     }
 }
 
+const NOT_RECORDED: Derivative = Derivative::Cut("a rounding is recorded as `cast`, which has one");
+
 impl Operation for Unary {
     fn name(&self) -> &'static str {
-        match self {
-            Unary::RoundBf16 | Unary::RoundF16 => "round",
-            _ => unary_row(*self).name,
-        }
+        unary_row(*self).map_or("round", |row| row.name)
     }
     fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
-        if matches!(self, Unary::RoundBf16 | Unary::RoundF16) {
+        let Some(row) = unary_row(*self) else {
             return Err(dtype_error(self.name(), "rounding to a narrow type is recorded as `cast`".into()));
-        }
-        let row = unary_row(*self);
+        };
         if row.takes.accepts(inputs[0].dtype) { Ok(inputs[0].clone()) } else { Err(refuse(row.name, row.takes, inputs[0].dtype)) }
     }
     fn derivative(&self, node: &Tensor, _: usize) -> Derivative {
-        (unary_row(*self).derivative)(&node.inputs()[0], node)
+        unary_row(*self).map_or(NOT_RECORDED, |row| (row.derivative)(&node.inputs()[0], node))
     }
     fn lift(&self, _: &[bool], _: usize) -> Lift {
         Lift::Uniform(Op::Unary(*self))
     }
     fn evaluate(&self, inputs: &[&Array], _: &Type) -> Values {
         match &inputs[0].values {
-            Values::Float(values) => Values::Float(values.iter().map(|&x| (unary_row(*self).evaluate)(x)).collect()),
+            Values::Float(values) => Values::Float(values.iter().map(|&x| unary_row(*self).map_or(x, |row| (row.evaluate)(x))).collect()),
             Values::Integer(values) if *self == Unary::Not => Values::Integer(values.iter().map(|&x| (x == 0) as i64).collect()),
             Values::Integer(values) => Values::Integer(values.iter().map(|&x| x.wrapping_neg()).collect()),
         }
@@ -531,7 +529,6 @@ impl Operation for Cast {
     }
     fn evaluate(&self, inputs: &[&Array], _: &Type) -> Values {
         match &inputs[0].values {
-            Values::Float(values) if self.0 == DType::Bool => Values::Integer(values.iter().map(|&v| (v != 0.0) as i64).collect()),
             Values::Float(values) if !self.0.is_float() => Values::Integer(values.iter().map(|&v| self.0.round(v) as i64).collect()),
             values => values.clone(),
         }

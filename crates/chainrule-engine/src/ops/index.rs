@@ -69,13 +69,12 @@ impl ScatterAdd {
     }
 }
 
-/// Positions of the elements an index reaches, `None` where it points outside.
-fn reached(sizes: &IndexSizes, limit: usize, index: &Array) -> Vec<Option<usize>> {
+/// Positions of the elements an index reaches; none points outside, or evaluation had been refused.
+fn reached(sizes: &IndexSizes, limit: usize, index: &Array) -> Vec<usize> {
     let mut positions = Vec::with_capacity(sizes.batch * sizes.count * sizes.rest);
     for (i, at) in index.integers().into_iter().enumerate() {
-        let batch = i / sizes.count.max(1);
-        let row = usize::try_from(at).ok().filter(|&at| at < limit).map(|at| (batch * limit + at) * sizes.rest);
-        positions.extend((0..sizes.rest).map(|r| row.map(|row| row + r)));
+        let row = (i / sizes.count * limit + at as usize) * sizes.rest;
+        positions.extend(row..row + sizes.rest);
     }
     positions
 }
@@ -108,7 +107,7 @@ impl Operation for Gather {
     }
     fn evaluate(&self, inputs: &[&Array], _: &Type) -> Values {
         let sizes = self.sizes(&inputs[0].ty.shape, &inputs[1].ty.shape);
-        inputs[0].pick(reached(&sizes, inputs[0].ty.shape[self.batch], inputs[1]).into_iter())
+        inputs[0].pick(reached(&sizes, inputs[0].ty.shape[self.batch], inputs[1]).into_iter().map(Some))
     }
 }
 
@@ -145,6 +144,6 @@ impl Operation for ScatterAdd {
     }
     fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values {
         let sizes = self.sizes(&inputs[0].ty.shape, &inputs[1].ty.shape);
-        inputs[0].add_up(ty.len(), reached(&sizes, self.size, inputs[1]).into_iter())
+        inputs[0].add_up(ty.len(), reached(&sizes, self.size, inputs[1]).into_iter().map(Some))
     }
 }

@@ -48,7 +48,7 @@ pub trait Operation {
     /// `batched` (at least one is) and by the result.
     fn lift(&self, batched: &[bool], size: usize) -> Lift;
 
-    /// The result, computed in the most obvious way, floats in f64. The caller rounds.
+    /// The result, computed in the most obvious way, floats in f64. The caller rounds, and has asked [`Op::refuse`] before.
     fn evaluate(&self, inputs: &[&Array], ty: &Type) -> Values;
 }
 

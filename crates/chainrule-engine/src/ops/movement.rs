@@ -220,7 +220,7 @@ impl Operation for Pad {
     fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
         let shape = &inputs[0].shape;
         let sane = |list: &Axes| list.len() == shape.len() && list.iter().all(|&n| n < isize::MAX as usize / 8);
-        let grown = |i: usize| shape[i].saturating_mul(self.interior[i] + 1) < isize::MAX as usize / 8;
+        let grown = |i: usize| shape[i].saturating_mul(self.interior[i]) < isize::MAX as usize / 8;
         if ![&self.low, &self.high, &self.interior].into_iter().all(sane) || !(0..shape.len()).all(grown) {
             return Err(shape_error("pad", format!("{self:?} does not fit {shape:?}")));
         }

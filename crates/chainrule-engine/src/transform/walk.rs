@@ -142,7 +142,7 @@ fn back(last: u64, id: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Numbers;
+    use super::{NEAR, Numbers, SPARSE};
 
     /// Near and far, in any order, and moved from one to the other: as a plain list says.
     #[test]
@@ -171,5 +171,23 @@ mod tests {
             assert_eq!(numbers.get(absent), None, "{absent}");
         }
         assert!(!numbers.far.is_empty() && numbers.near.len() > 1_000, "both places are in use");
+    }
+
+    /// Long enough for all that lie close, never long for few that lie far, and not lengthened for each.
+    #[test]
+    fn the_table_is_as_long_as_its_numbers_are_dense() {
+        let last = 1_000_000_u64;
+        let (mut dense, mut sparse) = (Numbers::below(last), Numbers::below(last));
+        let mut lengths = Vec::new();
+        for i in 0..1_000 {
+            dense.add(last - 7 * i, i as usize);
+            sparse.add(last - 900 * i, i as usize);
+            assert!(dense.near.len() <= 2 * (NEAR + SPARSE * dense.count), "{} for {}", dense.near.len(), dense.count);
+            assert_eq!(sparse.near.len(), NEAR, "for {}", sparse.count);
+            lengths.push(dense.near.len());
+        }
+        assert!(dense.far.is_empty(), "{} are looked for in the map", dense.far.len());
+        lengths.dedup();
+        assert!(lengths.len() < 10, "lengthened to {lengths:?}");
     }
 }

@@ -3,6 +3,8 @@
 use crate::support::{agree, backends_agree, eval, like, oracle};
 use crate::{Kind, applied, for_each_sample, loss, text};
 use chainrule_engine::ops::samples::Sample;
+use chainrule_engine::ops::{Gather, Op};
+use chainrule_engine::transform::walk::Walk;
 use chainrule_engine::transform::{jvp, vjp, vmap};
 use chainrule_engine::{DType, Tensor};
 
@@ -190,4 +192,32 @@ fn an_empty_batch_gives_an_empty_result() {
         }
         Ok(())
     });
+}
+
+/// A product with weights that all examples share, and a table that all look into, are what batches are for: a copy for
+/// each example would cost more than the work.
+#[test]
+fn what_all_examples_share_is_not_repeated() {
+    let mut met = 0;
+    for_each_sample(|sample| {
+        for way in ways(sample, DType::F64) {
+            let batched: Vec<bool> = way.axes.iter().map(Option::is_some).collect();
+            let shares = match sample.op {
+                Op::Einsum(_) => true,
+                Op::Gather(Gather { batch: 0 }) => batched == [false, true],
+                Op::Barrier(_) => batched[0],
+                _ => false,
+            };
+            if !shares || batched.iter().all(|&batched| batched) {
+                continue;
+            }
+            met += 1;
+            let wide = vmap(|x| Ok(vec![sample.record(x)]), &refs(&way.wide), &way.axes).map_err(text)?.remove(0);
+            if Walk::new([&wide], |_| true).nodes.iter().any(|node| matches!(node.op(), Op::Broadcast(_))) {
+                return Err(format!("repeated, batched along {:?}", way.axes));
+            }
+        }
+        Ok(())
+    });
+    assert!(met > 20, "only {met} ways");
 }

@@ -2,7 +2,7 @@
 
 use chainrule_engine::ops::elementwise::{BINARY, UNARY};
 use chainrule_engine::ops::samples::samples;
-use chainrule_engine::ops::{Binary, Op, Unary};
+use chainrule_engine::ops::{Binary, Op, Operation, Unary};
 use std::collections::BTreeSet;
 
 /// The name of an operation's kind. Without a wildcard: a new kind does not build until it is here.
@@ -104,6 +104,20 @@ fn every_row_of_the_tables_has_samples() {
     }
     assert_eq!(BINARY.len(), place(Binary::ShiftRight) + 1);
     assert_eq!(UNARY.len(), Unary::Not as usize + 1);
+}
+
+/// Messages and the text of a graph know an operation by its name alone.
+#[test]
+fn no_two_operations_share_a_name() {
+    let of_tables = UNARY.iter().map(|row| row.op.name()).chain(BINARY.iter().map(|row| row.op.name()));
+    let list = samples();
+    let others: BTreeSet<&str> =
+        list.iter().filter(|sample| !matches!(sample.op, Op::Unary(_) | Op::Binary(_))).map(|sample| sample.op.name()).collect();
+    let names: BTreeSet<&str> = of_tables.chain(others.iter().copied()).chain([Unary::RoundBf16.name()]).collect();
+    // `Unary` and `Binary` are kinds, too, and have a row for each of their names.
+    assert_eq!(others.len(), Op::KINDS.len() - 2, "{others:?}");
+    assert_eq!(names.len(), UNARY.len() + BINARY.len() + others.len() + 1, "{names:?}");
+    assert!(names.iter().all(|name| !name.is_empty()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod support;
 mod batching;
 mod coverage;
 mod derivatives;
+mod equality;
 mod lanes;
 mod layouts;
 mod lengths;
@@ -17,6 +18,7 @@ mod malformed;
 mod pairs;
 mod table;
 mod values;
+mod whole;
 
 use chainrule_engine::ops::samples::{Sample, samples};
 use chainrule_engine::ops::{Derivative, Op, Operation};

@@ -3,8 +3,8 @@
 //! trust it.
 
 use chainrule_engine::ops::{
-    ArgSort, Binary, Broadcast, Cast, Concat, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape,
-    Reverse, ScatterAdd, Select, Slice, Sum, Unary, Window,
+    ArgSort, Binary, Broadcast, Cast, Concat, CumulativeSum, Derivative, Einsum, Fold, Gather, Iota, Lift, Max, Op, Operation, Pad,
+    Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, Sum, Unary, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, ErrorKind, Tensor};
@@ -125,6 +125,7 @@ fn indexed(x: &Tensor, truth: &Tensor) -> Vec<Case> {
         case("a window of nothing", window(&[1], &[0], &[1], &[1]), &[x], "at least 1"),
         case("windows that do not move", window(&[1], &[2], &[0], &[1]), &[x], "at least 1"),
         case("windows over axes that descend", window(&[1, 0], &[1, 1], &[1, 1], &[1, 1]), &[x], "does not fit"),
+        case("windows twice over an axis", window(&[1, 1], &[1, 1], &[1, 1], &[1, 1]), &[x], "does not fit"),
         case("a window over an axis that is not there", window(&[2], &[1], &[1], &[1]), &[x], "does not fit"),
         case("a window without a stride", window(&[1], &[2], &[], &[1]), &[x], "does not fit"),
         case("patches of another length", fold(&[5]), &[&of(DType::F32, &[2, 2, 2])], "patches"),
@@ -182,4 +183,31 @@ fn what_does_not_fit_is_refused_by_name() {
         }
     }
     assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn a_mistake_keeps_its_cause_whatever_is_asked_of_it() {
+    let x = of(DType::F32, &[2, 3]);
+    let mistakes = [Tensor::record(Reshape(list(&[5])), [x.clone()]), Tensor::record(Reshape(list(&[5])), [x])];
+    for mistake in &mistakes {
+        let op = mistake.op();
+        assert_eq!(op.name(), "poison");
+        assert_eq!(op.infer(&[]).err().map(|error| error.to_string()), mistake.error().map(|error| error.to_string()));
+        assert!(matches!(op.derivative(mistake, 0), Derivative::Cut(_)));
+        assert!(matches!(op.lift(&[], 4), Lift::Mixed(same) if same == *op));
+    }
+    // Made twice they are two, however alike they read.
+    assert_ne!(mistakes[0].op(), mistakes[1].op());
+    assert_eq!(mistakes[0].op(), mistakes[0].clone().op());
+}
+
+/// The compiler's roundings have the type of an operation: whoever asks one anyway is not told of another.
+#[test]
+fn a_rounding_is_no_operation_of_a_graph() {
+    let x = of(DType::F32, &[2]);
+    for rounding in [Unary::RoundBf16, Unary::RoundF16] {
+        assert_eq!(rounding.name(), "round");
+        assert!(rounding.infer(&[x.ty()]).is_err());
+        assert!(matches!(rounding.derivative(&x.exp(), 0), Derivative::Cut(_)));
+    }
 }

@@ -99,3 +99,18 @@ fn second_derivatives_of_steps_are_zero_and_those_that_are_cut_are_missing() {
     names(&missing(hessian(&y, &x)), "detach", line);
     names(&missing(hvp(&y, &x, &x)), "detach", line);
 }
+
+#[test]
+fn what_lies_behind_a_step_is_no_cut_of_its_own() {
+    let x = leaf(&[-1.0, 0.5, 2.0], &[3]);
+    // The gradient reads the step, which is the end of the path; `detach` behind it ends nothing any more.
+    let y = (&x * x.detach().cast(DType::I64).cast(DType::F64)).sum();
+    assert_eq!(hessian(&y, &x).map(|h| eval(&h)).ok(), Some(vec![0.0; 9]));
+    // Nor is the rule of a region that x itself came out of on any path that begins at x.
+    let made = checkpoint(|x| x[0].sin(), &[&x]);
+    assert_eq!(hessian(&made.relu().sum(), &made).map(|h| eval(&h)).ok(), Some(vec![0.0; 9]));
+    // And a rule at the end of no path at all is not what cuts one.
+    let apart = checkpoint(|x| x[0].sin(), &[&random(&[3], 1)]);
+    let text = missing(apart.sum().grad(&[&x]));
+    assert!(text.contains("does not depend on") && missing(vjp(&[&apart], &[&apart], &[&x])).contains("does not depend on"), "{text}");
+}

@@ -5,6 +5,8 @@ mod support;
 
 mod functions;
 mod nesting;
+mod reach;
+mod regions;
 mod substitute;
 
 use chainrule_engine::transform::{hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap};
