@@ -1,5 +1,6 @@
 //! Mistakes: each names the function the user called and the user's own line, and an earlier mistake is the one reported.
 
+use crate::support::line_of_mistake;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
 
@@ -23,14 +24,7 @@ macro_rules! mistakes {
             let mut lines = Vec::new();
             $({
                 let tensor: Tensor = $call;
-                let error = match tensor.check() {
-                    Err(error) => error,
-                    Ok(()) => panic!("{} accepts {}", $name, stringify!($call)),
-                };
-                assert_eq!(error.operation(), $name, "{error}");
-                let origin = error.origin().unwrap();
-                assert!(origin.file().ends_with("mistakes.rs"), "{error}");
-                lines.push(origin.line());
+                lines.push(line_of_mistake($name, stringify!($call), &tensor, file!()));
             })*
             assert!(lines.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{lines:?}");
         }

@@ -1,5 +1,6 @@
 //! Mistakes: each names the function the user called and the user's own line.
 
+use crate::support::line_of_mistake;
 use chainrule_engine::functions::loss::{self, LossOptions};
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
@@ -19,17 +20,10 @@ macro_rules! mistakes {
             let mut lines = Vec::new();
             $({
                 let tensor = $call;
-                let error = match tensor.check() {
-                    Err(error) => error,
-                    Ok(()) => panic!("{} accepts {}", $name, stringify!($call)),
-                };
-                assert_eq!(error.operation(), $name, "{error}");
-                let origin = error.origin().unwrap();
-                assert!(origin.file().ends_with("mistakes.rs"), "{error}");
-                lines.push(origin.line());
+                lines.push(line_of_mistake($name, stringify!($call), &tensor, file!()));
                 // It spreads unchanged through everything.
                 let later = tensor.relu().softmax(0).mean();
-                assert_eq!(later.eval().unwrap_err().to_string(), error.to_string());
+                assert_eq!(later.eval().unwrap_err().to_string(), tensor.check().unwrap_err().to_string());
             })*
             // Every call has a line of its own, and they come in this order.
             assert!(lines.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{lines:?}");

@@ -1,5 +1,6 @@
 //! What does not fit is a mistake that names the function and the line.
 
+use crate::support::line_of_mistake;
 use chainrule_engine::functions::loss::*;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
@@ -19,14 +20,7 @@ macro_rules! refused {
             let mut lines = Vec::new();
             $({
                 let tensor: Tensor = $call;
-                let error = match tensor.check() {
-                    Err(error) => error,
-                    Ok(()) => panic!("{} accepts {}", $name, stringify!($call)),
-                };
-                assert_eq!(error.operation(), $name, "{error}");
-                let origin = error.origin().unwrap();
-                assert!(origin.file().ends_with("refused.rs"), "{error}");
-                lines.push(origin.line());
+                lines.push(line_of_mistake($name, stringify!($call), &tensor, file!()));
             })*
             // Every call has a line of its own, and they come in this order.
             assert!(lines.windows(2).all(|pair| pair[0] < pair[1]), "{lines:?}");
