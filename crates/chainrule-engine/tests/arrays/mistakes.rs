@@ -1,6 +1,6 @@
 //! Mistakes: each names the function the user called and the user's own line, and an earlier mistake is the one reported.
 
-use crate::support::line_of_mistake;
+use crate::check::line_of_mistake;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
 

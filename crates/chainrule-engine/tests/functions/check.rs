@@ -137,3 +137,15 @@ fn check_origins(name: &str, roots: &[Tensor]) {
         }
     }
 }
+
+/// Sees to it that a tensor stands for a mistake of the function called `name`, made in `file`; tells the line.
+pub fn line_of_mistake(name: &str, call: &str, tensor: &Tensor, file: &str) -> u32 {
+    let error = match tensor.check() {
+        Err(error) => error,
+        Ok(()) => panic!("{name} accepts {call}"),
+    };
+    assert_eq!(error.operation(), name, "{error}");
+    let origin = error.origin().unwrap_or_else(|| panic!("no line: {error}"));
+    assert_eq!(origin.file(), file, "{error}");
+    origin.line()
+}

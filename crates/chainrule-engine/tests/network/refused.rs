@@ -1,6 +1,6 @@
 //! What does not fit is a mistake that names the function and the line.
 
-use crate::support::line_of_mistake;
+use crate::check::line_of_mistake;
 use chainrule_engine::functions::loss::*;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};

@@ -177,15 +177,3 @@ pub fn numeric_along(arguments: &[Tensor], directions: &[Option<Tensor>], f: &dy
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
-
-/// Sees to it that a tensor stands for a mistake of the function called `name`, made in `file`; tells the line.
-pub fn line_of_mistake(name: &str, call: &str, tensor: &Tensor, file: &str) -> u32 {
-    let error = match tensor.check() {
-        Err(error) => error,
-        Ok(()) => panic!("{name} accepts {call}"),
-    };
-    assert_eq!(error.operation(), name, "{error}");
-    let origin = error.origin().unwrap_or_else(|| panic!("no line: {error}"));
-    assert_eq!(origin.file(), file, "{error}");
-    origin.line()
-}
