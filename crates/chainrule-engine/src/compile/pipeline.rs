@@ -116,7 +116,7 @@ pub static PASSES: &[Pass] = &[
             }
         },
     },
-    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion, c.options.precision) },
+    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion, c.options) },
     Pass { name: "schedule", run: |c| c.schedule = schedule(&c.kernels, &c.updates, c.options.reuse_memory) },
 ];
 

@@ -37,7 +37,7 @@ fn grouped(graph: &Graph) -> String {
 
 fn lowered(graph: &Graph) -> Kernels {
     let views = views(graph);
-    let kernels = lower(graph, &views, &fuse(graph, &views), Precision::default());
+    let kernels = lower(graph, &views, &fuse(graph, &views), Options::default());
     assert_eq!(verify::kernels(&kernels), Ok(()));
     kernels
 }
@@ -300,7 +300,7 @@ fn buffers_share_memory_when_they_do_not_live_together() {
         return %5",
     );
     let views = views(&before);
-    let kernels = lower(&before, &views, &separate(&before, &views), Precision::default());
+    let kernels = lower(&before, &views, &separate(&before, &views), Options::default());
     let shared = schedule(&kernels, &[None], true);
     assert_eq!(verify::schedule(&kernels, &shared), Ok(()));
     same_text(

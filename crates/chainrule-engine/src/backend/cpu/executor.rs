@@ -6,6 +6,7 @@
 use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
 use super::contract::{self, CompiledContract};
+use super::control::{CompiledControl, ControlRoom};
 use super::fault::FaultCell;
 use super::fold::CompiledFold;
 use super::machine::{Written, placed};
@@ -33,6 +34,10 @@ pub struct Executor {
     aside: usize,
     /// Whether a run is worth waking the other threads.
     shared: bool,
+    /// Whether any wave is worth sharing with threads that are awake.
+    together: bool,
+    /// Estimated nanoseconds of a run on one thread.
+    cost: f64,
 }
 
 /// A kernel made ready for this machine. A program holds hundreds of them, most of them regions.
@@ -43,6 +48,9 @@ enum Compiled {
     Fold(Box<CompiledFold>),
     Sort(Box<CompiledSort>),
     Fill(Box<CompiledFill>),
+    Control(Box<CompiledControl>),
+    /// There was no memory for it.
+    Failed(Error),
 }
 
 /// Kernels that may run at the same time.
@@ -51,6 +59,8 @@ struct Wave {
     parts: Vec<(usize, usize)>,
     /// Whether the work is worth sharing; a wave that is not runs on the first member alone.
     shared: bool,
+    /// The loop or branch that the wave is, and the number of its room.
+    control: Option<(usize, usize)>,
 }
 
 /// Memory for one run at a time.
@@ -59,6 +69,8 @@ pub struct Workspace {
     packed: Packed,
     scratch: Vec<Mutex<Scratch>>,
     faults: FaultCell,
+    /// One for each loop or branch, in their order.
+    rooms: Vec<ControlRoom>,
 }
 
 /// Below this many nanoseconds of work, meeting at a barrier costs more than sharing saves.
@@ -76,6 +88,10 @@ impl Compiled {
             Kernel::Fold(fold) => Compiled::Fold(Box::new(CompiledFold::new(fold))),
             Kernel::Sort(sort) => Compiled::Sort(Box::new(CompiledSort::new(sort))),
             Kernel::Fill(fill) => Compiled::Fill(Box::new(CompiledFill::new(fill))),
+            Kernel::Control(control) => match CompiledControl::new(control) {
+                Ok(made) => Compiled::Control(Box::new(made)),
+                Err(error) => Compiled::Failed(error),
+            },
         }
     }
 
@@ -96,6 +112,9 @@ impl Compiled {
             Compiled::Fold(kernel) => kernel.units(),
             Compiled::Sort(kernel) => kernel.units(),
             Compiled::Fill(kernel) => kernel.units(),
+            // It is a wave of its own, and run by all.
+            Compiled::Control(_) => 1,
+            Compiled::Failed(_) => 0,
         }
     }
 
@@ -103,6 +122,7 @@ impl Compiled {
     fn aside(&self) -> usize {
         match self {
             Compiled::Sort(kernel) => kernel.aside(),
+            Compiled::Control(kernel) => kernel.aside(),
             _ => 0,
         }
     }
@@ -116,6 +136,8 @@ impl Compiled {
             Compiled::Fold(kernel) => kernel.cost(),
             Compiled::Sort(kernel) => kernel.cost(),
             Compiled::Fill(kernel) => kernel.cost(),
+            Compiled::Control(kernel) => kernel.cost(),
+            Compiled::Failed(_) => 0.0,
         }
     }
 
@@ -132,6 +154,7 @@ impl Compiled {
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
                 Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
+                Compiled::Control(_) | Compiled::Failed(_) => unreachable!("has no units"),
             }
         }
     }
@@ -146,28 +169,69 @@ impl Executor {
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
         let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
         let mut compiled = compile_all(&kernels.kernels);
+        if let Some(error) = compiled.iter().find_map(|kernel| if let Compiled::Failed(error) = kernel { Some(error) } else { None }) {
+            return Err(error.clone());
+        }
         let ranges = narrow_waves(&schedule.waves, &compiled);
         let packed = shared_panels(&mut compiled, kernels, &ranges);
-        let first = Workspace::new(arena, packed)?;
-        let mut shared = 0.0;
+        let first = Workspace::new(arena, packed, &compiled)?;
+        let (mut shared, mut total, mut rooms) = (0.0, 0.0, 0);
         let mut wave = |range: &Range<usize>| {
             let parts: Vec<_> = range.clone().map(|k| (k, compiled[k].units())).filter(|&(_, units)| units > 0).collect();
             let cost: f64 = parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
             let units: usize = parts.iter().map(|&(_, units)| units).sum();
-            let wave = Wave { parts, shared: units > 1 && cost > WORTH_SHARING };
+            let control = parts.iter().find_map(|&(k, _)| match &compiled[k] {
+                Compiled::Control(control) => Some((k, control.together())),
+                _ => None,
+            });
+            let worth = control.map_or(units > 1 && cost > WORTH_SHARING, |(_, together)| together);
+            let room = rooms;
+            rooms += usize::from(control.is_some());
+            total += cost;
+            let wave = Wave { parts, shared: worth, control: control.map(|(k, _)| (k, room)) };
             shared += if wave.shared { cost } else { 0.0 };
             wave
         };
-        let waves = ranges.iter().map(&mut wave).filter(|wave| !wave.parts.is_empty()).collect();
+        let waves: Vec<Wave> = ranges.iter().map(&mut wave).filter(|wave| !wave.parts.is_empty()).collect();
         let shared = shared > WORTH_WAKING;
+        let together = waves.iter().any(|wave| wave.shared);
         let aside = compiled.iter().map(Compiled::aside).max().unwrap_or(0);
         let free = Mutex::new(vec![first]);
-        Ok(Executor { kernels: compiled, waves, shared, free, arena_bytes: schedule.arena_bytes, packed, aside })
+        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes: schedule.arena_bytes, packed, aside })
     }
 
-    /// Bytes of packed operands, next to the arena.
+    /// Bytes of packed operands and of what loops and branches need, next to the arena.
     pub fn packed_bytes(&self) -> usize {
-        self.packed.bytes
+        self.controls().map(CompiledControl::bytes).fold(self.packed.bytes, usize::saturating_add)
+    }
+
+    /// Bytes of memory for one run.
+    pub(super) fn bytes(&self) -> usize {
+        self.arena_bytes.saturating_add(self.packed_bytes())
+    }
+
+    /// Whether threads that are awake should share a run.
+    pub(super) fn together(&self) -> bool {
+        self.together
+    }
+
+    /// Estimated nanoseconds of a run on one thread.
+    pub(super) fn cost(&self) -> f64 {
+        self.cost
+    }
+
+    /// Bytes of scratch that are there before the first run.
+    pub(super) fn aside(&self) -> usize {
+        self.aside
+    }
+
+    fn controls(&self) -> impl Iterator<Item = &CompiledControl> {
+        controls(&self.kernels)
+    }
+
+    /// Sees to it that so many members can take part in loops and branches.
+    pub(super) fn prepare_rooms(&self, workspace: &mut Workspace, members: usize) {
+        self.controls().zip(&mut workspace.rooms).for_each(|(control, room)| control.prepare(room, members));
     }
 
     /// Memory for runs on a team; give it back with [`Executor::put_back`].
@@ -178,8 +242,9 @@ impl Executor {
         let found = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut workspace = match found {
             Some(workspace) => workspace,
-            None => Workspace::new(Data::try_zeros(DType::U8, self.arena_bytes)?, self.packed)?,
+            None => Workspace::new(Data::try_zeros(DType::U8, self.arena_bytes)?, self.packed, &self.kernels)?,
         };
+        self.prepare_rooms(&mut workspace, members);
         while workspace.scratch.len() < members {
             let mut scratch = Scratch::new();
             scratch.try_aside(self.aside)?;
@@ -207,7 +272,7 @@ impl Executor {
         let work = |member: Member<'_>| {
             let mut scratch = workspace.scratch[member.index()].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the caller's; units of a wave touch different memory, and waves are apart.
-            unsafe { self.take_part(&member, &pointers, &mut scratch, workspace) };
+            unsafe { self.take_part(&member, pointers.list(), &mut scratch, workspace) };
         };
         if self.shared && team.count() > 1 {
             team.run(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
@@ -225,8 +290,14 @@ impl Executor {
         let mut scratch = workspace.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
         workspace.packed.start();
         let mut times = Vec::new();
-        for &(k, _) in self.waves.iter().flat_map(|wave| &wave.parts) {
+        for (&(k, _), control) in self.waves.iter().flat_map(|wave| wave.parts.iter().map(move |part| (part, wave.control))) {
             let start = std::time::Instant::now();
+            if let (Compiled::Control(control), Some((_, room))) = (&self.kernels[k], control) {
+                // SAFETY: the caller's; there is one thread.
+                unsafe { control.run(&Member::alone(), buffers, &mut scratch, &workspace.rooms[room], &workspace.faults) };
+                times.push((k, start.elapsed().as_secs_f64() * 1e9));
+                continue;
+            }
             for unit in 0..self.kernels[k].units() {
                 // SAFETY: the caller's; there is one thread.
                 unsafe { self.kernels[k].run(unit, buffers, &workspace.packed, &mut scratch, &workspace.faults) };
@@ -236,18 +307,36 @@ impl Executor {
         times
     }
 
+    /// Does a member's part of a run. All members must have seen everything that came before, and meet afterwards.
+    ///
     /// # Safety
     /// As [`Executor::run`].
-    unsafe fn take_part(&self, member: &Member<'_>, buffers: &Pointers<'_>, scratch: &mut Scratch, workspace: &Workspace) {
+    pub(super) unsafe fn take_part(&self, member: &Member<'_>, buffers: &[*mut u8], scratch: &mut Scratch, workspace: &Workspace) {
         let (packed, faults) = (&workspace.packed, &workspace.faults);
         let mut alone = false;
         for wave in &self.waves {
+            if let (Some((k, room)), true) = (wave.control, wave.shared && member.count() > 1) {
+                if std::mem::take(&mut alone) {
+                    member.barrier();
+                }
+                if let Compiled::Control(control) = &self.kernels[k] {
+                    // SAFETY: the caller's; all members come here.
+                    unsafe { control.run(member, buffers, scratch, &workspace.rooms[room], faults) };
+                }
+                member.barrier();
+                continue;
+            }
             if !wave.shared || member.count() == 1 {
                 if member.index() == 0 {
                     for &(k, units) in &wave.parts {
+                        if let (Compiled::Control(control), Some((_, room))) = (&self.kernels[k], wave.control) {
+                            // SAFETY: the caller's; the other members wait.
+                            unsafe { control.run(&Member::alone(), buffers, scratch, &workspace.rooms[room], faults) };
+                            continue;
+                        }
                         for unit in 0..units {
                             // SAFETY: the caller's; the other members wait.
-                            unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
+                            unsafe { self.kernels[k].run(unit, buffers, packed, scratch, faults) };
                         }
                     }
                 }
@@ -261,7 +350,7 @@ impl Executor {
             for (whose, at) in member.tiles(|whose| wave.shares(whose, count).map(|(_, units)| units.len()).sum()) {
                 let Some((k, unit)) = wave.unit(whose, count, at) else { continue };
                 // SAFETY: the caller's; each unit is handed out once.
-                unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
+                unsafe { self.kernels[k].run(unit, buffers, packed, scratch, faults) };
             }
             member.barrier();
         }
@@ -292,14 +381,35 @@ impl Wave {
 }
 
 impl Workspace {
-    fn new(arena: Data, packed: Sizes) -> Result<Workspace> {
-        Ok(Workspace { arena, packed: Packed::new(packed)?, scratch: Vec::new(), faults: FaultCell::new() })
+    fn new(arena: Data, packed: Sizes, kernels: &[Compiled]) -> Result<Workspace> {
+        let rooms = controls(kernels).map(CompiledControl::room).collect::<Result<_>>()?;
+        Ok(Workspace { arena, packed: Packed::new(packed)?, scratch: Vec::new(), faults: FaultCell::new(), rooms })
+    }
+
+    /// Whether operands are packed in a run, which then begins with [`Workspace::start`].
+    pub(super) fn packs(&self) -> bool {
+        self.packed.any()
+    }
+
+    /// Begins a run: no other is under way.
+    pub(super) fn start(&self) {
+        self.packed.start();
+    }
+
+    /// The fault of the last run, if there was one.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.faults.take()
     }
 
     /// The first byte of the arena.
     pub fn arena(&mut self) -> *mut u8 {
         self.arena.bytes_mut().as_mut_ptr()
     }
+}
+
+/// The loops and branches among kernels.
+fn controls(kernels: &[Compiled]) -> impl Iterator<Item = &CompiledControl> {
+    kernels.iter().filter_map(|kernel| if let Compiled::Control(control) = kernel { Some(&**control) } else { None })
 }
 
 /// Compiles kernels: one of those that are alike, the others after it.
@@ -359,6 +469,15 @@ fn narrow_waves(waves: &[Range<usize>], compiled: &[Compiled]) -> Vec<Range<usiz
         for k in wave.clone() {
             let own = match &compiled[k] {
                 Compiled::Contract(product) => product.shareable_bytes(),
+                Compiled::Control(_) => {
+                    // A loop or a branch is a wave of its own.
+                    if start < k {
+                        narrow.push(start..k);
+                    }
+                    narrow.push(k..k + 1);
+                    (start, bytes) = (k + 1, 0);
+                    continue;
+                }
                 _ => 0,
             };
             if bytes > 0 && bytes.saturating_add(own) > MOST_PACKED {
@@ -367,7 +486,9 @@ fn narrow_waves(waves: &[Range<usize>], compiled: &[Compiled]) -> Vec<Range<usiz
             }
             bytes = bytes.saturating_add(own);
         }
-        narrow.push(start..wave.end);
+        if start < wave.end {
+            narrow.push(start..wave.end);
+        }
     }
     narrow
 }
@@ -396,6 +517,12 @@ struct Pointers<'a>(&'a [*mut u8]);
 
 // SAFETY: whoever dereferences them sees to it that units touch different memory.
 unsafe impl Sync for Pointers<'_> {}
+
+impl Pointers<'_> {
+    fn list(&self) -> &[*mut u8] {
+        self.0
+    }
+}
 
 /// Why a run gave no result.
 pub enum Fail {
