@@ -12,6 +12,7 @@ pub mod fuse;
 pub mod graph;
 pub mod kernel;
 pub mod layout;
+mod loops;
 pub mod lower;
 mod parts;
 pub mod pipeline;

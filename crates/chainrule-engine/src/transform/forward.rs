@@ -82,7 +82,8 @@ pub(super) fn moved(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Te
                 return Ok(());
             }
             if !node.op().bodies().is_empty() {
-                let given: Vec<Option<Tensor>> = (0..node.inputs().len()).map(|k| moving(&k)).collect();
+                let given: Vec<Option<Tensor>> =
+                    (0..node.inputs().len()).map(|k| moving(&k).filter(|tangent| tangent.dtype().is_float())).collect();
                 zero[at] |= node.inputs().iter().any(|input| walk.find(input).is_some_and(|i| zero[i]));
                 match super::control::tangent(node, &given)? {
                     Moved::Tangent(moved) => sum = Some(plus(sum.take(), moved)),

@@ -9,7 +9,7 @@ use chainrule_engine::compile::lower::{Kernels, lower};
 use chainrule_engine::compile::schedule::{Schedule, schedule};
 use chainrule_engine::compile::verify;
 use chainrule_engine::compile::view::views;
-use chainrule_engine::{DType, ErrorKind, Precision, Step, Tensor};
+use chainrule_engine::{DType, ErrorKind, Options, Step, Tensor};
 
 #[track_caller]
 fn right(roots: &[&Tensor]) {

@@ -10,7 +10,7 @@ use chainrule_engine::compile::schedule::schedule;
 use chainrule_engine::compile::simplify::simplify;
 use chainrule_engine::compile::verify;
 use chainrule_engine::compile::view::views;
-use chainrule_engine::{DType, Precision, Tensor};
+use chainrule_engine::{DType, Tensor};
 
 /// Where each node's elements lie.
 fn viewed(text: &str) -> String {

@@ -302,7 +302,11 @@ fn programs(control: &Control, buffers: &[Buffer]) -> Verdict {
             let Place::Leaf(leaf) = buffer.place else { continue };
             let input = inputs.get(leaf as usize + skipped).ok_or_else(|| format!("there is no input for leaf {leaf}"))?;
             ensure(input.dtype == buffer.dtype, || format!("leaf {leaf} is {}, its input {}", buffer.dtype, input.dtype))?;
-            run("input", input, buffer.len, buffers)?;
+            let parts = match control.flow {
+                Flow::Scan { sequences, length, .. } if (carried.len()..carried.len() + sequences).contains(&(leaf as usize)) => length,
+                _ => 1,
+            };
+            run("input", input, parts * buffer.len, buffers)?;
         }
     }
     let last = bodies.last().map_or(&[][..], |body| &body.kernels.buffers);
