@@ -2,10 +2,12 @@
 //!
 //! Refuses to look across the border of a body: what is outside is computed once, what is inside for every step.
 
+use super::fuse::is_inline;
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Access, Control, Flow, Inner};
 use super::lower::{Lowering, Place};
 use super::pipeline::{Options, compile};
+use super::view::is_dense;
 use crate::ops::control::places;
 use crate::ops::{Body, Input, Op};
 use crate::tensor::shape::dense_strides;
@@ -45,12 +47,20 @@ pub fn kernel(lowering: &mut Lowering<'_>, id: NodeId) -> Control {
     Control {
         flow,
         bodies,
-        inputs: node.inputs.iter().map(|&input| lowering.dense(input)).collect(),
+        inputs: node.inputs.iter().map(|&input| run(lowering, input)).collect(),
         out: lowering.whole(id),
         places: wanted.iter().map(|&k| found[k]).collect(),
         room: Access { buffer: room, dtype: DType::U8, offset: 0, strides: dense_strides(&[bytes]) },
         carried,
     }
+}
+
+/// How an input is read as one run, wherever that starts; copied first if it is none.
+fn run(lowering: &mut Lowering<'_>, id: NodeId) -> Access {
+    let view = &lowering.views[id as usize];
+    let shape = &lowering.graph.node(id).ty.shape;
+    let reads = is_dense(shape, &view.strides) && !is_inline(&lowering.graph.node(view.base).op);
+    if reads { lowering.access(id) } else { lowering.dense(id) }
 }
 
 /// A body as a graph, with some of its results as roots, all for one site.

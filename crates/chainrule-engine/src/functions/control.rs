@@ -114,7 +114,7 @@ fn scan_as(
     let parts: Vec<Tensor> = sequences.iter().map(|x| placeholder(&Type::new(&x.shape()[1..], x.dtype()))).collect();
     let (next, results) = body(&carries, &parts)?;
     carries_stay(name, &carries, &next, &origin)?;
-    let (body, outside) = Body::trace(start, &[carries, parts].concat(), &[next, results].concat())?;
+    let (body, outside) = Body::trace(start, &[carries, parts].concat(), &[next, results].concat(), length > 0)?;
     let inputs: Vec<Tensor> = init.iter().chain(sequences).chain(&outside).cloned().collect();
     let loops = Scan { body, carries: init.len(), sequences: sequences.len(), length, reverse: options.reverse, dtype: DType::F32 };
     let mut all = recorded_as(origin, || record(|dtype| Scan { dtype, ..loops.clone() }.into(), &loops.results(), &inputs));

@@ -45,12 +45,12 @@ impl Body {
     }
 
     /// The body that makes `outputs` from `placeholders`, and the tensors from outside that it reads: they are its
-    /// inputs after the placeholders. What was recorded from number `start` on and needs no placeholder is computed outside,
-    /// once, but for constants and views, which cost nothing inside.
+    /// inputs after the placeholders. What was recorded from number `start` on belongs to it; but if it runs at `every` step, what
+    /// needs no placeholder is computed outside, once, except constants and views, which cost nothing inside.
     ///
     /// # Errors
     /// The first mistake among the outputs.
-    pub fn trace(start: u64, placeholders: &[Tensor], outputs: &[Tensor]) -> Result<(Body, Vec<Tensor>)> {
+    pub fn trace(start: u64, placeholders: &[Tensor], outputs: &[Tensor], every: bool) -> Result<(Body, Vec<Tensor>)> {
         outputs.iter().try_for_each(Tensor::check)?;
         let known: FxHashMap<u64, u32> = placeholders.iter().map(Tensor::id).zip(0..).collect();
         let walk = Walk::new(outputs, |node| node.id() >= start || known.contains_key(&node.id()));
@@ -58,7 +58,8 @@ impl Body {
         let inside = |at: usize| {
             let node = &walk.nodes[at];
             let light = matches!(node.op(), Op::Broadcast(_) | Op::Permute(_) | Op::Reshape(_)) && node.id() >= start;
-            !known.contains_key(&node.id()) && (depends[at] || light || matches!(node.op(), Op::Constant(_) | Op::Iota(_)))
+            let own = light || (!every && node.id() >= start && !node.inputs().is_empty());
+            !known.contains_key(&node.id()) && (depends[at] || own || matches!(node.op(), Op::Constant(_) | Op::Iota(_)))
         };
         let mut needed = vec![false; walk.nodes.len()];
         outputs.iter().filter_map(|output| walk.find(output)).for_each(|at| needed[at] = true);
@@ -95,21 +96,21 @@ impl Body {
         Ok((Body::new(nodes, leaves.len(), outputs, origins), outside))
     }
 
-    /// Several bodies of the same inputs: the placeholders, then what any of them reads from outside.
+    /// Several bodies, which need not run, of the same inputs: the placeholders, then what any of them reads from outside.
     ///
     /// # Errors
     /// The first mistake among the outputs.
     pub fn trace_all(start: u64, placeholders: &[Tensor], outputs: &[Vec<Tensor>]) -> Result<(Vec<Body>, Vec<Tensor>)> {
         let mut outside: Vec<Tensor> = Vec::new();
         for outputs in outputs {
-            for tensor in Body::trace(start, placeholders, outputs)?.1 {
+            for tensor in Body::trace(start, placeholders, outputs, false)?.1 {
                 if !outside.iter().any(|other| other.is(&tensor)) {
                     outside.push(tensor);
                 }
             }
         }
         let all: Vec<Tensor> = placeholders.iter().chain(&outside).cloned().collect();
-        let bodies = outputs.iter().map(|outputs| Ok(Body::trace(start, &all, outputs)?.0)).collect::<Result<_>>()?;
+        let bodies = outputs.iter().map(|outputs| Ok(Body::trace(start, &all, outputs, false)?.0)).collect::<Result<_>>()?;
         Ok((bodies, outside))
     }
 

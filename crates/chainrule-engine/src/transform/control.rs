@@ -92,7 +92,7 @@ fn spread(body: &Body, carries: usize, marked: &mut [bool], may: impl Fn(&Type) 
 fn joined(parts: Vec<Tensor>, examples: Option<usize>) -> Tensor {
     let axis = usize::from(examples.is_some());
     let flat = |part: Tensor| match examples {
-        Some(size) => part.reshape([size, part.len() / size.max(1)]),
+        Some(size) => part.reshape([size, part.shape()[1..].iter().product()]),
         None => part.reshape([part.len()]),
     };
     match parts.len() {
@@ -135,14 +135,14 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
     // Only what the way back needs is kept and read.
     let carried: Vec<Tensor> = back.iter().chain(&sums).cloned().collect();
     let everything: Vec<Tensor> = carried.iter().chain(&own).chain(&back_parts).cloned().collect();
-    let (draft, _) = Body::trace(start, &everything, &outputs)?;
+    let (draft, _) = Body::trace(start, &everything, &outputs, true)?;
     let read: Vec<bool> = (0..own.len()).map(|k| draft.reads(carried.len() + k)).collect();
     let saved: Vec<usize> = (0..carries).filter(|&k| read[k]).collect();
     let sequences: Vec<usize> = (carries..first_rest).filter(|&k| read[k]).collect();
     let rest: Vec<usize> = (first_rest..own.len()).filter(|&k| read[k]).collect();
     let pick = |list: &[usize]| list.iter().map(|&k| own[k].clone()).collect::<Vec<_>>();
     let placeholders = [carried.clone(), pick(&saved), pick(&sequences), back_parts.clone(), pick(&rest)].concat();
-    let (body, outside) = Body::trace(start, &placeholders, &outputs)?;
+    let (body, outside) = Body::trace(start, &placeholders, &outputs, true)?;
 
     let mut inputs: Vec<Tensor> = active
         .iter()
@@ -248,7 +248,7 @@ fn scan_tangent(scan: &Scan, node: &Tensor, given: &[Option<Tensor>]) -> Result<
     let ranges = [0..carries, carries..first_rest, first_rest..count];
     let placeholders: Vec<Tensor> =
         ranges.clone().into_iter().flat_map(|range| [moving.along(range.clone()), own(range)].concat()).collect();
-    let (body, outside) = Body::trace(start, &placeholders, &outputs)?;
+    let (body, outside) = Body::trace(start, &placeholders, &outputs, true)?;
     let beside =
         |range: std::ops::Range<usize>| [starts(node, given, &moving.moves, range.clone()), node.inputs()[range].to_vec()].concat();
     let inputs: Vec<Tensor> = ranges.into_iter().flat_map(beside).chain(outside).collect();
@@ -412,7 +412,7 @@ fn lifted_scan(scan: &Scan, node: &Tensor, wide: &[Option<Tensor>], size: usize)
     let results: Vec<bool> = depends.iter().enumerate().map(|(k, depends)| if k < carries { batched[k] } else { *depends }).collect();
     let examples = Examples::of(&scan.body, &batched, size);
     let outputs = examples.lifted(&scan.body, &results, size)?;
-    let (body, outside) = Body::trace(start, &examples.all, &outputs)?;
+    let (body, outside) = Body::trace(start, &examples.all, &outputs, true)?;
     let input = |k: usize| match &wide[k] {
         // What counts the steps stays in front.
         Some(wide) if (carries..first_rest).contains(&k) => turned(wide),

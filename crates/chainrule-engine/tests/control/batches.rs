@@ -89,8 +89,9 @@ fn a_scan_over_batches_is_a_batch_of_scans() {
 fn jacobians_and_hessians_pass_through_loops() {
     let one = &loops()[4];
     let x = (one.inputs)(3);
-    let y = &scanned(one, 3, &x).unwrap()[0];
-    let plain = &crate::scans::unrolled(one, 3, &x).unwrap()[0];
+    let both = |results: Vec<Tensor>| &results[0] + results[1].sin();
+    let y = &both(scanned(one, 3, &x).unwrap());
+    let plain = &both(crate::scans::unrolled(one, 3, &x).unwrap());
     for k in 0..3 {
         agree("jacobian", &eval(&jacobian(y, &x[k]).unwrap()), &eval(&jacobian(plain, &x[k]).unwrap()), 1e-12).unwrap();
         let second = |y: &Tensor| eval(&hessian(&y.square().sum(), &x[k]).unwrap());

@@ -82,7 +82,7 @@ fn cases(n: usize) -> Vec<Sample> {
     add(ArgSort { descending: !n.is_multiple_of(2), first: Some(2) }.into(), &[(&[n, 5], PLAIN)]);
     let body = |types: &[&[usize]], record: &dyn Fn(&[Tensor]) -> Vec<Tensor>| {
         let own: Vec<Tensor> = types.iter().map(|&shape| Tensor::placeholder(shape, DType::F64)).collect();
-        Body::trace(own[0].id(), &own, &record(&own)).map_or_else(|error| panic!("{error}"), |(body, _)| body)
+        Body::trace(own[0].id(), &own, &record(&own), true).map_or_else(|error| panic!("{error}"), |(body, _)| body)
     };
     let scan = |body, carries, length| Scan { body, carries, sequences: 1, length, reverse: length % 2 == 0, dtype: DType::F64 };
     let along = body(&[&[2], &[2]], &|x| vec![&x[0] * 0.5 + &x[1], &x[0] * &x[1]]);
@@ -92,8 +92,10 @@ fn cases(n: usize) -> Vec<Sample> {
     let other = body(&[&[n], &[n]], &|x| vec![x[1].sin(), &x[0] - &x[1]]);
     let switch = Switch { branches: vec![across, other], dtype: DType::F64 };
     add(switch.into(), &[(&[], Domain::Indices(2, DType::I64)), (&[n], PLAIN), (&[n], PLAIN)]);
-    let repeat =
-        [body(&[&[n], &[]], &|x| vec![x[1].less(&Tensor::from_slice(&[9.0], []))]), body(&[&[n], &[]], &|x| vec![x[0].sin(), &x[1] + 1.5])];
+    let repeat = [
+        body(&[&[n], &[]], &|x| vec![x[1].less(&Tensor::full([], 9.0, DType::F64))]),
+        body(&[&[n], &[]], &|x| vec![x[0].sin(), &x[1] + 1.5]),
+    ];
     add(While { bodies: repeat, dtype: DType::F64 }.into(), &[(&[n], PLAIN), (&[], PLAIN)]);
     add(StopGradient.into(), &[(&[n], PLAIN)]);
     add(Barrier.into(), &[(&[n], PLAIN), (&[2], PLAIN)]);

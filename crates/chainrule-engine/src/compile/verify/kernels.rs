@@ -17,7 +17,9 @@ pub fn kernels(kernels: &Kernels) -> Verdict {
         one(kernel, &kernels.buffers).map_err(named)?;
         let (reads, writes) = touched(kernel);
         for buffer in reads {
-            ensure(written[buffer as usize], || named(format!("buffer {buffer} is read before it is written")))?;
+            ensure(written[buffer as usize] || kernels.buffers[buffer as usize].len == 0, || {
+                named(format!("buffer {buffer} is read before it is written"))
+            })?;
         }
         for buffer in writes {
             let leaf = matches!(kernels.buffers[buffer as usize].place, Place::Leaf(_));
@@ -313,7 +315,11 @@ fn programs(control: &Control, buffers: &[Buffer]) -> Verdict {
     for buffer in last {
         let Place::Root(root) = buffer.place else { continue };
         let place = places.get(root as usize).ok_or_else(|| format!("root {root} has no place"))?;
-        let fits = place.is_none_or(|from| from + buffer.len <= buffers[out.buffer as usize].len && buffer.dtype == out.dtype);
+        let parts = match control.flow {
+            Flow::Scan { length, .. } if root as usize >= carried.len() => length,
+            _ => 1,
+        };
+        let fits = place.is_none_or(|from| from + parts * buffer.len <= buffers[out.buffer as usize].len && buffer.dtype == out.dtype);
         ensure(fits, || format!("root {root} does not fit into the result"))?;
         let ends = carried.get(root as usize).map_or(0, |places| places[0].max(places[1]) + buffer.len * buffer.dtype.bytes());
         ensure(ends <= buffers[room.buffer as usize].len, || format!("carry {root} does not fit into the room"))?;

@@ -38,11 +38,15 @@ pub(super) fn control(list: &mut Vec<Sample>) {
         let (a, b) = (x[0].broadcast_to([2, 3]), &x[1]);
         vec![vec![&a * b, x[0].exp()], vec![(&a + b).sin(), &x[0] * 3.0], vec![b.square() * &a, x[0].square()]]
     });
-    for index in [DType::I64, DType::I32] {
-        add(list, Switch { branches: branches.clone(), dtype: f }, &[(&[], Domain::Indices(3, index)), (&[3], PLAIN), (&[2, 3], PLAIN)]);
+    for (index, branches) in [(DType::I64, &branches[..]), (DType::I32, &branches[1..])] {
+        add(
+            list,
+            Switch { branches: branches.to_vec(), dtype: f },
+            &[(&[], Domain::Indices(branches.len(), index)), (&[3], PLAIN), (&[2, 3], PLAIN)],
+        );
     }
     let mut both = bodies(&[(&[3], f), (&[], f), (&[3], f)], |x| {
-        vec![vec![x[0].square().sum().less(&Tensor::from_slice(&[20.0], []))], vec![&x[0] * 1.5 + x[2].sin() + 1.0, &x[1] + x[0].sum()]]
+        vec![vec![x[0].square().sum().less(&Tensor::full([], 20.0, f))], vec![&x[0] * 1.5 + x[2].sin() + 1.0, &x[1] + x[0].sum()]]
     });
     if let (Some(body), Some(condition)) = (both.pop(), both.pop()) {
         let repeat = While { bodies: [condition, body], dtype: f };
