@@ -93,9 +93,9 @@ fn looped(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
     let x = Tensor::placeholder([12, 40, 64].as_slice(), DType::F32);
     let w = (Tensor::randn([64, 64], &mut rng) * 0.1).to_leaf()?;
     let step = |c: &[Tensor], x: &[Tensor]| Ok((vec![(c[0].matmul(&w) + &x[0]).tanh()], vec![]));
-    let (last, _) = scan(&[Tensor::zeros([40, 64])], &[x.clone()], ScanOptions::default(), step)?;
-    let halved = while_loop(|c| Ok(c[0].square().sum().greater(&Tensor::from(1.0))), |c| Ok(vec![&c[0] * 0.5]), &last, None)?;
-    let branch = cond(&last[0].sum().greater(&Tensor::from(0.0)), &last, |c| Ok(vec![c[0].sin()]), |c| Ok(vec![c[0].exp()]))?;
+    let (last, _) = scan(&[&Tensor::zeros([40, 64])], &[&x], ScanOptions::default(), step)?;
+    let halved = while_loop(|c| Ok(c[0].square().sum().greater(&Tensor::from(1.0))), |c| Ok(vec![&c[0] * 0.5]), &[&last[0]], None)?;
+    let branch = cond(&last[0].sum().greater(&Tensor::from(0.0)), &[&last[0]], |c| Ok(vec![c[0].sin()]), |c| Ok(vec![c[0].exp()]))?;
     let loss = branch[0].square().sum();
     let new_w = &w - &loss.grad(&[&w])?[0] * 0.001;
     let step = Step::capture_on(runtime, &[&x], &[&loss, &halved[0].sum()], &[(&w, &new_w)])?;

@@ -5,6 +5,7 @@
 //! it becomes a further input. So recording, differentiating and compiling a loop take as long as those of one step, and memory
 //! is that of one step, the results and, for a gradient, the carries before each step: the rest of a step is computed again on
 //! the way back. Use a plain `for` loop for few and different steps: it is unrolled, and can be optimized as a whole.
+//! A random draw whose key comes from outside is the same at every step: pass keys as a sequence.
 //!
 //! Carries and results may be of any element types, those that are not floats have no derivative. A loop whose results of two
 //! types are both asked for runs once for each. Refuses bodies that change the shape or type of what they carry.
@@ -69,7 +70,7 @@ fn carries_stay(name: &str, before: &[Tensor], after: &[Tensor], origin: &Origin
 ///     let next = &s[0] * &decay + &x[0];
 ///     Ok((vec![next.clone()], vec![next]))
 /// };
-/// let (last, states) = scan(&[Tensor::from(0.0)], &[x.clone()], ScanOptions::default(), step)?;
+/// let (last, states) = scan(&[&Tensor::from(0.0)], &[&x], ScanOptions::default(), step)?;
 /// assert_eq!(last[0].item()?, 4.25);
 /// assert_eq!(states[0].to_vec::<f32>()?, [1.0, 2.5, 4.25]);
 /// let by_decay = last[0].grad(&[&decay])?;
@@ -78,8 +79,8 @@ fn carries_stay(name: &str, before: &[Tensor], after: &[Tensor], origin: &Origin
 /// ```
 #[track_caller]
 pub fn scan(
-    init: &[Tensor],
-    sequences: &[Tensor],
+    init: &[&Tensor],
+    sequences: &[&Tensor],
     options: ScanOptions,
     body: impl FnOnce(&[Tensor], &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
@@ -89,13 +90,13 @@ pub fn scan(
 #[track_caller]
 fn scan_as(
     name: &str,
-    init: &[Tensor],
-    sequences: &[Tensor],
+    init: &[&Tensor],
+    sequences: &[&Tensor],
     options: ScanOptions,
     body: impl FnOnce(&[Tensor], &[Tensor]) -> Result<(Vec<Tensor>, Vec<Tensor>)>,
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     let origin = Origin::here(Location::caller());
-    init.iter().chain(sequences).try_for_each(Tensor::check)?;
+    init.iter().chain(sequences).try_for_each(|x| x.check())?;
     let mut length = options.length;
     for (at, sequence) in sequences.iter().enumerate() {
         let Some(&own) = sequence.shape().first() else {
@@ -115,7 +116,7 @@ fn scan_as(
     let (next, results) = body(&carries, &parts)?;
     carries_stay(name, &carries, &next, &origin)?;
     let (body, outside) = Body::trace(start, &[carries, parts].concat(), &[next, results].concat(), length > 0)?;
-    let inputs: Vec<Tensor> = init.iter().chain(sequences).chain(&outside).cloned().collect();
+    let inputs: Vec<Tensor> = init.iter().chain(sequences).copied().chain(&outside).cloned().collect();
     let loops = Scan { body, carries: init.len(), sequences: sequences.len(), length, reverse: options.reverse, dtype: DType::F32 };
     let mut all = recorded_as(origin, || record(|dtype| Scan { dtype, ..loops.clone() }.into(), &loops.results(), &inputs));
     all.iter().try_for_each(Tensor::check)?;
@@ -131,12 +132,12 @@ fn scan_as(
 ///
 /// ```
 /// use chainrule_engine::{Tensor, functions::map};
-/// let y = map(&[Tensor::from([[1.0, 2.0], [3.0, 4.0]])], |x| Ok(vec![x[0].sum()]))?;
+/// let y = map(&[&Tensor::from([[1.0, 2.0], [3.0, 4.0]])], |x| Ok(vec![x[0].sum()]))?;
 /// assert_eq!(y[0].to_vec::<f32>()?, [3.0, 7.0]);
 /// # Ok::<(), chainrule_engine::Error>(())
 /// ```
 #[track_caller]
-pub fn map(sequences: &[Tensor], function: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+pub fn map(sequences: &[&Tensor], function: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
     Ok(scan_as("map", &[], sequences, ScanOptions::default(), |_, parts| Ok((Vec::new(), function(parts)?)))?.1)
 }
 
@@ -148,17 +149,22 @@ pub fn map(sequences: &[Tensor], function: impl FnOnce(&[Tensor]) -> Result<Vec<
 ///
 /// ```
 /// use chainrule_engine::{Tensor, functions::fori_loop};
-/// let y = fori_loop(1, 5, &[Tensor::from(1i64)], |i, product| Ok(vec![&product[0] * i]))?;
+/// let y = fori_loop(1, 5, &[&Tensor::from(1i64)], |i, product| Ok(vec![&product[0] * i]))?;
 /// assert_eq!(y[0].to_vec::<i64>()?, [24]);
 /// # Ok::<(), chainrule_engine::Error>(())
 /// ```
 #[track_caller]
-pub fn fori_loop(from: i64, to: i64, init: &[Tensor], body: impl FnOnce(&Tensor, &[Tensor]) -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+pub fn fori_loop(
+    from: i64,
+    to: i64,
+    init: &[&Tensor],
+    body: impl FnOnce(&Tensor, &[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
     let length = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
     let numbers = Tensor::arange(length, DType::I64);
     let numbers = &numbers + Tensor::from_slice(&[from], []).broadcast_to(numbers.shape());
     let step = |carries: &[Tensor], parts: &[Tensor]| Ok((body(&parts[0], carries)?, Vec::new()));
-    Ok(scan_as("fori_loop", init, &[numbers], ScanOptions::default(), step)?.0)
+    Ok(scan_as("fori_loop", init, &[&numbers], ScanOptions::default(), step)?.0)
 }
 
 /// A branch of [`switch`]: from the operands to its results.
@@ -173,7 +179,7 @@ pub type Branch<'a> = Box<dyn FnOnce(&[Tensor]) -> Result<Vec<Tensor>> + 'a>;
 /// ```
 /// use chainrule_engine::{Tensor, functions::cond};
 /// let x = Tensor::from([4.0]);
-/// let y = cond(&x.sum().less(&Tensor::from(0.0)), &[x.clone()], |x| Ok(vec![-&x[0]]), |x| Ok(vec![x[0].sqrt()]))?;
+/// let y = cond(&x.sum().less(&Tensor::from(0.0)), &[&x], |x| Ok(vec![-&x[0]]), |x| Ok(vec![x[0].sqrt()]))?;
 /// assert_eq!(y[0].to_vec::<f32>()?, [2.0]);
 /// assert_eq!(y[0].sum().grad(&[&x])?[0].to_vec::<f32>()?, [0.25]);
 /// # Ok::<(), chainrule_engine::Error>(())
@@ -181,7 +187,7 @@ pub type Branch<'a> = Box<dyn FnOnce(&[Tensor]) -> Result<Vec<Tensor>> + 'a>;
 #[track_caller]
 pub fn cond(
     predicate: &Tensor,
-    operands: &[Tensor],
+    operands: &[&Tensor],
     if_true: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
     if_false: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Tensor>> {
@@ -202,14 +208,14 @@ pub fn cond(
 /// # Errors
 /// If there is no branch, one fails, or the branches give results of different shapes or types.
 #[track_caller]
-pub fn switch(index: &Tensor, operands: &[Tensor], branches: Vec<Branch<'_>>) -> Result<Vec<Tensor>> {
+pub fn switch(index: &Tensor, operands: &[&Tensor], branches: Vec<Branch<'_>>) -> Result<Vec<Tensor>> {
     switch_as("switch", index, operands, branches)
 }
 
 #[track_caller]
-fn switch_as(name: &str, index: &Tensor, operands: &[Tensor], branches: Vec<Branch<'_>>) -> Result<Vec<Tensor>> {
+fn switch_as(name: &str, index: &Tensor, operands: &[&Tensor], branches: Vec<Branch<'_>>) -> Result<Vec<Tensor>> {
     let origin = Origin::here(Location::caller());
-    operands.iter().chain([index]).try_for_each(Tensor::check)?;
+    operands.iter().chain([&index]).try_for_each(|x| x.check())?;
     if !matches!(index.dtype(), DType::I64 | DType::I32) || index.rank() != 0 {
         return mistake(name, ErrorKind::DType, format!("the index is one i64 or i32, not {}", written(index.ty())), &origin);
     }
@@ -229,7 +235,7 @@ fn switch_as(name: &str, index: &Tensor, operands: &[Tensor], branches: Vec<Bran
     }
     let types: Vec<Type> = results[0].iter().map(|x| x.ty().clone()).collect();
     let (branches, outside) = Body::trace_all(start, &own, &results)?;
-    let inputs: Vec<Tensor> = [index].into_iter().chain(operands).chain(&outside).cloned().collect();
+    let inputs: Vec<Tensor> = [index].into_iter().chain(operands.iter().copied()).chain(&outside).cloned().collect();
     let all = recorded_as(origin, || record(|dtype| Switch { branches: branches.clone(), dtype }.into(), &types, &inputs));
     all.iter().try_for_each(Tensor::check)?;
     Ok(all)
@@ -250,7 +256,7 @@ fn switch_as(name: &str, index: &Tensor, operands: &[Tensor], branches: Vec<Bran
 /// // Newton's method for a square root.
 /// let a = Tensor::from_slice(&[2.0f64], []);
 /// let going = |x: &[Tensor]| Ok((&x[0] * &x[0] - &a).abs().greater(&Tensor::from_slice(&[1e-15], [])));
-/// let y = while_loop(going, |x| Ok(vec![(&x[0] + &a / &x[0]) * 0.5]), &[Tensor::from_slice(&[1.0f64], [])], Some(20))?;
+/// let y = while_loop(going, |x| Ok(vec![(&x[0] + &a / &x[0]) * 0.5]), &[&Tensor::from_slice(&[1.0f64], [])], Some(20))?;
 /// assert!((y[0].item()? - 2f64.sqrt()).abs() < 1e-14);
 /// assert!((y[0].grad(&[&a])?[0].item()? - 0.5 / 2f64.sqrt()).abs() < 1e-12);
 /// # Ok::<(), chainrule_engine::Error>(())
@@ -259,11 +265,11 @@ fn switch_as(name: &str, index: &Tensor, operands: &[Tensor], branches: Vec<Bran
 pub fn while_loop(
     condition: impl FnOnce(&[Tensor]) -> Result<Tensor>,
     body: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
-    init: &[Tensor],
+    init: &[&Tensor],
     bound: Option<usize>,
 ) -> Result<Vec<Tensor>> {
     let origin = Origin::here(Location::caller());
-    init.iter().try_for_each(Tensor::check)?;
+    init.iter().try_for_each(|x| x.check())?;
     let held = |carries: &[Tensor]| {
         let on = condition(carries)?;
         on.check()?;
@@ -280,7 +286,7 @@ pub fn while_loop(
     };
     if bound.is_some() {
         let step = |carries: &[Tensor], _: &[Tensor]| {
-            let next = cond(&held(carries)?, carries, kept, |carries| Ok(carries.to_vec()))?;
+            let next = cond(&held(carries)?, &carries.iter().collect::<Vec<_>>(), kept, |carries| Ok(carries.to_vec()))?;
             Ok((next, Vec::new()))
         };
         return Ok(scan_as("while_loop", init, &[], ScanOptions { length: bound, reverse: false }, step)?.0);
@@ -291,7 +297,7 @@ pub fn while_loop(
     let (bodies, outside) = Body::trace_all(start, &own, &[vec![on], next])?;
     let [condition, body] = <[Body; 2]>::try_from(bodies).unwrap_or_else(|_| unreachable!("two were traced"));
     let types: Vec<Type> = body.output_types().cloned().collect();
-    let inputs: Vec<Tensor> = init.iter().chain(&outside).cloned().collect();
+    let inputs: Vec<Tensor> = init.iter().copied().chain(&outside).cloned().collect();
     let op = |dtype| While { bodies: [condition.clone(), body.clone()], dtype }.into();
     let all = recorded_as(origin.clone(), || record(op, &types, &inputs));
     all.iter().try_for_each(Tensor::check)?;

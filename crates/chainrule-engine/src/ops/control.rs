@@ -240,7 +240,7 @@ macro_rules! through_bodies {
 through_bodies! {
     Scan, "scan", Scan::results, |scan, inputs| {
         let types: Vec<&Type> = scan.body.input_types().collect();
-        if inputs.len() != types.len() || scan.carries + scan.sequences > types.len() || scan.carries > scan.body.outputs().len() {
+        if inputs.len() != types.len() || scan.carries.saturating_add(scan.sequences) > types.len() || scan.carries > scan.body.outputs().len() {
             return Err(shape_error("scan", format!("{} inputs for a body that takes {}", inputs.len(), types.len())));
         }
         for (at, (&found, &wanted)) in inputs.iter().zip(&types).enumerate() {

@@ -70,9 +70,9 @@ fn a_scan_over_batches_is_a_batch_of_scans() {
     );
     let step = |c: &[Tensor], x: &[Tensor]| Ok((vec![(c[0].matmul(&w) + &x[0]).tanh()], vec![c[0].sin()]));
     let init = Tensor::zeros([3, 2]).cast(chainrule_engine::DType::F64);
-    let (last, states) = scan(&[init.clone()], &[x.clone()], ScanOptions::default(), step).unwrap();
+    let (last, states) = scan(&[&init], &[&x], ScanOptions::default(), step).unwrap();
     let one = |x: &[Tensor]| {
-        let (last, states) = scan(&[x[0].clone()], &[x[1].clone()], ScanOptions::default(), step)?;
+        let (last, states) = scan(&[&x[0]], &[&x[1]], ScanOptions::default(), step)?;
         Ok([last, states].concat())
     };
     let batch = vmap(one, &[&init, &x], &[Some(0), Some(1)]).unwrap();
@@ -92,9 +92,9 @@ fn jacobians_and_hessians_pass_through_loops() {
     let both = |results: Vec<Tensor>| &results[0] + results[1].sin();
     let y = &both(scanned(one, 3, &x).unwrap());
     let plain = &both(crate::scans::unrolled(one, 3, &x).unwrap());
-    for k in 0..3 {
-        agree("jacobian", &eval(&jacobian(y, &x[k]).unwrap()), &eval(&jacobian(plain, &x[k]).unwrap()), 1e-12).unwrap();
-        let second = |y: &Tensor| eval(&hessian(&y.square().sum(), &x[k]).unwrap());
+    for x in x.iter().take(3) {
+        agree("jacobian", &eval(&jacobian(y, x).unwrap()), &eval(&jacobian(plain, x).unwrap()), 1e-12).unwrap();
+        let second = |y: &Tensor| eval(&hessian(&y.square().sum(), x).unwrap());
         agree("hessian", &second(y), &second(plain), 1e-12).unwrap();
     }
 }
@@ -104,7 +104,8 @@ fn jacobians_and_hessians_pass_through_loops() {
 fn a_branch_of_a_batch_is_each_examples_own() {
     let x = Tensor::from_slice(&[1.0f64, -4.0, 9.0], [3]);
     let one = |x: &[Tensor]| {
-        let y = cond(&x[0].greater(&Tensor::from_slice(&[0.0], [])), x, |x| Ok(vec![x[0].square()]), |x| Ok(vec![&x[0] * 3.0]))?.remove(0);
+        let y = cond(&x[0].greater(&Tensor::from_slice(&[0.0], [])), &[&x[0]], |x| Ok(vec![x[0].square()]), |x| Ok(vec![&x[0] * 3.0]))?
+            .remove(0);
         Ok(vec![y.grad(&[&x[0]])?.remove(0), y])
     };
     let got = vmap(one, &[&x], &[Some(0)]).unwrap();

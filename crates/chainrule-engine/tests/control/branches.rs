@@ -1,5 +1,6 @@
 //! Branches: the chosen one's values and derivatives, whichever it is.
 
+use crate::scans::refs;
 use crate::support::{agree, eval, like, numeric_gradient, oracle, random};
 use chainrule_engine::functions::{Branch, cond, scan, switch};
 use chainrule_engine::transform::jvp;
@@ -39,7 +40,7 @@ fn the_chosen_branch_gives_values_and_derivatives_to_second_order() {
                 all.extend(jvp(&[&inner], &wrt, &along)?);
                 Ok(all)
             };
-            let got = everything(switch(&index(asked, dtype), &x[..2], branches(&x[2])).unwrap()).unwrap();
+            let got = everything(switch(&index(asked, dtype), &refs(&x[..2]), branches(&x[2])).unwrap()).unwrap();
             let want = everything(branches(&x[2]).remove(chosen)(&x[..2]).unwrap()).unwrap();
             for (at, (got, want)) in got.iter().zip(&want).enumerate() {
                 let what = format!("{dtype} {asked}, number {at}");
@@ -54,7 +55,7 @@ fn the_chosen_branch_gives_values_and_derivatives_to_second_order() {
 fn gradients_of_a_branch_equal_differences() {
     let x = [random(&[3], 4), random(&[3], 5), random(&[3], 6)];
     for chosen in 0..3 {
-        let value = |x: &[Tensor]| loss(&switch(&index(chosen, DType::I64), &x[..2], branches(&x[2])).unwrap());
+        let value = |x: &[Tensor]| loss(&switch(&index(chosen, DType::I64), &refs(&x[..2]), branches(&x[2])).unwrap());
         for k in 0..3 {
             let gradient = value(&x).grad_or_zeros(&[&x[k]]).unwrap().remove(0);
             agree(&format!("branch {chosen}, input {k}"), &eval(&gradient), &numeric_gradient(&x, k, &value), 1e-7).unwrap();
@@ -71,7 +72,7 @@ fn the_other_branch_does_not_run() {
     let outside = Tensor::from_slice(&[7i64, 9], [2]);
     let picked = |choice: bool| {
         let root = |x: &[Tensor]| Ok(vec![x[0].sqrt() * table.gather(&outside)]);
-        cond(&Tensor::from(choice), &[x.clone()], root, |x| Ok(vec![&x[0] * 3.0])).unwrap().remove(0)
+        cond(&Tensor::from(choice), &[&x], root, |x| Ok(vec![&x[0] * 3.0])).unwrap().remove(0)
     };
     assert_eq!(eval(&picked(false)), [0.0, 12.0]);
     assert_eq!(oracle(&picked(false)), [0.0, 12.0]);
@@ -88,13 +89,13 @@ fn a_branch_in_a_loop_is_chosen_at_every_step() {
         let large = x.sum().greater(&Tensor::from_slice(&[0.0], []));
         cond(
             &large,
-            &[c[0].clone(), c[1].clone(), x.clone()],
+            &[&c[0], &c[1], x],
             |x| Ok(vec![(&x[0] * &w + &x[2]).sin(), &x[1] + &Tensor::from_slice(&[1i64], [])]),
             |x| Ok(vec![&x[0] * 0.5, x[1].clone()]),
         )
     };
     let init = [Tensor::from_slice(&[0.25f64, -0.5], [2]), Tensor::from_slice(&[0i64], [])];
-    let (got, _) = scan(&init, &[x.clone()], Default::default(), |c, x| Ok((step(c, &x[0])?, vec![]))).unwrap();
+    let (got, _) = scan(&refs(&init), &[&x], Default::default(), |c, x| Ok((step(c, &x[0])?, vec![]))).unwrap();
     let mut want = init.to_vec();
     let (values, mut count) = (eval(&x), 0.0);
     for at in 0..6 {

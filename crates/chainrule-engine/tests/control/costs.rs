@@ -1,7 +1,7 @@
 //! What loops cost: compiled once whatever their length, memory that grows with what must be kept, the same bits on any
 //! number of threads; and a recurrent network that learns as the unrolled one does.
 
-use crate::scans::{loops, scanned};
+use crate::scans::{loops, refs, scanned};
 use crate::support::{agree, eval};
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::Kernel;
@@ -59,7 +59,7 @@ impl Network {
                 let next = self.step(c, &x[0]);
                 Ok((next.clone(), vec![next[0].sum_over(&[1])]))
             };
-            scan(&self.start(), &[self.x.clone()], ScanOptions::default(), step)?.1.remove(0)
+            scan(&refs(&self.start()), &[&self.x], ScanOptions::default(), step)?.1.remove(0)
         } else {
             let mut state = self.start().to_vec();
             let mut states = Vec::new();
@@ -153,7 +153,7 @@ fn equal_loops_share_a_program() {
     }
     let scaled = |factor: f64| {
         let step = |c: &[Tensor], _: &[Tensor]| Ok((vec![&c[0] * factor], vec![]));
-        let (last, _) = scan(&[Tensor::ones([2])], &[], ScanOptions { length: Some(3), reverse: false }, step).unwrap();
+        let (last, _) = scan(&[&Tensor::ones([2])], &[], ScanOptions { length: Some(3), reverse: false }, step).unwrap();
         last[0].clone()
     };
     let (two, three) = (scaled(2.0), scaled(3.0));

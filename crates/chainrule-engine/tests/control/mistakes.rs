@@ -19,7 +19,8 @@ fn of(shape: &[usize]) -> Tensor {
 #[test]
 fn loops_that_do_not_fit_are_refused_by_name() {
     use ErrorKind::{Argument, DType as Types, Shape};
-    let (c, x) = ([of(&[2])], [of(&[3, 2])]);
+    let (carry, sequence) = (of(&[2]), of(&[3, 2]));
+    let (c, x) = ([&carry], [&sequence]);
     let all = ScanOptions::default;
     let none = |c: &[Tensor]| (c.to_vec(), Vec::<Tensor>::new());
     refused("another shape", scan(&c, &x, all(), |_, x| Ok((vec![x[0].sum()], vec![]))), "scan", Shape, &["carry 0", "f32 [2]", "f32 []"]);
@@ -29,12 +30,12 @@ fn loops_that_do_not_fit_are_refused_by_name() {
     refused("no length", scan(&c, &[], all(), |c, _| Ok(none(c))), "scan", Argument, &["length"]);
     let said = ScanOptions { length: Some(4), reverse: false };
     refused("another length", scan(&c, &x, said, |c, _| Ok(none(c))), "scan", Shape, &["sequence 0", "3 parts", "not 4"]);
-    let two = scan(&c, &[x[0].clone(), of(&[2])], all(), |c, _| Ok(none(c)));
+    let two = scan(&c, &[x[0], &of(&[2])], all(), |c, _| Ok(none(c)));
     refused("two lengths", two, "scan", Shape, &["sequence 1", "2 parts"]);
-    refused("a scalar", scan(&c, &[of(&[])], all(), |c, _| Ok(none(c))), "scan", Shape, &["no parts"]);
+    refused("a scalar", scan(&c, &[&of(&[])], all(), |c, _| Ok(none(c))), "scan", Shape, &["no parts"]);
     refused("inside", scan(&c, &x, all(), |c, x| Ok((vec![c[0].matmul(&x[0].reshape([1, 2]))], vec![]))), "matmul", Shape, &[]);
-    refused("a mistake before", scan(&[of(&[2]) + of(&[3])], &x, all(), |c, _| Ok(none(c))), "add", Shape, &[]);
-    refused("a map of a scalar", map(&[of(&[])], |x| Ok(x.to_vec())), "map", Shape, &["no parts"]);
+    refused("a mistake before", scan(&[&(of(&[2]) + of(&[3]))], &x, all(), |c, _| Ok(none(c))), "add", Shape, &[]);
+    refused("a map of a scalar", map(&[&of(&[])], |x| Ok(x.to_vec())), "map", Shape, &["no parts"]);
     refused("numbers", fori_loop(0, 3, &c, |_, _| Ok(vec![])), "fori_loop", Argument, &["gives 0"]);
     let loops = |on: Tensor| while_loop(|_| Ok(on), |c| Ok(c.to_vec()), &c, None);
     refused("no truth", loops(of(&[])), "while_loop", Types, &["one bool", "f32 []"]);
@@ -48,7 +49,8 @@ fn loops_that_do_not_fit_are_refused_by_name() {
 #[test]
 fn branches_that_do_not_fit_are_refused_by_name() {
     use ErrorKind::{Argument, DType as Types, Shape};
-    let x = [of(&[2])];
+    let operand = of(&[2]);
+    let x = [&operand];
     let same = |x: &[Tensor]| Ok(x.to_vec());
     refused("a number", cond(&of(&[]), &x, same, same), "cond", Types, &["one bool"]);
     refused("many", cond(&of(&[2]).greater(&Tensor::from(0.0)), &x, same, same), "cond", Types, &["any"]);
@@ -64,7 +66,7 @@ fn branches_that_do_not_fit_are_refused_by_name() {
 #[test]
 fn an_index_that_points_outside_in_a_body_is_found() {
     let table = of(&[4]);
-    let found = scan(&[Tensor::from_slice(&[0i64], [])], &[], ScanOptions { length: Some(6), reverse: false }, |c, _| {
+    let found = scan(&[&Tensor::from_slice(&[0i64], [])], &[], ScanOptions { length: Some(6), reverse: false }, |c, _| {
         Ok((vec![&c[0] + &Tensor::from_slice(&[1i64], [])], vec![table.gather(&c[0])]))
     });
     let error = found.unwrap().1[0].eval().unwrap_err();
@@ -81,7 +83,7 @@ fn a_cut_in_a_body_is_named_by_its_line() {
     // Captured tensors are cut inside as well: the cut is recorded with an operand of the body.
     let cut = |c: &[Tensor], x: &[Tensor]| Ok((vec![&c[0] * 0.5 + (&x[0] * &w).detach()], vec![]));
     for (step, at) in [(&step as &dyn Fn(&[Tensor], &[Tensor]) -> _, line), (&cut, line + 2)] {
-        let (last, _) = scan(&[of(&[2])], &[x.clone()], ScanOptions::default(), step).unwrap();
+        let (last, _) = scan(&[&of(&[2])], &[&x], ScanOptions::default(), step).unwrap();
         let loss = last[0].sum();
         let error = loss.grad(&[&w]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Disconnected);

@@ -18,12 +18,16 @@ pub struct Loop {
     pub reverse: bool,
 }
 
+pub fn refs(tensors: &[Tensor]) -> Vec<&Tensor> {
+    tensors.iter().collect()
+}
+
 /// All results of a scan.
 pub fn scanned(one: &Loop, length: usize, x: &[Tensor]) -> Result<Vec<Tensor>> {
     let (init, rest) = x.split_at(one.carries);
     let (sequences, captured) = rest.split_at(one.sequences);
     let options = ScanOptions { length: Some(length), reverse: one.reverse };
-    let (carries, results) = scan(init, sequences, options, |c, x| Ok((one.step)(c, x, captured)))?;
+    let (carries, results) = scan(&refs(init), &refs(sequences), options, |c, x| Ok((one.step)(c, x, captured)))?;
     Ok([carries, results].concat())
 }
 
@@ -72,7 +76,7 @@ fn counted(c: &[Tensor], _: &[Tensor], w: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor
 /// A loop in a loop: powers of a matrix applied again and again.
 fn nested(c: &[Tensor], x: &[Tensor], w: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) {
     let inner = |c: &[Tensor], _: &[Tensor]| Ok((vec![(c[0].matmul(&w[0]) * 0.5).tanh() + &x[0]], vec![c[0].sum()]));
-    match scan(c, &[], ScanOptions { length: Some(3), reverse: false }, inner) {
+    match scan(&refs(c), &[], ScanOptions { length: Some(3), reverse: false }, inner) {
         Ok((carries, results)) => (carries, results),
         Err(error) => panic!("{error}"),
     }
@@ -217,7 +221,7 @@ fn a_cotangent_of_one_result_alone_is_enough() {
 #[test]
 fn a_map_is_a_loop_over_parts() {
     let (x, w) = (random(&[4, 3], 1), random(&[3], 2));
-    let y = map(&[x.clone()], |x| Ok(vec![(&x[0] * &w).sin(), x[0].sum()])).unwrap();
+    let y = map(&[&x], |x| Ok(vec![(&x[0] * &w).sin(), x[0].sum()])).unwrap();
     let want = (&x * &w).sin();
     agree("values", &eval(&y[0]), &eval(&want), 1e-13).unwrap();
     agree("sums", &eval(&y[1]), &eval(&x.sum_over(&[1])), 1e-13).unwrap();
@@ -229,7 +233,7 @@ fn a_map_is_a_loop_over_parts() {
 fn a_loop_over_numbers_counts_from_its_first_to_before_its_last() {
     let x = Tensor::from_slice(&[0.5f64], []);
     let polynomial =
-        |from, to| fori_loop(from, to, &[Tensor::from_slice(&[0.0f64], [])], |i, sum| Ok(vec![&sum[0] * &x + i.cast(DType::F64)]));
+        |from, to| fori_loop(from, to, &[&Tensor::from_slice(&[0.0f64], [])], |i, sum| Ok(vec![&sum[0] * &x + i.cast(DType::F64)]));
     assert_eq!(polynomial(-1, 3).unwrap()[0].item().unwrap(), ((-0.5 + 0.0) * 0.5 + 1.0) * 0.5 + 2.0);
     assert_eq!(polynomial(3, 3).unwrap()[0].item().unwrap(), 0.0);
     assert_eq!(polynomial(3, -3).unwrap()[0].item().unwrap(), 0.0);

@@ -10,7 +10,7 @@ fn grown(x: &Tensor, factor: &Tensor, limit: f64, bound: Option<usize>) -> Resul
     while_loop(
         |c| Ok(c[0].square().sum().less(&Tensor::from_slice(&[limit], []))),
         |c| Ok(vec![&c[0] * factor + c[0].sin(), &c[1] + &Tensor::from_slice(&[1i64], [])]),
-        &[x.clone(), Tensor::from_slice(&[0i64], [])],
+        &[x, &Tensor::from_slice(&[0i64], [])],
         bound,
     )
 }

@@ -3,21 +3,21 @@
 //! Units depend on shapes alone and write to different memory, so the result has the same bits for
 //! any number of threads.
 
+mod compiled;
+
 use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
 use super::contract::{self, CompiledContract};
 use super::control::{CompiledControl, ControlRoom};
 use super::fault::FaultCell;
-use super::fold::CompiledFold;
-use super::machine::{Written, placed};
-use super::region::{CompiledRegion, Scratch};
-use super::scatter::{CompiledFill, CompiledScatter};
-use super::sort::CompiledSort;
+use super::machine::placed;
+use super::region::Scratch;
 use super::team::{Member, Team, share};
 use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
+use compiled::Compiled;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -38,19 +38,6 @@ pub struct Executor {
     together: bool,
     /// Estimated nanoseconds of a run on one thread.
     cost: f64,
-}
-
-/// A kernel made ready for this machine. A program holds hundreds of them, most of them regions.
-enum Compiled {
-    Region(CompiledRegion),
-    Contract(Box<CompiledContract>),
-    Scatter(Box<CompiledScatter>),
-    Fold(Box<CompiledFold>),
-    Sort(Box<CompiledSort>),
-    Fill(Box<CompiledFill>),
-    Control(Box<CompiledControl>),
-    /// There was no memory for it.
-    Failed(Error),
 }
 
 /// Kernels that may run at the same time.
@@ -78,87 +65,6 @@ const WORTH_SHARING: f64 = 4000.0;
 
 /// Nanoseconds of work in shared waves below which one thread does all: waking another takes longer than half of it.
 const WORTH_WAKING: f64 = 30_000.0;
-
-impl Compiled {
-    fn new(kernel: &Kernel, written: &mut Written) -> Compiled {
-        match kernel {
-            Kernel::Region(region) => Compiled::Region(CompiledRegion::new(region, written)),
-            Kernel::Contract(contract) => Compiled::Contract(Box::new(CompiledContract::new(contract, written))),
-            Kernel::Scatter(scatter) => Compiled::Scatter(Box::new(CompiledScatter::new(scatter))),
-            Kernel::Fold(fold) => Compiled::Fold(Box::new(CompiledFold::new(fold))),
-            Kernel::Sort(sort) => Compiled::Sort(Box::new(CompiledSort::new(sort))),
-            Kernel::Fill(fill) => Compiled::Fill(Box::new(CompiledFill::new(fill))),
-            Kernel::Control(control) => match CompiledControl::new(control) {
-                Ok(made) => Compiled::Control(Box::new(made)),
-                Err(error) => Compiled::Failed(error),
-            },
-        }
-    }
-
-    /// A kernel that is alike the one this was made from.
-    fn with_accesses_of(&self, kernel: &Kernel) -> Compiled {
-        match (self, kernel) {
-            (Compiled::Region(made), Kernel::Region(region)) => Compiled::Region(made.with_accesses_of(region)),
-            (Compiled::Contract(made), Kernel::Contract(contract)) => Compiled::Contract(Box::new(made.with_accesses_of(contract))),
-            _ => unreachable!("only these two kinds are ever alike"),
-        }
-    }
-
-    fn units(&self) -> usize {
-        match self {
-            Compiled::Region(kernel) => kernel.units(),
-            Compiled::Contract(kernel) => kernel.units(),
-            Compiled::Scatter(kernel) => kernel.units(),
-            Compiled::Fold(kernel) => kernel.units(),
-            Compiled::Sort(kernel) => kernel.units(),
-            Compiled::Fill(kernel) => kernel.units(),
-            // It is a wave of its own, and run by all.
-            Compiled::Control(_) => 1,
-            Compiled::Failed(_) => 0,
-        }
-    }
-
-    /// Bytes of scratch that are there before the first run, whichever thread will need them.
-    fn aside(&self) -> usize {
-        match self {
-            Compiled::Sort(kernel) => kernel.aside(),
-            Compiled::Control(kernel) => kernel.aside(),
-            _ => 0,
-        }
-    }
-
-    /// Estimated nanoseconds of all units.
-    fn cost(&self) -> f64 {
-        match self {
-            Compiled::Region(kernel) => kernel.cost(),
-            Compiled::Contract(kernel) => kernel.cost(),
-            Compiled::Scatter(kernel) => kernel.cost(),
-            Compiled::Fold(kernel) => kernel.cost(),
-            Compiled::Sort(kernel) => kernel.cost(),
-            Compiled::Fill(kernel) => kernel.cost(),
-            Compiled::Control(kernel) => kernel.cost(),
-            Compiled::Failed(_) => 0.0,
-        }
-    }
-
-    /// # Safety
-    /// `buffers[id]` is valid for what the kernel's accesses reach, and no other thread writes
-    /// what this unit reads or writes.
-    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Packed, scratch: &mut Scratch, faults: &FaultCell) {
-        // SAFETY: the caller's.
-        unsafe {
-            match self {
-                Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Contract(kernel) => kernel.run(unit, buffers, packed, scratch, faults),
-                Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Fold(kernel) => kernel.run(unit, buffers),
-                Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
-                Compiled::Fill(kernel) => kernel.run(unit, buffers),
-                Compiled::Control(_) | Compiled::Failed(_) => unreachable!("has no units"),
-            }
-        }
-    }
-}
 
 impl Executor {
     /// Compiles every kernel, once the memory for a run is there: kernels need not count with sizes
@@ -543,66 +449,4 @@ impl Fail {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{Runtime, Step, Tensor};
-
-    type Outcome = Result<(), crate::Error>;
-
-    /// Products of which each is alike two others, on other parts of the same leaves: results of vectors (whose
-    /// operands change sides), batches, sums in chunks, code that follows.
-    #[test]
-    fn products_that_are_alike_read_each_its_own_operands() -> Outcome {
-        let numbers = |len: usize, seed: usize| -> Vec<f32> { (0..len).map(|i| ((i * 7 + seed * 5) % 9) as f32 - 4.0).collect() };
-        for (batch, m, n, k) in [(1, 5, 6, 7), (1, 40, 1, 16), (1, 1, 40, 16), (3, 9, 20, 8), (1, 4, 3, 2048), (1, 70, 96, 130)] {
-            let (a, b) = (numbers(3 * batch * m * k, 1), numbers(3 * batch * k * n, 2));
-            let (x, w) = (Tensor::from_slice(&a, [3, batch, m, k]), Tensor::from_slice(&b, [3, batch, k, n]));
-            let product = |i: isize, j: isize| x.index(0, i).matmul(&w.index(0, j));
-            let plain: Vec<Tensor> = (0..3).map(|i| product(i, 2 - i)).collect();
-            let with_code: Vec<Tensor> = (0..3).map(|i| product(i, (i + 1) % 3) * 2.0 + 1.0).collect();
-            let mut step = Step::capture_on(&Runtime::new(2)?, &[], &plain.iter().chain(&with_code).collect::<Vec<_>>(), &[])?;
-            let models = super::models(&step.program().kernels.kernels);
-            assert!(models.iter().enumerate().any(|(at, &model)| at != model), "some are alike");
-            step.run(&[])?;
-            for i in 0..3 {
-                let (got, coded) = (step.output(i).to_vec::<f32>()?, step.output(3 + i).to_vec::<f32>()?);
-                let want = |at: usize, j: usize| -> f32 {
-                    let (of, row, col) = (at / (m * n), at / n % m, at % n);
-                    let (a, b) = (&a[((i * batch + of) * m + row) * k..], &b[(j * batch + of) * k * n + col..]);
-                    (0..k).map(|p| a[p] * b[p * n]).sum()
-                };
-                for at in 0..batch * m * n {
-                    let wanted = (want(at, 2 - i), want(at, (i + 1) % 3) * 2.0 + 1.0);
-                    assert_eq!((got[at], coded[at]), wanted, "product {i} of {batch} x {m} x {n} x {k} at {at}");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Twelve independent products, whose operands, packed, would be some 38 MiB together.
-    #[test]
-    fn independent_products_share_little_memory_at_a_time_and_keep_their_values() -> Outcome {
-        let leaf = |seed: usize| {
-            let numbers: Vec<f32> = (0..640 * 640).map(|i| ((i * 7 + seed * 13) % 11) as f32 - 5.0).collect();
-            Tensor::from_slice(&numbers, [640, 640])
-        };
-        let pairs: Vec<(Tensor, Tensor)> = (0..12).map(|i| (leaf(i), leaf(i + 12))).collect();
-        // The left operand is packed as well, as its rows are apart in memory.
-        let products: Vec<Tensor> = pairs.iter().map(|(a, b)| a.t().matmul(b)).collect();
-        let roots: Vec<&Tensor> = products.iter().collect();
-        let mut step = Step::capture_on(&Runtime::new(2)?, &[], &roots, &[])?;
-        assert_eq!(step.program().schedule.waves.len(), 1, "they are independent");
-        let packed = step.program().executor.packed_bytes();
-        assert!((1..=super::MOST_PACKED).contains(&packed), "{packed} bytes");
-        step.run(&[])?;
-        // Whole numbers: exact in any order of the sums.
-        for (i, (a, b)) in pairs.iter().enumerate() {
-            let (a, b, got) = (a.to_vec::<f32>()?, b.to_vec::<f32>()?, step.output(i).to_vec::<f32>()?);
-            for (row, col) in [(0, 0), (3, 639), (639, 5), (320, 321)] {
-                let want: f32 = (0..640).map(|p| a[p * 640 + row] * b[p * 640 + col]).sum();
-                assert_eq!(got[row * 640 + col], want, "product {i} at {row}, {col}");
-            }
-        }
-        Ok(())
-    }
-}
+mod tests;
