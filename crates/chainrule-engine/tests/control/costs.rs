@@ -6,7 +6,7 @@ use crate::support::{agree, eval};
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::Kernel;
 use chainrule_engine::functions::{CellWeights, ScanOptions, lstm_cell, scan};
-use chainrule_engine::{DType, Result, Rng, Runtime, Step, Tensor};
+use chainrule_engine::{DType, Options, Result, Rng, Runtime, Step, Tensor};
 
 /// All kernels of a program, and those of the programs in it.
 fn count(kernels: &[Kernel]) -> usize {
@@ -160,4 +160,27 @@ fn equal_loops_share_a_program() {
     assert!(!Graph::of(&[&two]).0.same_structure(&Graph::of(&[&three]).0));
     assert_eq!((eval(&two), eval(&three)), (vec![8.0; 2], vec![27.0; 2]));
     assert_eq!(two.dtype(), DType::F32);
+}
+
+/// Bodies are compiled with the options of the whole: without any pass the gradients are the same.
+#[test]
+fn without_the_passes_the_values_are_the_same() {
+    let network = Network::new(6, 3, 5).unwrap();
+    let runtime = Runtime::new(2).unwrap();
+    let run = |options: Options| {
+        let mut step = network.training(true, &runtime.with_options(options)).unwrap();
+        step.run(&[]).unwrap();
+        (0..3).map(|at| eval(&step.state(at))).collect::<Vec<_>>().concat()
+    };
+    let own = runtime.options();
+    let want = run(own);
+    for options in [
+        Options { simplify: false, ..own },
+        Options { fuse: false, ..own },
+        Options { recompute: false, ..own },
+        Options { reuse_memory: false, ..own },
+        Options { simplify: false, fuse: false, recompute: false, reuse_memory: false, ..own },
+    ] {
+        agree(&format!("{options:?}"), &run(options), &want, 1e-6).unwrap();
+    }
 }
