@@ -4,6 +4,7 @@
 //! One test, as the count is that of the whole process.
 
 use chainrule_engine::functions::loss::cross_entropy;
+use chainrule_engine::functions::{ScanOptions, cond, scan, while_loop};
 use chainrule_engine::ops::ArgSort;
 use chainrule_engine::{DType, Result, Rng, Runtime, Step, Tensor};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -86,6 +87,21 @@ fn sorted(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
     ))
 }
 
+/// A training step of a recurrent cell over a scan, with a loop of unknown length and a branch beside it.
+fn looped(runtime: &Runtime) -> Result<(Step, Vec<Tensor>)> {
+    let mut rng = Rng::new(4);
+    let x = Tensor::placeholder([12, 40, 64].as_slice(), DType::F32);
+    let w = (Tensor::randn([64, 64], &mut rng) * 0.1).to_leaf()?;
+    let step = |c: &[Tensor], x: &[Tensor]| Ok((vec![(c[0].matmul(&w) + &x[0]).tanh()], vec![]));
+    let (last, _) = scan(&[&Tensor::zeros([40, 64])], &[&x], ScanOptions::default(), step)?;
+    let halved = while_loop(|c| Ok(c[0].square().sum().greater(&Tensor::from(1.0))), |c| Ok(vec![&c[0] * 0.5]), &[&last[0]], None)?;
+    let branch = cond(&last[0].sum().greater(&Tensor::from(0.0)), &[&last[0]], |c| Ok(vec![c[0].sin()]), |c| Ok(vec![c[0].exp()]))?;
+    let loss = branch[0].square().sum();
+    let new_w = &w - &loss.grad(&[&w])?[0] * 0.001;
+    let step = Step::capture_on(runtime, &[&x], &[&loss, &halved[0].sum()], &[(&w, &new_w)])?;
+    Ok((step, vec![Tensor::randn([12, 40, 64], &mut rng).to_leaf()?]))
+}
+
 #[test]
 fn a_step_that_has_run_allocates_nothing() -> Result<()> {
     for threads in [1, 2] {
@@ -95,6 +111,7 @@ fn a_step_that_has_run_allocates_nothing() -> Result<()> {
             ("training", training(&runtime)?),
             ("embedding", embedding(&runtime)?),
             ("sorted", sorted(&runtime)?),
+            ("looped", looped(&runtime)?),
         ] {
             let inputs: Vec<&Tensor> = batch.iter().collect();
             // Which thread takes which unit is left to chance, so each scratch grows in its own time.

@@ -27,6 +27,8 @@ pub enum Kernel {
     Sort(Box<Sort>),
     /// Every element of a buffer set to one value.
     Fill(Fill),
+    /// Other programs, run once for each step or instead of each other.
+    Control(Box<Control>),
 }
 
 /// How a kernel reaches the elements of a buffer: element `offset + sum(index[i] * strides[i])`.
@@ -364,6 +366,54 @@ pub struct Fill {
     pub len: usize,
     /// The number.
     pub value: Number,
+}
+
+/// Programs in a program. Each takes some of `inputs` as its leaves, and gives its roots, which are carries first.
+///
+/// All accesses are dense. What the programs share with the whole (team, scratch) is the backend's affair.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// When which program runs.
+    pub flow: Flow,
+    /// Compiled by themselves.
+    pub bodies: Vec<Inner>,
+    /// Leaf `i` of a program is input `i`; of one of several branches, input `i + 1`: the first says which.
+    pub inputs: Vec<Access>,
+    /// A flat vector of results.
+    pub out: Access,
+    /// For each root of a program the first of its elements in `out`; `None` of a carry that is no result.
+    pub places: Vec<Option<usize>>,
+    /// Room, in bytes, for what a condition gives, at its start, and for carries between steps. Nothing is in it before or after.
+    pub room: Access,
+    /// For each carry two places in the room.
+    pub carried: Vec<[usize; 2]>,
+}
+
+/// How programs in a program follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The one program, once for each step. Leaves after the carries are parts of sequences, then what every step reads.
+    Scan {
+        /// How many sequences are read.
+        sequences: usize,
+        /// How many steps there are.
+        length: usize,
+        /// From the last part to the first.
+        reverse: bool,
+    },
+    /// The program that input 0 names, an i64 or i32: below 0 the first, beyond the last one the last.
+    Switch,
+    /// The second program as long as the first gives a byte other than 0.
+    While,
+}
+
+/// A program in a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inner {
+    /// Its kernels, and the buffers they touch.
+    pub kernels: super::lower::Kernels,
+    /// Their waves, and where temporary buffers lie.
+    pub schedule: super::schedule::Schedule,
 }
 
 /// What a kernel may report instead of a result: an index that points outside.

@@ -1,22 +1,24 @@
 //! From groups of operations to kernels over buffers.
 
+use super::control;
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter, Sort};
+use super::pipeline::Options;
 use super::product::{Product, by_label};
 use super::schedule::written;
 use super::view::{View, is_dense};
 use crate::ops::{Op, Pad, Reshape, Scalar};
 use crate::tensor::shape::dense_strides;
-use crate::tensor::{DType, Precision, Shape};
+use crate::tensor::{DType, Shape};
 use smallvec::SmallVec;
 
 /// Elements of a padded tensor from which several small kernels are better than one that sets everything.
 const LEAST_PADDED: usize = 16 * 1024;
 
 /// Kernels in an order in which they may run, and the buffers they use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kernels {
     /// In order.
     pub kernels: Vec<Kernel>,
@@ -49,9 +51,9 @@ pub enum Place {
 }
 
 /// Lowers a simplified graph whose roots are distinct nodes and no leaves (see [`own_roots`]). Products that name no
-/// precision have the one that is given.
-pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion, precision: Precision) -> Kernels {
-    let mut lowering = Lowering::new(graph, views, fusion, precision);
+/// precision have that of the options, by which bodies of loops and branches are compiled.
+pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion, options: Options) -> Kernels {
+    let mut lowering = Lowering::new(graph, views, fusion, options);
     for group in fusion.order() {
         lowering.group(group);
     }
@@ -114,12 +116,12 @@ pub struct Lowering<'a> {
     outside: Vec<bool>,
     /// Kernels that should run as soon as a buffer has been written.
     early: Vec<(usize, BufferId)>,
-    /// Of products that name none.
-    precision: Precision,
+    /// For products that name no precision, and for bodies.
+    pub options: Options,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(graph: &'a Graph, views: &'a [View], fusion: &'a Fusion, precision: Precision) -> Lowering<'a> {
+    fn new(graph: &'a Graph, views: &'a [View], fusion: &'a Fusion, options: Options) -> Lowering<'a> {
         let mut outside = vec![false; graph.nodes.len()];
         graph.roots.iter().for_each(|&root| outside[root as usize] = true);
         for (id, node) in graph.nodes.iter().enumerate() {
@@ -132,7 +134,7 @@ impl<'a> Lowering<'a> {
             }
         }
         let (kernels, buffer_of) = (Kernels::default(), vec![None; graph.nodes.len()]);
-        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new(), precision };
+        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new(), options };
         for (id, node) in graph.nodes.iter().enumerate() {
             if let Some(leaf) = node.leaf {
                 lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
@@ -215,7 +217,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// How a node is read as one dense run; copied first if it is not.
-    fn dense(&mut self, id: NodeId) -> Access {
+    pub fn dense(&mut self, id: NodeId) -> Access {
         let view = &self.views[id as usize];
         let shape = self.graph.node(id).ty.shape.clone();
         if view.offset == 0 && is_dense(&shape, &view.strides) && !is_inline(&self.graph.node(view.base).op) {
@@ -275,6 +277,10 @@ impl<'a> Lowering<'a> {
                 let (input, out) = (self.dense(node.inputs[0]), self.whole(first));
                 let kernel = Sort { rows: node.ty.len() / keep.max(1), len, keep, descending: sort.descending, input, out };
                 self.push(Kernel::Sort(Box::new(kernel)), first);
+            }
+            (Kind::Single, Op::Scan(_) | Op::Switch(_) | Op::While(_)) => {
+                let kernel = control::kernel(self, first);
+                self.push(Kernel::Control(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
             (Kind::Single, Op::Pad(pad)) => {
@@ -350,7 +356,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The dense memory of a computed node.
-    fn whole(&mut self, id: NodeId) -> Access {
+    pub fn whole(&mut self, id: NodeId) -> Access {
         let ty = &self.graph.node(id).ty;
         Access { buffer: self.own_buffer(id), dtype: ty.dtype, offset: 0, strides: dense_strides(&ty.shape) }
     }
@@ -438,7 +444,7 @@ impl<'a> Lowering<'a> {
             out: Access { buffer, dtype: parts, offset: 0, strides },
             k_chunks: product.chunks,
             accumulate: false,
-            precision: einsum.precision.unwrap_or(self.precision),
+            precision: einsum.precision.unwrap_or(self.options.precision),
             epilogue,
         };
         self.push(Kernel::Contract(Box::new(kernel)), id);

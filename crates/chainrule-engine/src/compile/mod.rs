@@ -6,11 +6,13 @@
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
 //! (and reads graphs back), `verify` says what must hold of it.
 
+mod control;
 pub mod emit;
 pub mod fuse;
 pub mod graph;
 pub mod kernel;
 pub mod layout;
+mod loops;
 pub mod lower;
 mod parts;
 pub mod pipeline;

@@ -81,6 +81,30 @@ pub fn neighbours(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) 
     Some(builder.add(joined, &[whole], ty.clone()))
 }
 
+/// A slice that reaches into one piece alone of what was put together.
+pub fn part_of_one(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::Slice(slice) = op else { return None };
+    let (axis, pieces) = pieces(builder, inputs[0])?;
+    let (mut from, mut own) = (0, None);
+    for (length, parts) in pieces {
+        if from <= slice.start[axis] && slice.stop[axis] <= from + length && length > 0 {
+            own = Some((from, parts));
+            break;
+        }
+        from += length;
+    }
+    let (from, parts) = own?;
+    match parts[..] {
+        [(id, 0)] => {
+            let mut inner = Slice::clone(slice);
+            (inner.start[axis], inner.stop[axis]) = (slice.start[axis] - from, slice.stop[axis] - from);
+            Some(builder.add(inner, &[id], ty.clone()))
+        }
+        [] => Some(builder.add(Constant { value: Scalar::new(0.0, ty.dtype), ty: ty.clone() }, &[], ty.clone())),
+        _ => None,
+    }
+}
+
 /// The sum of parts of some nodes along an axis of a tensor of type `ty`.
 fn piece(builder: &mut Builder, axis: usize, ty: &Type, length: usize, added: &[(NodeId, usize)]) -> NodeId {
     let mut own = ty.clone();

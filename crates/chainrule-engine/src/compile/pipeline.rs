@@ -3,6 +3,7 @@
 use super::fuse::{Fusion, fuse, separate};
 use super::graph::Graph;
 use super::layout::lay_out;
+use super::loops::share_loops;
 use super::lower::{Kernels, lower, own_roots};
 use super::recompute::recompute;
 use super::remake::remake;
@@ -74,6 +75,14 @@ pub struct Pass {
 pub static PASSES: &[Pass] = &[
     Pass { name: "simplify", run: |c| c.graph = simplify(&c.asked, c.options.simplify) },
     Pass {
+        name: "loops",
+        run: |c| {
+            if c.options.simplify {
+                c.graph = share_loops(std::mem::take(&mut c.graph));
+            }
+        },
+    },
+    Pass {
         name: "sums",
         run: |c| {
             if c.options.simplify {
@@ -116,7 +125,7 @@ pub static PASSES: &[Pass] = &[
             }
         },
     },
-    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion, c.options.precision) },
+    Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion, c.options) },
     Pass { name: "schedule", run: |c| c.schedule = schedule(&c.kernels, &c.updates, c.options.reuse_memory) },
 ];
 

@@ -7,7 +7,7 @@ use super::lower::{Kernels, Place};
 use std::ops::Range;
 
 /// Kernels in waves, buffers in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schedule {
     /// Ranges of kernels that do not depend on each other; each wave after the one before.
     pub waves: Vec<Range<usize>>,
@@ -85,6 +85,10 @@ impl Uses {
             }
             Kernel::Fold(fold) => Uses { reads: vec![fold.input.buffer], writes: vec![fold.out.buffer] },
             Kernel::Sort(sort) => Uses { reads: vec![sort.input.buffer], writes: vec![sort.out.buffer] },
+            Kernel::Control(control) => Uses {
+                reads: control.inputs.iter().map(|access| access.buffer).collect(),
+                writes: vec![control.out.buffer, control.room.buffer],
+            },
             Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
         }
     }

@@ -9,7 +9,7 @@ mod kernels;
 mod parse;
 
 use super::graph::{Graph, GraphNode};
-use crate::ops::{Einsum, Op, Operation, Scalar};
+use crate::ops::{Body, Einsum, Op, Operation, Scalar};
 use crate::tensor::Result;
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ impl Graph {
 
     /// The graph that a text describes, in the form of [`Graph::print`]. Nodes must be numbered in
     /// order; a type may be left out unless it is a parameter (of a leaf, a constant, coordinates,
-    /// a cast, a reshape). A custom derivative comes back as its name alone.
+    /// a cast, a reshape, a loop, a branch). Bodies stand between braces, their nodes apart by semicolons. A custom derivative comes back as its name alone.
     ///
     /// # Errors
     /// With the number of the first line that makes no sense, or whose type is not what its
@@ -79,6 +79,12 @@ fn describe(node: &GraphNode) -> String {
             let first = sort.first.map_or(String::new(), |first| format!(" first {first}"));
             format!("{name}{}{first}", if sort.descending { " descending" } else { "" })
         }
+        Op::Scan(scan) => {
+            let reverse = if scan.reverse { " reverse" } else { "" };
+            let (carries, sequences, length) = (scan.carries, scan.sequences, scan.length);
+            format!("{name} carries {carries} sequences {sequences} length {length}{reverse} {}", programs(scan.bodies()))
+        }
+        Op::Switch(_) | Op::While(_) => format!("{name} {}", programs(node.op.bodies())),
         Op::Custom(custom) => format!("{name} {} levels {}", word(custom.rule.name()), custom.levels),
         Op::Input(_)
         | Op::Unary(_)
@@ -90,6 +96,13 @@ fn describe(node: &GraphNode) -> String {
         | Op::Barrier(_)
         | Op::Poison(_) => name.to_string(),
     }
+}
+
+/// Bodies, each a graph between braces, in one line.
+fn programs(bodies: &[Body]) -> String {
+    let graph = |body: &Body| super::control::graph(body, 0..body.outputs().len(), 0).print();
+    let one = |body: &Body| format!("{{{}}}", graph(body).trim_end().replace('\n', "; "));
+    bodies.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 fn windows(op: &crate::ops::Window) -> String {

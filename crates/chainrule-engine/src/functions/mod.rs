@@ -11,6 +11,7 @@ pub mod attention;
 pub mod bits;
 pub mod compare;
 pub mod contraction;
+pub mod control;
 pub mod conv;
 pub mod counting;
 pub mod diagonals;
@@ -44,6 +45,7 @@ pub mod take;
 
 pub use attention::{AttentionOptions, attention, attention_weights};
 pub use contraction::{ContractionOrder, ContractionPath, einsum, einsum_in, einsum_path};
+pub use control::{Branch, ScanOptions, cond, fori_loop, map, scan, switch, while_loop};
 pub use conv::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvOptions, ConvTranspose1dOptions, ConvTranspose2dOptions, ConvTranspose3dOptions,
     ConvTransposeOptions, Layout, Padding, conv_transpose1d, conv_transpose2d, conv_transpose3d, conv1d, conv2d, conv3d,

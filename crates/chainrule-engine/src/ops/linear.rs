@@ -15,6 +15,8 @@ pub enum Derivative {
     Cut(&'static str),
     /// A rule of the user's; it gives the products with vectors itself.
     Custom,
+    /// That of the bodies inside, which the transformations differentiate as a whole.
+    Inner,
 }
 
 /// A chain of simple linear maps, applied in order.

@@ -5,7 +5,9 @@
 //! functions over these, in [`crate::functions`], and inherit every derivative.
 
 pub mod array;
+pub mod body;
 pub mod contract;
+pub mod control;
 pub mod elementwise;
 pub mod index;
 pub mod linear;
@@ -19,7 +21,9 @@ pub mod window;
 
 use crate::tensor::{Error, ErrorKind, Tensor, Type};
 pub use array::{Array, Values};
+pub use body::Body;
 pub use contract::Einsum;
+pub use control::{Scan, Switch, While};
 pub use elementwise::{Binary, Cast, Select, Unary};
 pub use index::{Gather, ScatterAdd};
 pub use linear::{Derivative, LinearMap};
@@ -58,6 +62,8 @@ pub enum Lift {
     Uniform(Op),
     /// To the inputs as they are, batched or not.
     Mixed(Op),
+    /// By recording its bodies anew, as the transformation does.
+    Inner,
 }
 
 macro_rules! operations {
@@ -139,6 +145,12 @@ operations! {
     ScatterAdd(ScatterAdd),
     /// The order of elements.
     ArgSort(ArgSort),
+    /// A body for every step.
+    Scan(Arc<Scan>),
+    /// One of several branches.
+    Switch(Arc<Switch>),
+    /// A body as long as a condition holds.
+    While(Arc<While>),
     /// The value without its history.
     StopGradient(StopGradient),
     /// A value that waits for another.
@@ -154,8 +166,18 @@ impl Op {
             Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
             Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
             Op::Select(_) => Some(3),
-            Op::Concat(_) | Op::Custom(_) => None,
+            Op::Concat(_) | Op::Custom(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
             _ => Some(1),
+        }
+    }
+
+    /// The bodies that the operation runs.
+    pub fn bodies(&self) -> &[Body] {
+        match self {
+            Op::Scan(scan) => scan.bodies(),
+            Op::Switch(switch) => switch.bodies(),
+            Op::While(repeat) => repeat.bodies(),
+            _ => &[],
         }
     }
 
@@ -165,6 +187,9 @@ impl Op {
         let (index, limit) = match (self, inputs) {
             (Op::Gather(op), [table, index]) => (index, table.ty.shape[op.batch]),
             (Op::ScatterAdd(op), [_, index]) => (index, op.size),
+            (Op::Scan(op), _) => return op.refuse(inputs),
+            (Op::Switch(op), _) => return op.refuse(inputs),
+            (Op::While(op), _) => return op.refuse(inputs),
             _ => return None,
         };
         let at = index.integers().into_iter().find(|&at| usize::try_from(at).map_or(true, |at| at >= limit))?;

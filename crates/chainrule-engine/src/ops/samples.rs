@@ -4,6 +4,8 @@
 //! so that an adjoint with two numbers exchanged does not pass for the right one. Values keep away
 //! from kinks and poles; what happens there is pinned by tests of its own.
 
+mod control;
+
 use super::elementwise::{BINARY, UNARY};
 use super::movement::Axes;
 use super::source::Scalar;
@@ -140,6 +142,7 @@ pub fn samples() -> Vec<Sample> {
     contractions(&mut list);
     indexed(&mut list);
     structure(&mut list);
+    control::control(&mut list);
     list
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn lift(outputs: &[Tensor], batches: &[(Tensor, Tensor)], size: usize
     let mut lifted: FxHashMap<u64, Tensor> = batches.iter().map(|(example, batch)| (example.id(), batch.clone())).collect();
     for (at, node) in walk.nodes.iter().enumerate() {
         if depends[at] && !lifted.contains_key(&node.id()) {
-            let wide = recorded_as(node.origin().clone(), || lift_node(node, &lifted, size));
+            let wide = recorded_as(node.origin().clone(), || lift_node(node, &lifted, size))?;
             lifted.insert(node.id(), wide);
         }
     }
@@ -97,16 +97,17 @@ pub(crate) fn lift(outputs: &[Tensor], batches: &[(Tensor, Tensor)], size: usize
     outputs.iter().map(result).map(|t| t.check().map(|()| t)).collect()
 }
 
-fn lift_node(node: &Tensor, lifted: &FxHashMap<u64, Tensor>, size: usize) -> Tensor {
+fn lift_node(node: &Tensor, lifted: &FxHashMap<u64, Tensor>, size: usize) -> Result<Tensor> {
     let batched: Vec<bool> = node.inputs().iter().map(|input| lifted.contains_key(&input.id())).collect();
     let wide = |input: &Tensor| lifted.get(&input.id()).cloned();
     let (op, inputs): (Op, Inputs) = match node.op().lift(&batched, size) {
         Lift::Mixed(op) => (op, node.inputs().iter().map(|input| wide(input).unwrap_or_else(|| input.clone())).collect()),
         Lift::Uniform(op) => (op, node.inputs().iter().map(|input| wide(input).unwrap_or_else(|| repeat(input, size))).collect()),
+        Lift::Inner => return super::control::lifted(node, &node.inputs().iter().map(wide).collect::<Vec<_>>(), size),
     };
-    Tensor::record(op, inputs)
+    Ok(Tensor::record(op, inputs))
 }
 
-fn repeat(tensor: &Tensor, size: usize) -> Tensor {
+pub(super) fn repeat(tensor: &Tensor, size: usize) -> Tensor {
     Tensor::record(Broadcast { axes: [0].as_slice().into(), sizes: [size].as_slice().into() }, [tensor.clone()])
 }

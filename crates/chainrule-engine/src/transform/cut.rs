@@ -117,12 +117,23 @@ fn cuts(output: &Tensor, x: &Tensor) -> Vec<Cut> {
             let Some(to) = walk.find(input).filter(|&to| depends[to]) else { continue };
             match node.op().derivative(node, k) {
                 Derivative::Cut(reason) => cuts.push(Cut { node: node.clone(), input: Some(k), reason }),
-                Derivative::Linear(_) | Derivative::Zero | Derivative::Custom => reached[to] = true,
+                Derivative::Linear(_) | Derivative::Zero | Derivative::Custom | Derivative::Inner => reached[to] = true,
             }
+        }
+        if !node.op().bodies().is_empty() {
+            let leads = |input: &Tensor| walk.find(input).is_some_and(|at| depends[at]);
+            cuts.extend(inner(node, &node.inputs().iter().map(leads).collect::<Vec<_>>()));
         }
         if let Op::Custom(_) = node.op() {
             cuts.push(Cut { node: node.clone(), input: None, reason: "its rule gives no derivative by what leads there" });
         }
     }
     cuts
+}
+
+/// The cuts inside of a node's bodies, on the way from the inputs that `lead` to it.
+fn inner(node: &Tensor, lead: &[bool]) -> Vec<Cut> {
+    let (inputs, results) = super::control::opened(node);
+    let ways = inputs.iter().zip(lead).filter(|(_, leads)| **leads).map(|(input, _)| input);
+    ways.flat_map(|input| results.iter().filter(|result| result.dtype().is_float()).flat_map(|result| cuts(result, input))).collect()
 }

@@ -35,6 +35,29 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
             return Err(Error::new(ErrorKind::Shape, "jvp", message).at(x.origin()));
         }
     }
+    let result = |(moved, output): (Moved, &&Tensor)| match moved {
+        Moved::Tangent(tangent) if tangent.error().is_none() && !tangent.dtype().is_float() => {
+            Err(Error::new(ErrorKind::DType, "jvp", format!("{} has no derivative", output.dtype())).at(output.origin()))
+        }
+        Moved::Tangent(tangent) => tangent.check().map(|()| tangent),
+        Moved::Zero => Ok(output.zeros_like()),
+        Moved::Nothing => Err(no_tangent(output, wrt)),
+    };
+    moved(outputs, wrt, tangents_of_wrt)?.into_iter().zip(outputs).map(result).collect()
+}
+
+/// How an output moves.
+pub(super) enum Moved {
+    /// Along a tangent.
+    Tangent(Tensor),
+    /// Only through what is declared zero.
+    Zero,
+    /// Not at all.
+    Nothing,
+}
+
+/// How each of `outputs` moves.
+pub(super) fn moved(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) -> Result<Vec<Moved>> {
     let oldest = wrt.iter().map(|x| x.id()).min().unwrap_or(u64::MAX);
     let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);
     let depends = walk.depending_on(wrt);
@@ -58,6 +81,17 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
                 }
                 return Ok(());
             }
+            if !node.op().bodies().is_empty() {
+                let given: Vec<Option<Tensor>> =
+                    (0..node.inputs().len()).map(|k| moving(&k).filter(|tangent| tangent.dtype().is_float())).collect();
+                zero[at] |= node.inputs().iter().any(|input| walk.find(input).is_some_and(|i| zero[i]));
+                match super::control::tangent(node, &given)? {
+                    Moved::Tangent(moved) => sum = Some(plus(sum.take(), moved)),
+                    Moved::Zero => zero[at] = true,
+                    Moved::Nothing => (),
+                }
+                return Ok(());
+            }
             for k in 0..node.inputs().len() {
                 let from = walk.find(&node.inputs()[k]);
                 let Some(tangent) = moving(&k) else {
@@ -66,7 +100,7 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
                 };
                 match node.op().derivative(node, k) {
                     Derivative::Linear(map) => sum = Some(plus(sum.take(), map.apply(tangent))),
-                    Derivative::Zero | Derivative::Custom => zero[at] = true,
+                    Derivative::Zero | Derivative::Custom | Derivative::Inner => zero[at] = true,
                     Derivative::Cut(_) => (),
                 }
             }
@@ -77,15 +111,12 @@ pub fn jvp(outputs: &[&Tensor], wrt: &[&Tensor], tangents_of_wrt: &[&Tensor]) ->
     let result = |output: &&Tensor| {
         let at = walk.find(output);
         match at.and_then(|at| tangents[at].clone()) {
-            Some(tangent) if tangent.error().is_none() && !tangent.dtype().is_float() => {
-                Err(Error::new(ErrorKind::DType, "jvp", format!("{} has no derivative", output.dtype())).at(output.origin()))
-            }
-            Some(tangent) => tangent.check().map(|()| tangent),
-            None if at.is_some_and(|at| zero[at]) => Ok(output.zeros_like()),
-            None => Err(no_tangent(output, wrt)),
+            Some(tangent) => Moved::Tangent(tangent),
+            None if at.is_some_and(|at| zero[at]) => Moved::Zero,
+            None => Moved::Nothing,
         }
     };
-    outputs.iter().map(result).collect()
+    Ok(outputs.iter().map(result).collect())
 }
 
 fn plus(sum: Option<Tensor>, moved: Tensor) -> Tensor {

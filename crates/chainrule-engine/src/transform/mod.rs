@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod batch;
 pub mod checkpoint;
+mod control;
 pub mod custom;
 mod cut;
 pub mod forward;

@@ -190,6 +190,9 @@ impl Backward<'_> {
         if let (Op::Custom(custom), Some(cotangent)) = (node.op(), &cotangent) {
             return self.custom(custom, node, cotangent);
         }
+        if let (Some(cotangent), false) = (&cotangent, node.op().bodies().is_empty()) {
+            return self.inner(node, cotangent);
+        }
         let walk = self.walk;
         on_behalf_of(node.origin(), || {
             for (k, input) in node.inputs().iter().enumerate() {
@@ -200,7 +203,7 @@ impl Backward<'_> {
                 };
                 match node.op().derivative(node, k) {
                     Derivative::Linear(map) => self.add(to, map.adjoint(cotangent.clone())),
-                    Derivative::Zero | Derivative::Custom => self.reached[to] = true,
+                    Derivative::Zero | Derivative::Custom | Derivative::Inner => self.reached[to] = true,
                     Derivative::Cut(_) => (),
                 }
             }
@@ -214,6 +217,21 @@ impl Backward<'_> {
         for (input, contribution) in inputs.iter().zip(contributions) {
             let Some(to) = self.walk.find(input).filter(|&to| self.depends[to]) else { continue };
             if let Some(contribution) = contribution {
+                contribution.check()?;
+                on_behalf_of(node.origin(), || self.add(to, contribution));
+            }
+        }
+        Ok(())
+    }
+
+    /// A node that runs bodies gives to all its inputs at once.
+    fn inner(&mut self, node: &Tensor, cotangent: &Tensor) -> Result<()> {
+        let to: Vec<Option<usize>> =
+            node.inputs().iter().map(|input| self.walk.find(input).filter(|&to| self.depends[to] && input.dtype().is_float())).collect();
+        let wanted: Vec<bool> = to.iter().map(Option::is_some).collect();
+        let given = on_behalf_of(node.origin(), || super::control::cotangents(node, cotangent, &wanted))?;
+        for (to, contribution) in to.into_iter().zip(given) {
+            if let (Some(to), Some(contribution)) = (to, contribution) {
                 contribution.check()?;
                 on_behalf_of(node.origin(), || self.add(to, contribution));
             }

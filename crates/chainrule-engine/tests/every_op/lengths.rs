@@ -8,8 +8,8 @@ use crate::{Kind, kinds, loss, text};
 use chainrule_engine::ops::samples::{Domain, Sample, SampleInput};
 use chainrule_engine::ops::source::Scalar;
 use chainrule_engine::ops::{
-    ArgSort, Barrier, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random,
-    Reshape, Reverse, ScatterAdd, Slice, StopGradient, Sum, Window,
+    ArgSort, Barrier, Body, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute,
+    Random, Reshape, Reverse, Scan, ScatterAdd, Slice, StopGradient, Sum, Switch, While, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, Data, Tensor};
@@ -80,6 +80,23 @@ fn cases(n: usize) -> Vec<Sample> {
     add(ScatterAdd { batch: 0, size: 4 }.into(), &[(&[3, n], PLAIN), (&[3], below(4))]);
     add(ArgSort { descending: n.is_multiple_of(2), first: None }.into(), &[(&[3, n], Domain::Cells(1.0))]);
     add(ArgSort { descending: !n.is_multiple_of(2), first: Some(2) }.into(), &[(&[n, 5], PLAIN)]);
+    let body = |types: &[&[usize]], record: &dyn Fn(&[Tensor]) -> Vec<Tensor>| {
+        let own: Vec<Tensor> = types.iter().map(|&shape| Tensor::placeholder(shape, DType::F64)).collect();
+        Body::trace(own[0].id(), &own, &record(&own), true).map_or_else(|error| panic!("{error}"), |(body, _)| body)
+    };
+    let scan = |body, carries, length| Scan { body, carries, sequences: 1, length, reverse: length % 2 == 0, dtype: DType::F64 };
+    let along = body(&[&[2], &[2]], &|x| vec![&x[0] * 0.5 + &x[1], &x[0] * &x[1]]);
+    add(scan(along, 1, n).into(), &[(&[2], PLAIN), (&[n, 2], PLAIN)]);
+    let across = body(&[&[n], &[n]], &|x| vec![&x[0] * 0.5 + &x[1], &x[0] * &x[1]]);
+    add(scan(across.clone(), 1, 3).into(), &[(&[n], PLAIN), (&[3, n], PLAIN)]);
+    let other = body(&[&[n], &[n]], &|x| vec![x[1].sin(), &x[0] - &x[1]]);
+    let switch = Switch { branches: vec![across, other], dtype: DType::F64 };
+    add(switch.into(), &[(&[], Domain::Indices(2, DType::I64)), (&[n], PLAIN), (&[n], PLAIN)]);
+    let repeat = [
+        body(&[&[n], &[]], &|x| vec![x[1].less(&Tensor::full([], 9.0, DType::F64))]),
+        body(&[&[n], &[]], &|x| vec![x[0].sin(), &x[1] + 1.5]),
+    ];
+    add(While { bodies: repeat, dtype: DType::F64 }.into(), &[(&[n], PLAIN), (&[], PLAIN)]);
     add(StopGradient.into(), &[(&[n], PLAIN)]);
     add(Barrier.into(), &[(&[n], PLAIN), (&[2], PLAIN)]);
     list

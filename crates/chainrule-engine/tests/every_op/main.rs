@@ -39,6 +39,8 @@ enum Kind {
     Zero,
     Cut,
     Custom,
+    /// In forward mode only.
+    Forward,
 }
 
 /// What an application says of its derivative by each input. A leaf is its own.
@@ -48,6 +50,8 @@ fn kinds(sample: &Sample, node: &Tensor) -> Vec<Kind> {
         (_, Derivative::Zero) => Kind::Zero,
         (_, Derivative::Cut(_)) => Kind::Cut,
         (_, Derivative::Custom) => Kind::Custom,
+        (Op::While(_), Derivative::Inner) => Kind::Forward,
+        (_, Derivative::Inner) => Kind::Linear,
     };
     (0..sample.inputs.len()).map(kind).collect()
 }

@@ -3,8 +3,8 @@
 //! trust it.
 
 use chainrule_engine::ops::{
-    ArgSort, Binary, Broadcast, Cast, Concat, CumulativeSum, Derivative, Einsum, Fold, Gather, Iota, Lift, Max, Op, Operation, Pad,
-    Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, Sum, Unary, Window,
+    ArgSort, Binary, Body, Broadcast, Cast, Concat, CumulativeSum, Derivative, Einsum, Fold, Gather, Iota, Lift, Max, Op, Operation, Pad,
+    Permute, Random, Reshape, Reverse, Scan, ScatterAdd, Select, Slice, Sum, Switch, Unary, While, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, ErrorKind, Tensor};
@@ -136,6 +136,36 @@ fn indexed(x: &Tensor, truth: &Tensor) -> Vec<Case> {
     ]
 }
 
+fn control(x: &Tensor) -> Vec<Case> {
+    let body = |inputs: &[&Tensor], record: &dyn Fn(&[Tensor]) -> Vec<Tensor>| {
+        let own: Vec<Tensor> = inputs.iter().map(|x| Tensor::placeholder(x.shape(), x.dtype())).collect();
+        Body::trace(own[0].id(), &own, &record(&own), true).map_or_else(|error| panic!("{error}"), |(body, _)| body)
+    };
+    let same = body(&[x], &|x| x.to_vec());
+    let (sum, two) = (body(&[x], &|x| vec![x[0].sum()]), body(&[x, x], &|x| x.to_vec()));
+    let scan =
+        |body: &Body, carries, sequences| Scan { body: body.clone(), carries, sequences, length: 3, reverse: false, dtype: DType::F32 };
+    let switch = |branches: &[&Body]| Switch { branches: branches.iter().map(|&body| body.clone()).collect(), dtype: DType::F32 };
+    let repeat = |condition: &Body, body: &Body| While { bodies: [condition.clone(), body.clone()], dtype: DType::F32 };
+    let (index, on) = (of(DType::I64, &[]), body(&[x], &|x| vec![x[0].sum().less(&x[0].square().sum())]));
+    vec![
+        case("a carry of another shape", scan(&same, 1, 0), &[&of(DType::F32, &[3, 2])], "[3, 2], not f32 [2, 3]"),
+        case("a carry of another type", scan(&same, 1, 0), &[&of(DType::F64, &[2, 3])], "f64"),
+        case("a carry that changes", scan(&sum, 1, 0), &[x], "next carry 0"),
+        case("a sequence of another length", scan(&same, 0, 1), &[&of(DType::F32, &[4, 2, 3])], "sequence 0"),
+        case("too few inputs of a loop", scan(&two, 1, 0), &[x], "1 inputs"),
+        case("more carries than results", scan(&same, 2, 0), &[x], "1 inputs"),
+        case("a branch by a float", switch(&[&same]), &[&of(DType::F32, &[]), x], "i64 or i32"),
+        case("a branch by many", switch(&[&same]), &[&of(DType::I64, &[2]), x], "i64 or i32"),
+        case("branches of other results", switch(&[&same, &sum]), &[&index, x], "result 0"),
+        case("branches of other operands", switch(&[&same, &two]), &[&index, x], "operands"),
+        case("no branch at all", switch(&[]), &[&index, x], "branches"),
+        case("as long as a number", repeat(&sum, &same), &[x], "one bool"),
+        case("as long as it changes", repeat(&on, &sum), &[x], "next carry 0"),
+        case("too many inputs", repeat(&on, &same), &[x, x], "2 inputs"),
+    ]
+}
+
 fn elements(x: &Tensor, truth: &Tensor) -> Vec<Case> {
     let (turned, wide, whole) = (of(DType::F32, &[3, 2]), of(DType::F64, &[2, 3]), of(DType::I32, &[2, 3]));
     let random = |bits: u32| Random { bits, shape: list(&[3]), offset: 0 };
@@ -166,7 +196,7 @@ fn elements(x: &Tensor, truth: &Tensor) -> Vec<Case> {
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     let (x, truth) = (of(DType::F32, &[2, 3]), of(DType::Bool, &[2, 3]));
-    let families = [movements(&x), reductions(&x, &truth), products(&x, &truth), indexed(&x, &truth), elements(&x, &truth)];
+    let families = [movements(&x), reductions(&x, &truth), products(&x, &truth), indexed(&x, &truth), elements(&x, &truth), control(&x)];
     let mut failures = Vec::new();
     for Case { what, op, inputs, word } in families.into_iter().flatten() {
         let name = op.name();

@@ -120,6 +120,7 @@ fn note(sample: &Sample, row: &mut Row) {
     let node = sample.record(&sample.tensors(dtype, 11));
     let say = |(k, kind): (usize, Kind)| match (kind, node.op().derivative(&node, k)) {
         (Kind::Zero, _) if !matches!(sample.op, Op::Custom(_)) => "zero by declaration".to_string(),
+        (Kind::Forward, _) => "forward mode only, or both as a `scan` with a bound".to_string(),
         (Kind::Cut, Derivative::Cut(reason)) => format!("none, {reason}"),
         _ => String::new(),
     };

@@ -451,6 +451,28 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         return %7",
     ),
     (
+        "a part of what is laid side by side is a part of one of them",
+        "
+        %0 = leaf 0 : f32 [2, 3]
+        %1 = leaf 1 : f32 [2, 4]
+        %2 = concat axis 1 %0, %1
+        %3 = slice start [0, 4] stop [1, 7] step [1, 2] %2
+        %4 = slice start [0, 2] stop [2, 4] step [1, 1] %2
+        %5 = pad low [0, 2] high [0, 1] interior [0, 0] %0
+        %6 = slice start [0, 2] stop [2, 4] step [1, 1] %5
+        %7 = slice start [1, 0] stop [2, 2] step [1, 1] %5
+        return %3, %4, %6, %7",
+        "
+        %0 = leaf 0 : f32 [2, 3]
+        %1 = leaf 1 : f32 [2, 4]
+        %2 = concat axis 1 %0, %1 : f32 [2, 7]
+        %3 = slice start [0, 1] stop [1, 4] step [1, 2] %1 : f32 [1, 2]
+        %4 = slice start [0, 2] stop [2, 4] step [1, 1] %2 : f32 [2, 2]
+        %5 = slice start [0, 0] stop [2, 2] step [1, 1] %0 : f32 [2, 2]
+        %6 = constant 0.0 : f32 [1, 2]
+        return %3, %4, %5, %6",
+    ),
+    (
         "neighbouring parts of a tensor are one part of it",
         "
         %0 = leaf 0 : f32 [2, 9]

@@ -9,7 +9,7 @@ use chainrule_engine::compile::lower::{Kernels, lower};
 use chainrule_engine::compile::schedule::{Schedule, schedule};
 use chainrule_engine::compile::verify;
 use chainrule_engine::compile::view::views;
-use chainrule_engine::{DType, ErrorKind, Precision, Step, Tensor};
+use chainrule_engine::{DType, ErrorKind, Options, Step, Tensor};
 
 #[track_caller]
 fn right(roots: &[&Tensor]) {
@@ -54,7 +54,7 @@ fn what_only_a_barrier_waits_for_is_not_computed() {
 fn separately(text: &str) -> (Kernels, Schedule) {
     let graph = graph(text);
     let views = views(&graph);
-    let kernels = lower(&graph, &views, &separate(&graph, &views), Precision::default());
+    let kernels = lower(&graph, &views, &separate(&graph, &views), Options::default());
     let schedule = schedule(&kernels, &vec![None; graph.roots.len()], true);
     (kernels, schedule)
 }
@@ -115,7 +115,7 @@ const ROWS: &str = "
 fn broken_kernels_are_noticed() {
     let graph = graph(ROWS);
     let views = views(&graph);
-    let whole = lower(&graph, &views, &fuse(&graph, &views), Precision::default());
+    let whole = lower(&graph, &views, &fuse(&graph, &views), Options::default());
     assert_eq!(verify::kernels(&whole), Ok(()), "{}", whole.print());
     let region = |kernels: &mut Kernels| {
         kernels.kernels.iter().position(|kernel| matches!(kernel, Kernel::Region(region) if region.code.len() > 4)).unwrap_or(0)

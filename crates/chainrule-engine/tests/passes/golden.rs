@@ -10,7 +10,7 @@ use chainrule_engine::compile::schedule::schedule;
 use chainrule_engine::compile::simplify::simplify;
 use chainrule_engine::compile::verify;
 use chainrule_engine::compile::view::views;
-use chainrule_engine::{DType, Precision, Tensor};
+use chainrule_engine::{DType, Tensor};
 
 /// Where each node's elements lie.
 fn viewed(text: &str) -> String {
@@ -37,7 +37,7 @@ fn grouped(graph: &Graph) -> String {
 
 fn lowered(graph: &Graph) -> Kernels {
     let views = views(graph);
-    let kernels = lower(graph, &views, &fuse(graph, &views), Precision::default());
+    let kernels = lower(graph, &views, &fuse(graph, &views), Options::default());
     assert_eq!(verify::kernels(&kernels), Ok(()));
     kernels
 }
@@ -300,7 +300,7 @@ fn buffers_share_memory_when_they_do_not_live_together() {
         return %5",
     );
     let views = views(&before);
-    let kernels = lower(&before, &views, &separate(&before, &views), Precision::default());
+    let kernels = lower(&before, &views, &separate(&before, &views), Options::default());
     let shared = schedule(&kernels, &[None], true);
     assert_eq!(verify::schedule(&kernels, &shared), Ok(()));
     same_text(

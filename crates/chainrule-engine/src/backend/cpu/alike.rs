@@ -27,7 +27,7 @@ impl Structure<'_> {
         match kernel {
             Kernel::Region(region) => Some(Structure::Region(region)),
             Kernel::Contract(contract) => Some(Structure::Contract(contract)),
-            Kernel::Scatter(_) | Kernel::Fold(_) | Kernel::Sort(_) | Kernel::Fill(_) => None,
+            Kernel::Scatter(_) | Kernel::Fold(_) | Kernel::Sort(_) | Kernel::Control(_) | Kernel::Fill(_) => None,
         }
     }
 }

@@ -3,20 +3,21 @@
 //! Units depend on shapes alone and write to different memory, so the result has the same bits for
 //! any number of threads.
 
+mod compiled;
+
 use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
 use super::contract::{self, CompiledContract};
+use super::control::{CompiledControl, ControlRoom};
 use super::fault::FaultCell;
-use super::fold::CompiledFold;
-use super::machine::{Written, placed};
-use super::region::{CompiledRegion, Scratch};
-use super::scatter::{CompiledFill, CompiledScatter};
-use super::sort::CompiledSort;
+use super::machine::placed;
+use super::region::Scratch;
 use super::team::{Member, Team, share};
 use crate::compile::kernel::{Fault, Kernel};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
+use compiled::Compiled;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -33,16 +34,10 @@ pub struct Executor {
     aside: usize,
     /// Whether a run is worth waking the other threads.
     shared: bool,
-}
-
-/// A kernel made ready for this machine. A program holds hundreds of them, most of them regions.
-enum Compiled {
-    Region(CompiledRegion),
-    Contract(Box<CompiledContract>),
-    Scatter(Box<CompiledScatter>),
-    Fold(Box<CompiledFold>),
-    Sort(Box<CompiledSort>),
-    Fill(Box<CompiledFill>),
+    /// Whether any wave is worth sharing with threads that are awake.
+    together: bool,
+    /// Estimated nanoseconds of a run on one thread.
+    cost: f64,
 }
 
 /// Kernels that may run at the same time.
@@ -51,6 +46,8 @@ struct Wave {
     parts: Vec<(usize, usize)>,
     /// Whether the work is worth sharing; a wave that is not runs on the first member alone.
     shared: bool,
+    /// The loop or branch that the wave is, and the number of its room.
+    control: Option<(usize, usize)>,
 }
 
 /// Memory for one run at a time.
@@ -59,6 +56,8 @@ pub struct Workspace {
     packed: Packed,
     scratch: Vec<Mutex<Scratch>>,
     faults: FaultCell,
+    /// One for each loop or branch, in their order.
+    rooms: Vec<ControlRoom>,
 }
 
 /// Below this many nanoseconds of work, meeting at a barrier costs more than sharing saves.
@@ -66,76 +65,6 @@ const WORTH_SHARING: f64 = 4000.0;
 
 /// Nanoseconds of work in shared waves below which one thread does all: waking another takes longer than half of it.
 const WORTH_WAKING: f64 = 30_000.0;
-
-impl Compiled {
-    fn new(kernel: &Kernel, written: &mut Written) -> Compiled {
-        match kernel {
-            Kernel::Region(region) => Compiled::Region(CompiledRegion::new(region, written)),
-            Kernel::Contract(contract) => Compiled::Contract(Box::new(CompiledContract::new(contract, written))),
-            Kernel::Scatter(scatter) => Compiled::Scatter(Box::new(CompiledScatter::new(scatter))),
-            Kernel::Fold(fold) => Compiled::Fold(Box::new(CompiledFold::new(fold))),
-            Kernel::Sort(sort) => Compiled::Sort(Box::new(CompiledSort::new(sort))),
-            Kernel::Fill(fill) => Compiled::Fill(Box::new(CompiledFill::new(fill))),
-        }
-    }
-
-    /// A kernel that is alike the one this was made from.
-    fn with_accesses_of(&self, kernel: &Kernel) -> Compiled {
-        match (self, kernel) {
-            (Compiled::Region(made), Kernel::Region(region)) => Compiled::Region(made.with_accesses_of(region)),
-            (Compiled::Contract(made), Kernel::Contract(contract)) => Compiled::Contract(Box::new(made.with_accesses_of(contract))),
-            _ => unreachable!("only these two kinds are ever alike"),
-        }
-    }
-
-    fn units(&self) -> usize {
-        match self {
-            Compiled::Region(kernel) => kernel.units(),
-            Compiled::Contract(kernel) => kernel.units(),
-            Compiled::Scatter(kernel) => kernel.units(),
-            Compiled::Fold(kernel) => kernel.units(),
-            Compiled::Sort(kernel) => kernel.units(),
-            Compiled::Fill(kernel) => kernel.units(),
-        }
-    }
-
-    /// Bytes of scratch that are there before the first run, whichever thread will need them.
-    fn aside(&self) -> usize {
-        match self {
-            Compiled::Sort(kernel) => kernel.aside(),
-            _ => 0,
-        }
-    }
-
-    /// Estimated nanoseconds of all units.
-    fn cost(&self) -> f64 {
-        match self {
-            Compiled::Region(kernel) => kernel.cost(),
-            Compiled::Contract(kernel) => kernel.cost(),
-            Compiled::Scatter(kernel) => kernel.cost(),
-            Compiled::Fold(kernel) => kernel.cost(),
-            Compiled::Sort(kernel) => kernel.cost(),
-            Compiled::Fill(kernel) => kernel.cost(),
-        }
-    }
-
-    /// # Safety
-    /// `buffers[id]` is valid for what the kernel's accesses reach, and no other thread writes
-    /// what this unit reads or writes.
-    unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Packed, scratch: &mut Scratch, faults: &FaultCell) {
-        // SAFETY: the caller's.
-        unsafe {
-            match self {
-                Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Contract(kernel) => kernel.run(unit, buffers, packed, scratch, faults),
-                Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Fold(kernel) => kernel.run(unit, buffers),
-                Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
-                Compiled::Fill(kernel) => kernel.run(unit, buffers),
-            }
-        }
-    }
-}
 
 impl Executor {
     /// Compiles every kernel, once the memory for a run is there: kernels need not count with sizes
@@ -146,28 +75,69 @@ impl Executor {
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
         let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
         let mut compiled = compile_all(&kernels.kernels);
+        if let Some(error) = compiled.iter().find_map(|kernel| if let Compiled::Failed(error) = kernel { Some(error) } else { None }) {
+            return Err(error.clone());
+        }
         let ranges = narrow_waves(&schedule.waves, &compiled);
         let packed = shared_panels(&mut compiled, kernels, &ranges);
-        let first = Workspace::new(arena, packed)?;
-        let mut shared = 0.0;
+        let first = Workspace::new(arena, packed, &compiled)?;
+        let (mut shared, mut total, mut rooms) = (0.0, 0.0, 0);
         let mut wave = |range: &Range<usize>| {
             let parts: Vec<_> = range.clone().map(|k| (k, compiled[k].units())).filter(|&(_, units)| units > 0).collect();
             let cost: f64 = parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
             let units: usize = parts.iter().map(|&(_, units)| units).sum();
-            let wave = Wave { parts, shared: units > 1 && cost > WORTH_SHARING };
+            let control = parts.iter().find_map(|&(k, _)| match &compiled[k] {
+                Compiled::Control(control) => Some((k, control.together())),
+                _ => None,
+            });
+            let worth = control.map_or(units > 1 && cost > WORTH_SHARING, |(_, together)| together);
+            let room = rooms;
+            rooms += usize::from(control.is_some());
+            total += cost;
+            let wave = Wave { parts, shared: worth, control: control.map(|(k, _)| (k, room)) };
             shared += if wave.shared { cost } else { 0.0 };
             wave
         };
-        let waves = ranges.iter().map(&mut wave).filter(|wave| !wave.parts.is_empty()).collect();
+        let waves: Vec<Wave> = ranges.iter().map(&mut wave).filter(|wave| !wave.parts.is_empty()).collect();
         let shared = shared > WORTH_WAKING;
+        let together = waves.iter().any(|wave| wave.shared);
         let aside = compiled.iter().map(Compiled::aside).max().unwrap_or(0);
         let free = Mutex::new(vec![first]);
-        Ok(Executor { kernels: compiled, waves, shared, free, arena_bytes: schedule.arena_bytes, packed, aside })
+        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes: schedule.arena_bytes, packed, aside })
     }
 
-    /// Bytes of packed operands, next to the arena.
+    /// Bytes of packed operands and of what loops and branches need, next to the arena.
     pub fn packed_bytes(&self) -> usize {
-        self.packed.bytes
+        self.controls().map(CompiledControl::bytes).fold(self.packed.bytes, usize::saturating_add)
+    }
+
+    /// Bytes of memory for one run.
+    pub(super) fn bytes(&self) -> usize {
+        self.arena_bytes.saturating_add(self.packed_bytes())
+    }
+
+    /// Whether threads that are awake should share a run.
+    pub(super) fn together(&self) -> bool {
+        self.together
+    }
+
+    /// Estimated nanoseconds of a run on one thread.
+    pub(super) fn cost(&self) -> f64 {
+        self.cost
+    }
+
+    /// Bytes of scratch that are there before the first run.
+    pub(super) fn aside(&self) -> usize {
+        self.aside
+    }
+
+    fn controls(&self) -> impl Iterator<Item = &CompiledControl> {
+        controls(&self.kernels)
+    }
+
+    /// Sees to it that so many members can take part in loops and branches.
+    pub(super) fn prepare_rooms(&self, workspace: &mut Workspace, members: usize) {
+        self.controls().zip(&mut workspace.rooms).for_each(|(control, room)| control.prepare(room, members));
     }
 
     /// Memory for runs on a team; give it back with [`Executor::put_back`].
@@ -178,8 +148,9 @@ impl Executor {
         let found = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut workspace = match found {
             Some(workspace) => workspace,
-            None => Workspace::new(Data::try_zeros(DType::U8, self.arena_bytes)?, self.packed)?,
+            None => Workspace::new(Data::try_zeros(DType::U8, self.arena_bytes)?, self.packed, &self.kernels)?,
         };
+        self.prepare_rooms(&mut workspace, members);
         while workspace.scratch.len() < members {
             let mut scratch = Scratch::new();
             scratch.try_aside(self.aside)?;
@@ -207,7 +178,7 @@ impl Executor {
         let work = |member: Member<'_>| {
             let mut scratch = workspace.scratch[member.index()].lock().unwrap_or_else(PoisonError::into_inner);
             // SAFETY: the caller's; units of a wave touch different memory, and waves are apart.
-            unsafe { self.take_part(&member, &pointers, &mut scratch, workspace) };
+            unsafe { self.take_part(&member, pointers.list(), &mut scratch, workspace) };
         };
         if self.shared && team.count() > 1 {
             team.run(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
@@ -225,8 +196,14 @@ impl Executor {
         let mut scratch = workspace.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
         workspace.packed.start();
         let mut times = Vec::new();
-        for &(k, _) in self.waves.iter().flat_map(|wave| &wave.parts) {
+        for (&(k, _), control) in self.waves.iter().flat_map(|wave| wave.parts.iter().map(move |part| (part, wave.control))) {
             let start = std::time::Instant::now();
+            if let (Compiled::Control(control), Some((_, room))) = (&self.kernels[k], control) {
+                // SAFETY: the caller's; there is one thread.
+                unsafe { control.run(&Member::alone(), buffers, &mut scratch, &workspace.rooms[room], &workspace.faults) };
+                times.push((k, start.elapsed().as_secs_f64() * 1e9));
+                continue;
+            }
             for unit in 0..self.kernels[k].units() {
                 // SAFETY: the caller's; there is one thread.
                 unsafe { self.kernels[k].run(unit, buffers, &workspace.packed, &mut scratch, &workspace.faults) };
@@ -236,18 +213,36 @@ impl Executor {
         times
     }
 
+    /// Does a member's part of a run. All members must have seen everything that came before, and meet afterwards.
+    ///
     /// # Safety
     /// As [`Executor::run`].
-    unsafe fn take_part(&self, member: &Member<'_>, buffers: &Pointers<'_>, scratch: &mut Scratch, workspace: &Workspace) {
+    pub(super) unsafe fn take_part(&self, member: &Member<'_>, buffers: &[*mut u8], scratch: &mut Scratch, workspace: &Workspace) {
         let (packed, faults) = (&workspace.packed, &workspace.faults);
         let mut alone = false;
         for wave in &self.waves {
+            if let (Some((k, room)), true) = (wave.control, wave.shared && member.count() > 1) {
+                if std::mem::take(&mut alone) {
+                    member.barrier();
+                }
+                if let Compiled::Control(control) = &self.kernels[k] {
+                    // SAFETY: the caller's; all members come here.
+                    unsafe { control.run(member, buffers, scratch, &workspace.rooms[room], faults) };
+                }
+                member.barrier();
+                continue;
+            }
             if !wave.shared || member.count() == 1 {
                 if member.index() == 0 {
                     for &(k, units) in &wave.parts {
+                        if let (Compiled::Control(control), Some((_, room))) = (&self.kernels[k], wave.control) {
+                            // SAFETY: the caller's; the other members wait.
+                            unsafe { control.run(&Member::alone(), buffers, scratch, &workspace.rooms[room], faults) };
+                            continue;
+                        }
                         for unit in 0..units {
                             // SAFETY: the caller's; the other members wait.
-                            unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
+                            unsafe { self.kernels[k].run(unit, buffers, packed, scratch, faults) };
                         }
                     }
                 }
@@ -261,7 +256,7 @@ impl Executor {
             for (whose, at) in member.tiles(|whose| wave.shares(whose, count).map(|(_, units)| units.len()).sum()) {
                 let Some((k, unit)) = wave.unit(whose, count, at) else { continue };
                 // SAFETY: the caller's; each unit is handed out once.
-                unsafe { self.kernels[k].run(unit, buffers.0, packed, scratch, faults) };
+                unsafe { self.kernels[k].run(unit, buffers, packed, scratch, faults) };
             }
             member.barrier();
         }
@@ -292,14 +287,35 @@ impl Wave {
 }
 
 impl Workspace {
-    fn new(arena: Data, packed: Sizes) -> Result<Workspace> {
-        Ok(Workspace { arena, packed: Packed::new(packed)?, scratch: Vec::new(), faults: FaultCell::new() })
+    fn new(arena: Data, packed: Sizes, kernels: &[Compiled]) -> Result<Workspace> {
+        let rooms = controls(kernels).map(CompiledControl::room).collect::<Result<_>>()?;
+        Ok(Workspace { arena, packed: Packed::new(packed)?, scratch: Vec::new(), faults: FaultCell::new(), rooms })
+    }
+
+    /// Whether operands are packed in a run, which then begins with [`Workspace::start`].
+    pub(super) fn packs(&self) -> bool {
+        self.packed.any()
+    }
+
+    /// Begins a run: no other is under way.
+    pub(super) fn start(&self) {
+        self.packed.start();
+    }
+
+    /// The fault of the last run, if there was one.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.faults.take()
     }
 
     /// The first byte of the arena.
     pub fn arena(&mut self) -> *mut u8 {
         self.arena.bytes_mut().as_mut_ptr()
     }
+}
+
+/// The loops and branches among kernels.
+fn controls(kernels: &[Compiled]) -> impl Iterator<Item = &CompiledControl> {
+    kernels.iter().filter_map(|kernel| if let Compiled::Control(control) = kernel { Some(&**control) } else { None })
 }
 
 /// Compiles kernels: one of those that are alike, the others after it.
@@ -359,6 +375,15 @@ fn narrow_waves(waves: &[Range<usize>], compiled: &[Compiled]) -> Vec<Range<usiz
         for k in wave.clone() {
             let own = match &compiled[k] {
                 Compiled::Contract(product) => product.shareable_bytes(),
+                Compiled::Control(_) => {
+                    // A loop or a branch is a wave of its own.
+                    if start < k {
+                        narrow.push(start..k);
+                    }
+                    narrow.push(k..k + 1);
+                    (start, bytes) = (k + 1, 0);
+                    continue;
+                }
                 _ => 0,
             };
             if bytes > 0 && bytes.saturating_add(own) > MOST_PACKED {
@@ -367,7 +392,9 @@ fn narrow_waves(waves: &[Range<usize>], compiled: &[Compiled]) -> Vec<Range<usiz
             }
             bytes = bytes.saturating_add(own);
         }
-        narrow.push(start..wave.end);
+        if start < wave.end {
+            narrow.push(start..wave.end);
+        }
     }
     narrow
 }
@@ -397,6 +424,12 @@ struct Pointers<'a>(&'a [*mut u8]);
 // SAFETY: whoever dereferences them sees to it that units touch different memory.
 unsafe impl Sync for Pointers<'_> {}
 
+impl Pointers<'_> {
+    fn list(&self) -> &[*mut u8] {
+        self.0
+    }
+}
+
 /// Why a run gave no result.
 pub enum Fail {
     /// A kernel panicked.
@@ -416,66 +449,4 @@ impl Fail {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{Runtime, Step, Tensor};
-
-    type Outcome = Result<(), crate::Error>;
-
-    /// Products of which each is alike two others, on other parts of the same leaves: results of vectors (whose
-    /// operands change sides), batches, sums in chunks, code that follows.
-    #[test]
-    fn products_that_are_alike_read_each_its_own_operands() -> Outcome {
-        let numbers = |len: usize, seed: usize| -> Vec<f32> { (0..len).map(|i| ((i * 7 + seed * 5) % 9) as f32 - 4.0).collect() };
-        for (batch, m, n, k) in [(1, 5, 6, 7), (1, 40, 1, 16), (1, 1, 40, 16), (3, 9, 20, 8), (1, 4, 3, 2048), (1, 70, 96, 130)] {
-            let (a, b) = (numbers(3 * batch * m * k, 1), numbers(3 * batch * k * n, 2));
-            let (x, w) = (Tensor::from_slice(&a, [3, batch, m, k]), Tensor::from_slice(&b, [3, batch, k, n]));
-            let product = |i: isize, j: isize| x.index(0, i).matmul(&w.index(0, j));
-            let plain: Vec<Tensor> = (0..3).map(|i| product(i, 2 - i)).collect();
-            let with_code: Vec<Tensor> = (0..3).map(|i| product(i, (i + 1) % 3) * 2.0 + 1.0).collect();
-            let mut step = Step::capture_on(&Runtime::new(2)?, &[], &plain.iter().chain(&with_code).collect::<Vec<_>>(), &[])?;
-            let models = super::models(&step.program().kernels.kernels);
-            assert!(models.iter().enumerate().any(|(at, &model)| at != model), "some are alike");
-            step.run(&[])?;
-            for i in 0..3 {
-                let (got, coded) = (step.output(i).to_vec::<f32>()?, step.output(3 + i).to_vec::<f32>()?);
-                let want = |at: usize, j: usize| -> f32 {
-                    let (of, row, col) = (at / (m * n), at / n % m, at % n);
-                    let (a, b) = (&a[((i * batch + of) * m + row) * k..], &b[(j * batch + of) * k * n + col..]);
-                    (0..k).map(|p| a[p] * b[p * n]).sum()
-                };
-                for at in 0..batch * m * n {
-                    let wanted = (want(at, 2 - i), want(at, (i + 1) % 3) * 2.0 + 1.0);
-                    assert_eq!((got[at], coded[at]), wanted, "product {i} of {batch} x {m} x {n} x {k} at {at}");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Twelve independent products, whose operands, packed, would be some 38 MiB together.
-    #[test]
-    fn independent_products_share_little_memory_at_a_time_and_keep_their_values() -> Outcome {
-        let leaf = |seed: usize| {
-            let numbers: Vec<f32> = (0..640 * 640).map(|i| ((i * 7 + seed * 13) % 11) as f32 - 5.0).collect();
-            Tensor::from_slice(&numbers, [640, 640])
-        };
-        let pairs: Vec<(Tensor, Tensor)> = (0..12).map(|i| (leaf(i), leaf(i + 12))).collect();
-        // The left operand is packed as well, as its rows are apart in memory.
-        let products: Vec<Tensor> = pairs.iter().map(|(a, b)| a.t().matmul(b)).collect();
-        let roots: Vec<&Tensor> = products.iter().collect();
-        let mut step = Step::capture_on(&Runtime::new(2)?, &[], &roots, &[])?;
-        assert_eq!(step.program().schedule.waves.len(), 1, "they are independent");
-        let packed = step.program().executor.packed_bytes();
-        assert!((1..=super::MOST_PACKED).contains(&packed), "{packed} bytes");
-        step.run(&[])?;
-        // Whole numbers: exact in any order of the sums.
-        for (i, (a, b)) in pairs.iter().enumerate() {
-            let (a, b, got) = (a.to_vec::<f32>()?, b.to_vec::<f32>()?, step.output(i).to_vec::<f32>()?);
-            for (row, col) in [(0, 0), (3, 639), (639, 5), (320, 321)] {
-                let want: f32 = (0..640).map(|p| a[p * 640 + row] * b[p * 640 + col]).sum();
-                assert_eq!(got[row * 640 + col], want, "product {i} at {row}, {col}");
-            }
-        }
-        Ok(())
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 
 mod alike;
 pub mod contract;
+pub mod control;
 pub mod executor;
 pub mod fault;
 pub mod fold;

@@ -138,7 +138,8 @@ pub struct Member<'run> {
 }
 
 impl Member<'_> {
-    fn alone() -> Member<'static> {
+    /// A member of a team of one.
+    pub(super) fn alone() -> Member<'static> {
         Member { index: 0, count: 1, shared: None, taken_alone: Cell::new(0), stays_on_its_thread: PhantomData }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Refuses to be read back.
 
-use crate::compile::kernel::{Access, Code, Contract, Extent, Fold, Instruction, Kernel, Number, Region, Scatter, Sort};
+use crate::compile::kernel::{Access, Code, Contract, Control, Extent, Fold, Instruction, Kernel, Number, Region, Scatter, Sort};
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::compile::schedule::Schedule;
 use crate::tensor::Precision;
@@ -50,6 +50,16 @@ impl Kernels {
                     let Sort { rows, len, keep, descending, input, out } = &**sort;
                     writeln!(text, "{k}: sort rows {rows} of {len} keep {keep}{}", if *descending { " descending" } else { "" })?;
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
+                }
+                Kernel::Control(control) => {
+                    let Control { flow, bodies, inputs, out, places, room, carried } = &**control;
+                    writeln!(text, "{k}: {} places {places:?} carried {carried:?}", format!("{flow:?}").to_lowercase())?;
+                    inputs.iter().try_for_each(|one| accesses(text, "  ", &[("input", one)]))?;
+                    accesses(text, "  ", &[("out", out), ("room", room)])?;
+                    for (i, body) in bodies.iter().enumerate() {
+                        writeln!(text, "  program {i} in {} bytes, waves {:?}", body.schedule.arena_bytes, body.schedule.waves)?;
+                        body.kernels.print().lines().try_for_each(|line| writeln!(text, "    {line}"))?;
+                    }
                 }
                 Kernel::Fill(fill) => writeln!(text, "{k}: fill {} x {} of {}", fill.len, number(fill.value), access(&fill.out))?,
             }

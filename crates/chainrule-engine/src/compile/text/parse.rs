@@ -3,17 +3,21 @@
 //! Trusts nothing: what comes out obeys the shape rule of every operation, or an error names the line.
 
 use crate::compile::graph::{Graph, GraphNode, NodeId};
+use crate::ops::body::BodyNode;
 use crate::ops::contract::Labels;
 use crate::ops::elementwise::{BINARY, UNARY};
 use crate::ops::{
-    ArgSort, Barrier, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max, Op,
-    Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, ScatterAdd, Select, Slice, StopGradient, Sum, Window,
+    ArgSort, Barrier, Body, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max,
+    Op, Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, Scan, ScatterAdd, Select, Slice, StopGradient, Sum, Switch, While,
+    Window,
 };
-use crate::tensor::{DType, Error, ErrorKind, Precision, Result, Shape, Tensor, Type};
+use crate::tensor::{DType, Error, ErrorKind, Origin, Precision, Result, Shape, Tensor, Type};
 use smallvec::SmallVec;
+use std::panic::Location;
 use std::sync::Arc;
 
 /// See [`Graph::parse`].
+#[track_caller]
 pub fn graph(text: &str) -> Result<Graph> {
     let mut graph = Graph::default();
     let mut returned = false;
@@ -52,6 +56,7 @@ fn references(text: &str, limit: usize) -> Result<SmallVec<[NodeId; 3]>, String>
 }
 
 fn node(line: &str, graph: &Graph) -> Result<GraphNode, String> {
+    let (line, bodies) = without_bodies(line)?;
     let (name, rest) = line.split_once('=').ok_or("a node is written `%0 = operation inputs : type`")?;
     if name.trim() != format!("%{}", graph.nodes.len()) {
         return Err(format!("the next node is %{}", graph.nodes.len()));
@@ -70,7 +75,7 @@ fn node(line: &str, graph: &Graph) -> Result<GraphNode, String> {
         let ty = ty.filter(|ty| ty.checked_len().is_some()).ok_or("a leaf needs a type that fits a memory")?;
         return words.end(GraphNode { op: Input.into(), inputs, ty, leaf: Some(leaf), site });
     }
-    let op = operation(&kind, &mut words, ty.as_ref())?;
+    let op = if bodies.is_empty() { operation(&kind, &mut words, ty.as_ref())? } else { control(&kind, &mut words, ty.as_ref(), bodies)? };
     let wanted = arity(&op);
     if wanted.is_some_and(|wanted| wanted != inputs.len()) || (wanted.is_none() && inputs.is_empty()) {
         return Err(format!("{} inputs are not what `{kind}` takes", inputs.len()));
@@ -90,7 +95,7 @@ fn arity(op: &Op) -> Option<usize> {
         Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
         Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
         Op::Select(_) => Some(3),
-        Op::Concat(_) | Op::Custom(_) => None,
+        Op::Concat(_) | Op::Custom(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
         _ => Some(1),
     }
 }
@@ -132,6 +137,79 @@ fn operation(kind: &str, words: &mut Words<'_>, ty: Option<&Type>) -> Result<Op,
         "barrier" => Barrier.into(),
         "custom" => Custom { rule: Arc::new(Named(words.name()?)), levels: words.number("levels")? }.into(),
         _ => return Err(format!("there is no operation `{kind}`")),
+    })
+}
+
+/// A line without what stands between braces, and that.
+fn without_bodies(line: &str) -> Result<(String, Vec<Body>), String> {
+    let (mut rest, mut bodies, mut depth, mut start) = (String::new(), Vec::new(), 0_usize, 0);
+    for (at, c) in line.char_indices() {
+        match c {
+            '{' => {
+                depth += 1;
+                start = if depth == 1 { at + 1 } else { start };
+            }
+            '}' => {
+                depth = depth.checked_sub(1).ok_or("a `}` has no `{`")?;
+                if depth == 0 {
+                    bodies.push(body(&line[start..at])?);
+                }
+            }
+            c if depth == 0 => rest.push(c),
+            _ => (),
+        }
+        if depth > MOST_NESTED {
+            return Err(format!("bodies lie more than {MOST_NESTED} deep in each other"));
+        }
+    }
+    if depth == 0 { Ok((rest, bodies)) } else { Err("a `{` has no `}`".into()) }
+}
+
+/// Bodies in bodies in bodies: reading them is recursive.
+const MOST_NESTED: usize = 32;
+
+/// What stands between two braces: a graph, its leaves first.
+fn body(text: &str) -> Result<Body, String> {
+    let (mut lines, mut depth) = (String::new(), 0_usize);
+    for c in text.chars() {
+        depth = if c == '{' {
+            depth + 1
+        } else if c == '}' {
+            depth.saturating_sub(1)
+        } else {
+            depth
+        };
+        lines.push(if c == ';' && depth == 0 { '\n' } else { c });
+    }
+    let found = graph(&lines).map_err(|error| error.to_string())?;
+    let inputs = found.nodes.iter().filter(|node| node.leaf.is_some()).count();
+    if found.nodes.iter().take(inputs).enumerate().any(|(at, node)| node.leaf != Some(at as u32)) {
+        return Err("the leaves of a body come first, in order".into());
+    }
+    let origins = vec![Origin::here(Location::caller()); found.nodes.len()];
+    let node = |node: GraphNode| BodyNode { op: node.op, inputs: node.inputs, ty: node.ty };
+    Ok(Body::new(found.nodes.into_iter().map(node).collect(), inputs, found.roots, origins))
+}
+
+/// An operation with bodies; the type says which of its results it gives.
+fn control(kind: &str, words: &mut Words<'_>, ty: Option<&Type>, mut bodies: Vec<Body>) -> Result<Op, String> {
+    let dtype = ty.ok_or_else(|| format!("`{kind}` needs a type"))?.dtype;
+    Ok(match (kind, bodies.len()) {
+        ("scan", 1) => Scan {
+            carries: words.number("carries")?,
+            sequences: words.number("sequences")?,
+            length: words.number("length")?,
+            reverse: words.flag("reverse"),
+            body: bodies.remove(0),
+            dtype,
+        }
+        .into(),
+        ("switch", _) => Switch { branches: bodies, dtype }.into(),
+        ("while_loop", 2) => {
+            let body = bodies.remove(1);
+            While { bodies: [bodies.remove(0), body], dtype }.into()
+        }
+        _ => return Err(format!("`{kind}` has not {} bodies", bodies.len())),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Verdict, ensure, within};
 use crate::compile::kernel::{
-    Access, Binary, Code, Contract, Extent, Fold, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, Unary, Value,
+    Access, Binary, Code, Contract, Control, Extent, Flow, Fold, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, Unary, Value,
 };
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::tensor::DType;
@@ -17,7 +17,9 @@ pub fn kernels(kernels: &Kernels) -> Verdict {
         one(kernel, &kernels.buffers).map_err(named)?;
         let (reads, writes) = touched(kernel);
         for buffer in reads {
-            ensure(written[buffer as usize], || named(format!("buffer {buffer} is read before it is written")))?;
+            ensure(written[buffer as usize] || kernels.buffers[buffer as usize].len == 0, || {
+                named(format!("buffer {buffer} is read before it is written"))
+            })?;
         }
         for buffer in writes {
             let leaf = matches!(kernels.buffers[buffer as usize].place, Place::Leaf(_));
@@ -50,6 +52,7 @@ pub fn touched(kernel: &Kernel) -> (Vec<u32>, Vec<u32>) {
         Kernel::Scatter(scatter) => (vec![scatter.index.buffer, scatter.updates.buffer], vec![scatter.out.buffer]),
         Kernel::Fold(fold) => (vec![fold.input.buffer], vec![fold.out.buffer]),
         Kernel::Sort(sort) => (vec![sort.input.buffer], vec![sort.out.buffer]),
+        Kernel::Control(control) => (buffers(&control.inputs), vec![control.out.buffer, control.room.buffer]),
         Kernel::Fill(fill) => (Vec::new(), vec![fill.out.buffer]),
     }
 }
@@ -61,6 +64,7 @@ fn one(kernel: &Kernel, buffers: &[Buffer]) -> Verdict {
         Kernel::Scatter(scatter) => scatter_add(scatter, buffers),
         Kernel::Fold(fold) => overlap_add(fold, buffers),
         Kernel::Sort(sort) => order(sort, buffers),
+        Kernel::Control(control) => programs(control, buffers),
         Kernel::Fill(fill) => {
             access("out", &fill.out, &[], buffers)?;
             run("out", &fill.out, fill.len, buffers)?;
@@ -289,4 +293,36 @@ impl Known<'_> {
             }
         }
     }
+}
+
+/// Programs whose leaves and roots are the inputs and results. They were checked when they were made.
+fn programs(control: &Control, buffers: &[Buffer]) -> Verdict {
+    let skipped = usize::from(control.flow == Flow::Switch);
+    let Control { bodies, inputs, out, places, room, carried, .. } = control;
+    for body in bodies {
+        for buffer in &body.kernels.buffers {
+            let Place::Leaf(leaf) = buffer.place else { continue };
+            let input = inputs.get(leaf as usize + skipped).ok_or_else(|| format!("there is no input for leaf {leaf}"))?;
+            ensure(input.dtype == buffer.dtype, || format!("leaf {leaf} is {}, its input {}", buffer.dtype, input.dtype))?;
+            let parts = match control.flow {
+                Flow::Scan { sequences, length, .. } if (carried.len()..carried.len() + sequences).contains(&(leaf as usize)) => length,
+                _ => 1,
+            };
+            run("input", input, parts * buffer.len, buffers)?;
+        }
+    }
+    let last = bodies.last().map_or(&[][..], |body| &body.kernels.buffers);
+    for buffer in last {
+        let Place::Root(root) = buffer.place else { continue };
+        let place = places.get(root as usize).ok_or_else(|| format!("root {root} has no place"))?;
+        let parts = match control.flow {
+            Flow::Scan { length, .. } if root as usize >= carried.len() => length,
+            _ => 1,
+        };
+        let fits = place.is_none_or(|from| from + parts * buffer.len <= buffers[out.buffer as usize].len && buffer.dtype == out.dtype);
+        ensure(fits, || format!("root {root} does not fit into the result"))?;
+        let ends = carried.get(root as usize).map_or(0, |places| places[0].max(places[1]) + buffer.len * buffer.dtype.bytes());
+        ensure(ends <= buffers[room.buffer as usize].len, || format!("carry {root} does not fit into the room"))?;
+    }
+    Ok(())
 }

@@ -179,6 +179,11 @@ impl Packed {
         self.run.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether there is anything to pack.
+    pub fn any(&self) -> bool {
+        !self.flags.is_empty()
+    }
+
     /// The first byte of a place. It may be written while a piece there is being packed, and read once all that is
     /// read has been.
     pub fn at(&self, place: Place) -> *mut u8 {

@@ -1,0 +1,496 @@
+//! Derivatives and batches of what runs bodies: loops and branches.
+//!
+//! Each is one node of the same kind again, with bodies that do more: those of a loop's derivative compute a step anew and move
+//! along, or back, what is asked for. So a derivative takes as many nodes as the body does, however many steps there are,
+//! and has derivatives of its own. Refuses to know what the bodies compute.
+
+use super::batch::{lift, repeat};
+use super::forward::{Moved, moved};
+use super::reverse;
+use crate::ops::control::{piece, places, record};
+use crate::ops::{Body, Concat, Op, Scan, Switch, While};
+use crate::tensor::{Error, ErrorKind, Result, Tensor, Type};
+
+/// The contributions of a node to the cotangents of the `wanted` ones of its inputs; `None` where it has none.
+pub(super) fn cotangents(node: &Tensor, cotangent: &Tensor, wanted: &[bool]) -> Result<Vec<Option<Tensor>>> {
+    let given = match node.op() {
+        Op::Scan(scan) => scan_cotangents(scan, node, cotangent, wanted),
+        Op::Switch(switch) => switch_cotangents(switch, node, cotangent, wanted),
+        Op::While(_) => Err(Error::new(
+            ErrorKind::Argument,
+            "while_loop",
+            "has no gradient, as nobody knows how many steps there will be to go back: state a `bound` on their number",
+        )),
+        _ => Ok(vec![None; wanted.len()]),
+    };
+    given.map_err(|error| error.at(node.origin()))
+}
+
+/// How a node moves with its inputs.
+pub(super) fn tangent(node: &Tensor, given: &[Option<Tensor>]) -> Result<Moved> {
+    match node.op() {
+        Op::Scan(scan) => scan_tangent(scan, node, given),
+        Op::Switch(switch) => switch_tangent(switch, node, given),
+        Op::While(repeat) => while_tangent(repeat, node, given),
+        _ => Ok(Moved::Nothing),
+    }
+}
+
+/// A node over one more, leading axis that some inputs carry: `[size, n]` in the place of `[n]`.
+pub(super) fn lifted(node: &Tensor, wide: &[Option<Tensor>], size: usize) -> Result<Tensor> {
+    match node.op() {
+        Op::Scan(scan) => lifted_scan(scan, node, wide, size),
+        Op::Switch(switch) => lifted_switch(switch, node, wide, size),
+        Op::While(repeat) => lifted_while(repeat, node, wide, size),
+        _ => Ok(repeat(node, size)),
+    }
+}
+
+/// The bodies of a node recorded on placeholders: one of these for each input of the node, and all results.
+pub(super) fn opened(node: &Tensor) -> (Vec<Tensor>, Vec<Tensor>) {
+    let types: Vec<&Type> = match node.op() {
+        Op::Scan(scan) => scan.body.input_types().collect(),
+        _ => node.inputs().iter().map(Tensor::ty).collect(),
+    };
+    let inputs: Vec<Tensor> = types.into_iter().map(placeholder).collect();
+    let skipped = usize::from(matches!(node.op(), Op::Switch(_)));
+    let results = node.op().bodies().iter().flat_map(|body| body.record(&inputs[skipped..])).collect();
+    (inputs, results)
+}
+
+fn placeholder(ty: &Type) -> Tensor {
+    Tensor::placeholder(&ty.shape[..], ty.dtype)
+}
+
+fn zeros(ty: &Type) -> Tensor {
+    Tensor::full(&ty.shape[..], 0.0, ty.dtype)
+}
+
+fn refs(tensors: &[Tensor]) -> Vec<&Tensor> {
+    tensors.iter().collect()
+}
+
+/// Those of a list that are marked.
+fn chosen<T: Clone>(list: &[T], marked: &[bool]) -> Vec<T> {
+    list.iter().zip(marked).filter(|(_, marked)| **marked).map(|(item, _)| item.clone()).collect()
+}
+
+/// Marks the carries that depend on an input that is marked, by way of any number of steps, if `may` says that they can.
+fn spread(body: &Body, carries: usize, marked: &mut [bool], may: impl Fn(&Type) -> bool) {
+    let can: Vec<bool> = body.output_types().take(carries).map(may).collect();
+    loop {
+        let depends = body.depending(marked);
+        let new: Vec<usize> = (0..carries).filter(|&at| depends[at] && can[at] && !marked[at]).collect();
+        if new.is_empty() {
+            return;
+        }
+        new.into_iter().for_each(|at| marked[at] = true);
+    }
+}
+
+/// A flat vector of parts, one after the other; of two axes if the parts have an axis of examples before.
+fn joined(parts: Vec<Tensor>, examples: Option<usize>) -> Tensor {
+    let axis = usize::from(examples.is_some());
+    let flat = |part: Tensor| match examples {
+        Some(size) => part.reshape([size, part.shape()[1..].iter().product()]),
+        None => part.reshape([part.len()]),
+    };
+    match parts.len() {
+        1 => parts.into_iter().map(flat).next().unwrap_or_else(|| unreachable!("there is one")),
+        _ => Tensor::record(Concat { axis }, parts.into_iter().map(flat)),
+    }
+}
+
+/// Backwards through the steps: the carries are the cotangents of the loop's carries, and what has gathered for what every
+/// step reads; each step is computed again from the carries before it, which a run of the same loop keeps.
+fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[bool]) -> Result<Vec<Option<Tensor>>> {
+    let start = Tensor::next_id();
+    let (carries, first_rest) = (scan.carries, scan.carries + scan.sequences);
+    let own = scan.body.placeholders();
+    let results = scan.body.record(&own);
+    let mut moving = wanted.to_vec();
+    spread(&scan.body, carries, &mut moving, |ty| ty.dtype.is_float());
+    let depends = scan.body.depending(&moving);
+    let (at_result, _) = places(&scan.results(), scan.dtype);
+    let types = scan.results();
+
+    // What comes back along the carries, and with each part of the results.
+    let active: Vec<usize> = (0..carries).filter(|&i| moving[i] && own[i].dtype().is_float()).collect();
+    let given: Vec<usize> = (carries..results.len()).filter(|&k| at_result[k].is_some() && depends[k]).collect();
+    let back: Vec<Tensor> = active.iter().map(|&i| placeholder(own[i].ty())).collect();
+    let back_parts: Vec<Tensor> = given.iter().map(|&k| placeholder(results[k].ty())).collect();
+    let sources: Vec<usize> = active.iter().copied().chain((carries..own.len()).filter(|&k| wanted[k])).collect();
+    let ends: Vec<&Tensor> = active.iter().chain(&given).map(|&k| &results[k]).collect();
+    let seeds: Vec<&Tensor> = back.iter().chain(&back_parts).collect();
+    let found = reverse::cotangents(&ends, &seeds, &sources.iter().map(|&k| &own[k]).collect::<Vec<_>>())?;
+    let found_of = |k: usize| sources.iter().position(|&source| source == k).and_then(|at| found[at].clone());
+
+    let gathered: Vec<usize> = (first_rest..own.len()).filter(|&k| found_of(k).is_some()).collect();
+    let parts: Vec<usize> = (carries..first_rest).filter(|&k| found_of(k).is_some()).collect();
+    let sums: Vec<Tensor> = gathered.iter().map(|&k| placeholder(own[k].ty())).collect();
+    let mut outputs: Vec<Tensor> = active.iter().map(|&i| found_of(i).unwrap_or_else(|| zeros(own[i].ty()))).collect();
+    outputs.extend(gathered.iter().zip(&sums).filter_map(|(&k, sum)| Some(sum + found_of(k)?)));
+    outputs.extend(parts.iter().filter_map(|&k| found_of(k)));
+
+    // Only what the way back needs is kept and read.
+    let carried: Vec<Tensor> = back.iter().chain(&sums).cloned().collect();
+    let everything: Vec<Tensor> = carried.iter().chain(&own).chain(&back_parts).cloned().collect();
+    let (draft, _) = Body::trace(start, &everything, &outputs, true)?;
+    let read: Vec<bool> = (0..own.len()).map(|k| draft.reads(carried.len() + k)).collect();
+    let saved: Vec<usize> = (0..carries).filter(|&k| read[k]).collect();
+    let sequences: Vec<usize> = (carries..first_rest).filter(|&k| read[k]).collect();
+    let rest: Vec<usize> = (first_rest..own.len()).filter(|&k| read[k]).collect();
+    let pick = |list: &[usize]| list.iter().map(|&k| own[k].clone()).collect::<Vec<_>>();
+    let placeholders = [carried.clone(), pick(&saved), pick(&sequences), back_parts.clone(), pick(&rest)].concat();
+    let (body, outside) = Body::trace(start, &placeholders, &outputs, true)?;
+
+    let mut inputs: Vec<Tensor> = active
+        .iter()
+        .map(|&i| at_result[i].map_or_else(|| zeros(&types[i]), |from| piece(cotangent, from, &types[i])))
+        .chain(sums.iter().map(|sum| zeros(sum.ty())))
+        .collect();
+    if !saved.is_empty() {
+        let keeping = Scan { body: scan.body.with_inputs_as_outputs(saved.iter().copied()), ..scan.clone() };
+        let types = keeping.results();
+        let kept = record(|dtype| Scan { dtype, ..keeping.clone() }.into(), &types, node.inputs());
+        inputs.extend(kept.into_iter().skip(types.len() - saved.len()));
+    }
+    inputs.extend(sequences.iter().map(|&k| node.inputs()[k].clone()));
+    inputs.extend(given.iter().filter_map(|&k| Some(piece(cotangent, at_result[k]?, &types[k]))));
+    inputs.extend(rest.iter().map(|&k| node.inputs()[k].clone()));
+    inputs.extend(outside);
+    let adjoint = Scan {
+        body,
+        carries: carried.len(),
+        sequences: saved.len() + sequences.len() + given.len(),
+        length: scan.length,
+        reverse: !scan.reverse,
+        dtype: scan.dtype,
+    };
+    let types = adjoint.results();
+    let all = record(|dtype| Scan { dtype, ..adjoint.clone() }.into(), &types, &inputs);
+    let mut contributions: Vec<Option<Tensor>> = vec![None; own.len()];
+    for (&k, result) in active.iter().chain(&gathered).chain(&parts).zip(all) {
+        let reached = found_of(k).is_some() || scan.length == 0;
+        contributions[k] = (wanted[k] && reached).then_some(result);
+    }
+    Ok(contributions)
+}
+
+/// The tangents of a body's results, and the placeholders for those of the inputs that move, once all carries that move
+/// by way of any number of steps are among them.
+struct Moving {
+    own: Vec<Tensor>,
+    results: Vec<Tensor>,
+    moves: Vec<bool>,
+    along: Vec<Tensor>,
+    tangents: Vec<Moved>,
+}
+
+impl Moving {
+    fn of(body: &Body, carries: usize, given: &[Option<Tensor>]) -> Result<Moving> {
+        let own = body.placeholders();
+        let results = body.record(&own);
+        let mut moves: Vec<bool> = given.iter().map(Option::is_some).collect();
+        loop {
+            let along: Vec<Tensor> = chosen(&own, &moves).iter().map(|x| placeholder(x.ty())).collect();
+            let tangents = moved(&refs(&results), &refs(&chosen(&own, &moves)), &refs(&along))?;
+            let more: Vec<usize> = (0..carries).filter(|&i| !moves[i] && matches!(tangents[i], Moved::Tangent(_))).collect();
+            if more.is_empty() {
+                return Ok(Moving { own, results, moves, along, tangents });
+            }
+            more.into_iter().for_each(|i| moves[i] = true);
+        }
+    }
+
+    /// The tangent of result `k`, if it has one.
+    fn tangent(&self, k: usize) -> Option<Tensor> {
+        match &self.tangents[k] {
+            Moved::Tangent(tangent) if self.results[k].dtype().is_float() => Some(tangent.clone()),
+            _ => None,
+        }
+    }
+
+    /// The placeholders of tangents of inputs in a range.
+    fn along(&self, range: std::ops::Range<usize>) -> Vec<Tensor> {
+        let before = self.moves[..range.start].iter().filter(|&&moves| moves).count();
+        let count = self.moves[range].iter().filter(|&&moves| moves).count();
+        self.along[before..before + count].to_vec()
+    }
+}
+
+/// What moves of inputs in a range: tangents that were given, or zeros of a carry that starts to move later.
+fn starts(node: &Tensor, given: &[Option<Tensor>], moves: &[bool], range: std::ops::Range<usize>) -> Vec<Tensor> {
+    let start = |k: usize| given[k].clone().unwrap_or_else(|| node.inputs()[k].zeros_like());
+    range.filter(|&k| moves[k]).map(start).collect()
+}
+
+/// Whether what moves is nothing but what is declared zero.
+fn still(tangents: &[Moved]) -> Moved {
+    if tangents.iter().any(|moved| matches!(moved, Moved::Zero)) { Moved::Zero } else { Moved::Nothing }
+}
+
+/// The loop with the tangents of its carries beside them.
+fn scan_tangent(scan: &Scan, node: &Tensor, given: &[Option<Tensor>]) -> Result<Moved> {
+    let start = Tensor::next_id();
+    let (carries, first_rest, count) = (scan.carries, scan.carries + scan.sequences, node.inputs().len());
+    let moving = Moving::of(&scan.body, carries, given)?;
+    let types = scan.results();
+    let carried: Vec<usize> = (0..carries).filter(|&i| moving.moves[i]).collect();
+    let parts: Vec<usize> = (carries..types.len()).filter(|&k| types[k].dtype == scan.dtype && moving.tangent(k).is_some()).collect();
+    if parts.is_empty() && !carried.iter().any(|&i| types[i].dtype == scan.dtype) {
+        return Ok(still(&moving.tangents));
+    }
+    let next = |&i: &usize| moving.tangent(i).unwrap_or_else(|| zeros(&types[i]));
+    let mut outputs: Vec<Tensor> = carried.iter().map(next).chain(moving.results[..carries].iter().cloned()).collect();
+    outputs.extend(parts.iter().filter_map(|&k| moving.tangent(k)));
+    let own = |range: std::ops::Range<usize>| moving.own[range].to_vec();
+    let ranges = [0..carries, carries..first_rest, first_rest..count];
+    let placeholders: Vec<Tensor> =
+        ranges.clone().into_iter().flat_map(|range| [moving.along(range.clone()), own(range)].concat()).collect();
+    let (body, outside) = Body::trace(start, &placeholders, &outputs, true)?;
+    let beside =
+        |range: std::ops::Range<usize>| [starts(node, given, &moving.moves, range.clone()), node.inputs()[range].to_vec()].concat();
+    let inputs: Vec<Tensor> = ranges.into_iter().flat_map(beside).chain(outside).collect();
+    let moving_parts = (carries..first_rest).filter(|&k| moving.moves[k]).count();
+    let beside = Scan { body, carries: carried.len() + carries, sequences: moving_parts + scan.sequences, ..scan.clone() };
+    let all = record(|dtype| Scan { dtype, ..beside.clone() }.into(), &beside.results(), &inputs);
+    let find = |k: usize| match carried.iter().position(|&i| i == k) {
+        Some(at) => Some(all[at].clone()),
+        None => parts.iter().position(|&part| part == k).map(|at| all[carried.len() + carries + at].clone()),
+    };
+    let own = (0..types.len()).filter(|&k| types[k].dtype == scan.dtype);
+    Ok(Moved::Tangent(joined(own.map(|k| find(k).unwrap_or_else(|| zeros(&types[k]))).collect(), None)))
+}
+
+/// The same branch, backwards.
+fn switch_cotangents(switch: &Switch, node: &Tensor, cotangent: &Tensor, wanted: &[bool]) -> Result<Vec<Option<Tensor>>> {
+    let start = Tensor::next_id();
+    let types: Vec<Type> = switch.branches[0].output_types().cloned().collect();
+    let (at_result, _) = places(&types, switch.dtype);
+    let own = switch.branches[0].placeholders();
+    let back = placeholder(cotangent.ty());
+    let seeds: Vec<Tensor> = types.iter().zip(&at_result).filter_map(|(ty, from)| Some(piece(&back, (*from)?, ty))).collect();
+    let sources: Vec<usize> = (0..own.len()).filter(|&k| wanted[k + 1]).collect();
+    let wrt: Vec<&Tensor> = sources.iter().map(|&k| &own[k]).collect();
+    let mut found = Vec::with_capacity(switch.branches.len());
+    for branch in &switch.branches {
+        let results = branch.record(&own);
+        let ends: Vec<&Tensor> = results.iter().filter(|result| result.dtype() == switch.dtype).collect();
+        found.push(reverse::cotangents(&ends, &refs(&seeds), &wrt)?);
+    }
+    let reached: Vec<usize> = (0..sources.len()).filter(|&at| found.iter().any(|branch| branch[at].is_some())).collect();
+    let outputs: Vec<Vec<Tensor>> = found
+        .iter()
+        .map(|branch| reached.iter().map(|&at| branch[at].clone().unwrap_or_else(|| zeros(own[sources[at]].ty()))).collect())
+        .collect();
+    let placeholders: Vec<Tensor> = own.iter().chain([&back]).cloned().collect();
+    let (branches, outside) = Body::trace_all(start, &placeholders, &outputs)?;
+    let inputs: Vec<Tensor> = node.inputs().iter().chain([cotangent]).chain(&outside).cloned().collect();
+    let types: Vec<Type> = reached.iter().map(|&at| own[sources[at]].ty().clone()).collect();
+    let all = record(|dtype| Switch { branches: branches.clone(), dtype }.into(), &types, &inputs);
+    let mut contributions: Vec<Option<Tensor>> = vec![None; wanted.len()];
+    reached.iter().zip(all).for_each(|(&at, result)| contributions[sources[at] + 1] = Some(result));
+    Ok(contributions)
+}
+
+/// The same branch, along.
+fn switch_tangent(switch: &Switch, node: &Tensor, given: &[Option<Tensor>]) -> Result<Moved> {
+    let start = Tensor::next_id();
+    let types: Vec<Type> = switch.branches[0].output_types().cloned().collect();
+    let moving: Vec<bool> = given[1..].iter().map(Option::is_some).collect();
+    let own = switch.branches[0].placeholders();
+    let along: Vec<Tensor> = chosen(&own, &moving).iter().map(|x| placeholder(x.ty())).collect();
+    let mut all = Vec::with_capacity(switch.branches.len());
+    for branch in &switch.branches {
+        let results = branch.record(&own);
+        all.push(moved(&refs(&results), &refs(&chosen(&own, &moving)), &refs(&along))?);
+    }
+    let floats: Vec<usize> = (0..types.len()).filter(|&k| types[k].dtype == switch.dtype).collect();
+    let moves = |k: usize| all.iter().any(|branch| matches!(branch[k], Moved::Tangent(_)));
+    if !floats.iter().any(|&k| moves(k)) {
+        let zero = all.iter().any(|branch| matches!(still(branch), Moved::Zero));
+        return Ok(if zero { Moved::Zero } else { Moved::Nothing });
+    }
+    let one = |branch: &Vec<Moved>, k: usize| match &branch[k] {
+        Moved::Tangent(tangent) => tangent.clone(),
+        _ => zeros(&types[k]),
+    };
+    let outputs: Vec<Vec<Tensor>> = all.iter().map(|branch| floats.iter().map(|&k| one(branch, k)).collect()).collect();
+    let placeholders: Vec<Tensor> = own.iter().chain(&along).cloned().collect();
+    let (branches, outside) = Body::trace_all(start, &placeholders, &outputs)?;
+    let inputs: Vec<Tensor> = node.inputs().iter().chain(given[1..].iter().flatten()).chain(&outside).cloned().collect();
+    Ok(Moved::Tangent(Tensor::record(Switch { branches, dtype: switch.dtype }, inputs)))
+}
+
+/// The loop with the tangents of its carries beside them, as long as the loop goes on.
+fn while_tangent(repeat: &While, node: &Tensor, given: &[Option<Tensor>]) -> Result<Moved> {
+    let start = Tensor::next_id();
+    let (carries, count) = (repeat.carries(), node.inputs().len());
+    let moving = Moving::of(repeat.body(), carries, given)?;
+    let types: Vec<Type> = repeat.body().output_types().cloned().collect();
+    let carried: Vec<usize> = (0..carries).filter(|&i| moving.moves[i]).collect();
+    if !carried.iter().any(|&i| types[i].dtype == repeat.dtype) {
+        return Ok(still(&moving.tangents));
+    }
+    let next = |&i: &usize| moving.tangent(i).unwrap_or_else(|| zeros(&types[i]));
+    let outputs: Vec<Tensor> = carried.iter().map(next).chain(moving.results.iter().cloned()).collect();
+    let condition = repeat.condition().record(&moving.own);
+    let placeholders =
+        [moving.along(0..carries), moving.own[..carries].to_vec(), moving.along(carries..count), moving.own[carries..].to_vec()].concat();
+    let (bodies, outside) = Body::trace_all(start, &placeholders, &[condition, outputs])?;
+    let beside =
+        |range: std::ops::Range<usize>| [starts(node, given, &moving.moves, range.clone()), node.inputs()[range].to_vec()].concat();
+    let inputs = [beside(0..carries), beside(carries..count), outside].concat();
+    let all_types: Vec<Type> = carried.iter().map(|&i| types[i].clone()).chain(types.iter().cloned()).collect();
+    let all = record(|dtype| both(&bodies, dtype), &all_types, &inputs);
+    let find = |k: usize| carried.iter().position(|&i| i == k).map_or_else(|| zeros(&types[k]), |at| all[at].clone());
+    let own = (0..carries).filter(|&k| types[k].dtype == repeat.dtype);
+    Ok(Moved::Tangent(joined(own.map(find).collect(), None)))
+}
+
+fn both(bodies: &[Body], dtype: crate::tensor::DType) -> Op {
+    While { bodies: [bodies[0].clone(), bodies[1].clone()], dtype }.into()
+}
+
+/// Placeholders for the inputs of a body, for one example and, where `batched`, for all; and the pairs of them.
+struct Examples {
+    one: Vec<Tensor>,
+    all: Vec<Tensor>,
+    pairs: Vec<(Tensor, Tensor)>,
+}
+
+impl Examples {
+    fn of(body: &Body, batched: &[bool], size: usize) -> Examples {
+        let one = body.placeholders();
+        let wide = |(x, batched): (&Tensor, &bool)| match batched {
+            true => placeholder(&crate::ops::control::stacked(size, x.ty())),
+            false => x.clone(),
+        };
+        let all: Vec<Tensor> = one.iter().zip(batched).map(wide).collect();
+        let pairs = one.iter().zip(&all).zip(batched).filter(|(_, batched)| **batched).map(|((a, b), _)| (a.clone(), b.clone())).collect();
+        Examples { one, all, pairs }
+    }
+
+    /// The results of a body, those that are `batched` for all examples.
+    fn lifted(&self, body: &Body, batched: &[bool], size: usize) -> Result<Vec<Tensor>> {
+        let results = body.record(&self.one);
+        let mut wide = lift(&chosen(&results, batched), &self.pairs, size)?.into_iter();
+        Ok(results.into_iter().zip(batched).map(|(one, batched)| if *batched { wide.next().unwrap_or(one) } else { one }).collect())
+    }
+}
+
+/// The two first axes exchanged.
+fn turned(x: &Tensor) -> Tensor {
+    let order: Vec<usize> = [1, 0].into_iter().chain(2..x.rank()).collect();
+    x.permute(order)
+}
+
+/// An input as a body that may be batched there wants it.
+fn whole(input: &Tensor, wide: &Option<Tensor>, batched: bool, size: usize) -> Tensor {
+    match wide {
+        Some(wide) => wide.clone(),
+        None if batched => repeat(input, size),
+        None => input.clone(),
+    }
+}
+
+/// Results side by side in `[size, n]`.
+fn side_by_side(results: Vec<Tensor>, batched: &[bool], size: usize) -> Tensor {
+    joined(
+        results.iter().zip(batched).map(|(result, batched)| if *batched { result.clone() } else { repeat(result, size) }).collect(),
+        Some(size),
+    )
+}
+
+fn lifted_scan(scan: &Scan, node: &Tensor, wide: &[Option<Tensor>], size: usize) -> Result<Tensor> {
+    let start = Tensor::next_id();
+    let (carries, first_rest) = (scan.carries, scan.carries + scan.sequences);
+    let mut batched: Vec<bool> = wide.iter().map(Option::is_some).collect();
+    spread(&scan.body, carries, &mut batched, |_| true);
+    let depends = scan.body.depending(&batched);
+    let results: Vec<bool> = depends.iter().enumerate().map(|(k, depends)| if k < carries { batched[k] } else { *depends }).collect();
+    let examples = Examples::of(&scan.body, &batched, size);
+    let outputs = examples.lifted(&scan.body, &results, size)?;
+    let (body, outside) = Body::trace(start, &examples.all, &outputs, true)?;
+    let input = |k: usize| match &wide[k] {
+        // What counts the steps stays in front.
+        Some(wide) if (carries..first_rest).contains(&k) => turned(wide),
+        wide => whole(&node.inputs()[k], wide, batched[k], size),
+    };
+    let inputs: Vec<Tensor> = (0..wide.len()).map(input).chain(outside).collect();
+    let loops = Scan { body, ..scan.clone() };
+    let types = loops.results();
+    let all = record(|dtype| Scan { dtype, ..loops.clone() }.into(), &types, &inputs);
+    let own: Vec<usize> = (0..types.len()).filter(|&k| types[k].dtype == scan.dtype).collect();
+    let result = |&k: &usize| if k >= carries && results[k] { turned(&all[k]) } else { all[k].clone() };
+    Ok(side_by_side(own.iter().map(result).collect(), &own.iter().map(|&k| results[k]).collect::<Vec<_>>(), size))
+}
+
+/// Where all examples take the same branch, that one; otherwise all branches, of which each example's is picked.
+fn lifted_switch(switch: &Switch, node: &Tensor, wide: &[Option<Tensor>], size: usize) -> Result<Tensor> {
+    let start = Tensor::next_id();
+    let batched: Vec<bool> = wide[1..].iter().map(Option::is_some).collect();
+    let types: Vec<Type> = switch.branches[0].output_types().cloned().collect();
+    let own: Vec<usize> = (0..types.len()).filter(|&k| types[k].dtype == switch.dtype).collect();
+    if let Some(index) = &wide[0] {
+        let operands: Vec<Tensor> = node.inputs()[1..].to_vec();
+        let one = placeholder(node.inputs()[0].ty());
+        let number = |at: usize| Tensor::full([], at as f64, one.dtype());
+        let place = one.maximum(&number(0)).minimum(&number(switch.branches.len() - 1));
+        // Recorded for one example, with a choice of values in the place of a choice of branches, and lifted as anything is.
+        let examples: Vec<Tensor> =
+            operands.iter().zip(&batched).map(|(x, batched)| if *batched { placeholder(x.ty()) } else { x.clone() }).collect();
+        let branches: Vec<Vec<Tensor>> = switch.branches.iter().map(|branch| branch.record(&examples)).collect();
+        let pick = |k: usize| {
+            let choose = |rest: Tensor, (at, branch): (usize, &Vec<Tensor>)| {
+                place.equal(&number(at)).broadcast_to(&types[k].shape).select(&branch[k], &rest)
+            };
+            branches.iter().enumerate().rev().skip(1).fold(branches[branches.len() - 1][k].clone(), choose)
+        };
+        let results: Vec<Tensor> = own.iter().map(|&k| pick(k)).collect();
+        let mut pairs: Vec<(Tensor, Tensor)> =
+            examples.into_iter().zip(&wide[1..]).filter_map(|(one, wide)| Some((one, wide.clone()?))).collect();
+        pairs.push((one, index.clone()));
+        return Ok(joined(lift(&results, &pairs, size)?, Some(size)));
+    }
+    let examples = Examples::of(&switch.branches[0], &batched, size);
+    let outputs: Vec<Vec<Tensor>> =
+        switch.branches.iter().map(|branch| examples.lifted(branch, &vec![true; types.len()], size)).collect::<Result<_>>()?;
+    let (branches, outside) = Body::trace_all(start, &examples.all, &outputs)?;
+    let operands = (1..wide.len()).map(|k| whole(&node.inputs()[k], &wide[k], batched[k - 1], size));
+    let inputs: Vec<Tensor> = std::iter::once(node.inputs()[0].clone()).chain(operands).chain(outside).collect();
+    let types: Vec<Type> = types.iter().map(|ty| crate::ops::control::stacked(size, ty)).collect();
+    let all = record(|dtype| Switch { branches: branches.clone(), dtype }.into(), &types, &inputs);
+    Ok(joined(own.iter().map(|&k| all[k].clone()).collect(), Some(size)))
+}
+
+/// As long as any example goes on; those that have ended keep what they have.
+fn lifted_while(repeat: &While, node: &Tensor, wide: &[Option<Tensor>], size: usize) -> Result<Tensor> {
+    let start = Tensor::next_id();
+    let carries = repeat.carries();
+    let mut batched: Vec<bool> = wide.iter().map(Option::is_some).collect();
+    spread(repeat.body(), carries, &mut batched, |_| true);
+    let apart = repeat.condition().depending(&batched)[0];
+    if apart {
+        batched[..carries].fill(true);
+    }
+    let examples = Examples::of(repeat.body(), &batched, size);
+    let mut condition = examples.lifted(repeat.condition(), &[apart], size)?;
+    let mut next = examples.lifted(repeat.body(), &batched[..carries], size)?;
+    if apart {
+        let on = condition[0].clone();
+        let kept = |(next, before): (&Tensor, &Tensor)| {
+            let shape: Vec<usize> = std::iter::once(size).chain(std::iter::repeat_n(1, next.rank() - 1)).collect();
+            on.reshape(shape).broadcast_to(next.shape()).select(next, before)
+        };
+        next = next.iter().zip(&examples.all).map(kept).collect();
+        condition = vec![on.any()];
+    }
+    let (bodies, outside) = Body::trace_all(start, &examples.all, &[condition, next])?;
+    let inputs: Vec<Tensor> = (0..wide.len()).map(|k| whole(&node.inputs()[k], &wide[k], batched[k], size)).chain(outside).collect();
+    let types: Vec<Type> = bodies[1].output_types().cloned().collect();
+    let all = record(|dtype| both(&bodies, dtype), &types, &inputs);
+    let own: Vec<usize> = (0..carries).filter(|&k| types[k].dtype == repeat.dtype).collect();
+    Ok(side_by_side(own.iter().map(|&k| all[k].clone()).collect(), &own.iter().map(|&k| batched[k]).collect::<Vec<_>>(), size))
+}
