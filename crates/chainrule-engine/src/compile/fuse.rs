@@ -19,7 +19,7 @@ pub enum Kind {
     Region,
     /// The product of its first member, then scalar code on each tile.
     Contract,
-    /// A kernel of its own: scatter, fold, sort, pad, concat.
+    /// A kernel of its own: scatter, fold, sort, host, pad, concat.
     Single,
 }
 
@@ -248,7 +248,7 @@ impl Fusion {
                 let kind = if product.ordered && product.chunks == 1 { Kind::Contract } else { Kind::Single };
                 (kind, len, Some(product.columns(einsum, &node.ty.shape)), Cover::Full, &node.ty.shape)
             }
-            Op::ScatterAdd(_) | Op::Fold(_) | Op::ArgSort(_) | Op::Pad(_) | Op::Concat(_) => {
+            Op::ScatterAdd(_) | Op::Fold(_) | Op::ArgSort(_) | Op::HostCall(_) | Op::Pad(_) | Op::Concat(_) => {
                 (Kind::Single, len, None, Cover::Full, &node.ty.shape)
             }
             op if is_movement(op) => (Kind::Region, len, None, Cover::Full, &copied_shape),

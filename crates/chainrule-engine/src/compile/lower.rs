@@ -3,7 +3,7 @@
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
-use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter, Sort};
+use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Host, Kernel, Lane, Number, Reduction, Scatter, Sort};
 use super::product::{Product, by_label};
 use super::schedule::written;
 use super::view::{View, is_dense};
@@ -275,6 +275,22 @@ impl<'a> Lowering<'a> {
                 let (input, out) = (self.dense(node.inputs[0]), self.whole(first));
                 let kernel = Sort { rows: node.ty.len() / keep.max(1), len, keep, descending: sort.descending, input, out };
                 self.push(Kernel::Sort(Box::new(kernel)), first);
+            }
+            (Kind::Single, Op::HostCall(call)) => {
+                let (examples, one) = node.ty.shape.split_at(call.batch as usize);
+                let own = |&input: &NodeId| self.graph.node(input).ty.shape[call.batch as usize..].into();
+                let shapes = node.inputs.iter().map(own).collect();
+                let inputs = node.inputs.iter().map(|&input| self.dense(input)).collect();
+                let kernel = Host {
+                    function: call.function.clone(),
+                    batch: examples.iter().product(),
+                    shapes,
+                    inputs,
+                    len: one.iter().product(),
+                    out: self.whole(first),
+                    site: node.site,
+                };
+                self.push(Kernel::Host(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
             (Kind::Single, Op::Pad(pad)) => {

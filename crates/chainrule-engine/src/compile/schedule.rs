@@ -85,6 +85,7 @@ impl Uses {
             }
             Kernel::Fold(fold) => Uses { reads: vec![fold.input.buffer], writes: vec![fold.out.buffer] },
             Kernel::Sort(sort) => Uses { reads: vec![sort.input.buffer], writes: vec![sort.out.buffer] },
+            Kernel::Host(host) => Uses { reads: host.inputs.iter().map(|access| access.buffer).collect(), writes: vec![host.out.buffer] },
             Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
         }
     }

@@ -79,6 +79,11 @@ fn describe(node: &GraphNode) -> String {
             let first = sort.first.map_or(String::new(), |first| format!(" first {first}"));
             format!("{name}{}{first}", if sort.descending { " descending" } else { "" })
         }
+        Op::HostCall(call) => {
+            let (function, parameters) = (word(call.function.0.name()), call.function.0.parameters());
+            let parameters = if parameters.is_empty() { String::new() } else { format!(" of {}", word(&parameters)) };
+            format!("{name} {function}{parameters} batch {}", call.batch)
+        }
         Op::Custom(custom) => format!("{name} {} levels {}", word(custom.rule.name()), custom.levels),
         Op::Input(_)
         | Op::Unary(_)

@@ -7,6 +7,7 @@
 pub mod array;
 pub mod contract;
 pub mod elementwise;
+pub mod host;
 pub mod index;
 pub mod linear;
 pub mod movement;
@@ -21,6 +22,7 @@ use crate::tensor::{Error, ErrorKind, Tensor, Type};
 pub use array::{Array, Values};
 pub use contract::Einsum;
 pub use elementwise::{Binary, Cast, Select, Unary};
+pub use host::{HostArray, HostCall, HostFunction};
 pub use index::{Gather, ScatterAdd};
 pub use linear::{Derivative, LinearMap};
 pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Reverse, Slice};
@@ -139,6 +141,8 @@ operations! {
     ScatterAdd(ScatterAdd),
     /// The order of elements.
     ArgSort(ArgSort),
+    /// A function of the host.
+    HostCall(HostCall),
     /// The value without its history.
     StopGradient(StopGradient),
     /// A value that waits for another.
@@ -154,17 +158,18 @@ impl Op {
             Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
             Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
             Op::Select(_) => Some(3),
-            Op::Concat(_) | Op::Custom(_) => None,
+            Op::Concat(_) | Op::Custom(_) | Op::HostCall(_) => None,
             _ => Some(1),
         }
     }
 
     /// What is wrong with the values of the inputs, though their types are right: an index that
-    /// points outside. Only evaluation can tell.
+    /// points outside, or what a function of the host refuses. Only evaluation can tell.
     pub fn refuse(&self, inputs: &[&Array]) -> Option<Error> {
         let (index, limit) = match (self, inputs) {
             (Op::Gather(op), [table, index]) => (index, table.ty.shape[op.batch]),
             (Op::ScatterAdd(op), [_, index]) => (index, op.size),
+            (Op::HostCall(call), _) => return call.refuse(inputs),
             _ => return None,
         };
         let at = index.integers().into_iter().find(|&at| usize::try_from(at).map_or(true, |at| at >= limit))?;

@@ -32,6 +32,7 @@ fn kind(op: &Op) -> Option<&'static str> {
         Op::Gather(_) => "Gather",
         Op::ScatterAdd(_) => "ScatterAdd",
         Op::ArgSort(_) => "ArgSort",
+        Op::HostCall(_) => "HostCall",
         Op::StopGradient(_) => "StopGradient",
         Op::Barrier(_) => "Barrier",
         Op::Custom(_) => "Custom",

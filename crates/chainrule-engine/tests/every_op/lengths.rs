@@ -5,7 +5,7 @@
 
 use crate::support::{agree, backends_agree, eval, near, oracle};
 use crate::{Kind, kinds, loss, text};
-use chainrule_engine::ops::samples::{Domain, Sample, SampleInput};
+use chainrule_engine::ops::samples::{Domain, Sample, SampleInput, host_sample};
 use chainrule_engine::ops::source::Scalar;
 use chainrule_engine::ops::{
     ArgSort, Barrier, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute, Random,
@@ -80,6 +80,8 @@ fn cases(n: usize) -> Vec<Sample> {
     add(ScatterAdd { batch: 0, size: 4 }.into(), &[(&[3, n], PLAIN), (&[3], below(4))]);
     add(ArgSort { descending: n.is_multiple_of(2), first: None }.into(), &[(&[3, n], Domain::Cells(1.0))]);
     add(ArgSort { descending: !n.is_multiple_of(2), first: Some(2) }.into(), &[(&[n, 5], PLAIN)]);
+    add(host_sample(0).into(), &[(&[3, n], PLAIN), (&[n], PLAIN)]);
+    add(host_sample(1).into(), &[(&[n, 2, 3], PLAIN), (&[n, 3], PLAIN)]);
     add(StopGradient.into(), &[(&[n], PLAIN)]);
     add(Barrier.into(), &[(&[n], PLAIN), (&[2], PLAIN)]);
     list

@@ -6,14 +6,15 @@
 use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
 use super::contract::{self, CompiledContract};
-use super::fault::FaultCell;
+use super::fault::{FaultCell, Found};
 use super::fold::CompiledFold;
+use super::host::CompiledHost;
 use super::machine::{Written, placed};
 use super::region::{CompiledRegion, Scratch};
 use super::scatter::{CompiledFill, CompiledScatter};
 use super::sort::CompiledSort;
 use super::team::{Member, Team, share};
-use crate::compile::kernel::{Fault, Kernel};
+use crate::compile::kernel::{Fault, Kernel, Refusal};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
@@ -42,6 +43,7 @@ enum Compiled {
     Scatter(Box<CompiledScatter>),
     Fold(Box<CompiledFold>),
     Sort(Box<CompiledSort>),
+    Host(Box<CompiledHost>),
     Fill(Box<CompiledFill>),
 }
 
@@ -75,6 +77,7 @@ impl Compiled {
             Kernel::Scatter(scatter) => Compiled::Scatter(Box::new(CompiledScatter::new(scatter))),
             Kernel::Fold(fold) => Compiled::Fold(Box::new(CompiledFold::new(fold))),
             Kernel::Sort(sort) => Compiled::Sort(Box::new(CompiledSort::new(sort))),
+            Kernel::Host(host) => Compiled::Host(Box::new(CompiledHost::new(host))),
             Kernel::Fill(fill) => Compiled::Fill(Box::new(CompiledFill::new(fill))),
         }
     }
@@ -95,6 +98,7 @@ impl Compiled {
             Compiled::Scatter(kernel) => kernel.units(),
             Compiled::Fold(kernel) => kernel.units(),
             Compiled::Sort(kernel) => kernel.units(),
+            Compiled::Host(kernel) => kernel.units(),
             Compiled::Fill(kernel) => kernel.units(),
         }
     }
@@ -115,6 +119,7 @@ impl Compiled {
             Compiled::Scatter(kernel) => kernel.cost(),
             Compiled::Fold(kernel) => kernel.cost(),
             Compiled::Sort(kernel) => kernel.cost(),
+            Compiled::Host(kernel) => kernel.cost(),
             Compiled::Fill(kernel) => kernel.cost(),
         }
     }
@@ -131,6 +136,7 @@ impl Compiled {
                 Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
                 Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
+                Compiled::Host(kernel) => kernel.run(unit, buffers, faults),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
             }
         }
@@ -193,10 +199,11 @@ impl Executor {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 
-    /// Runs the program. Allocates nothing once the workspace's scratch has grown.
+    /// Runs the program. Allocates nothing once the workspace's scratch has grown,
+    /// but for what functions of the host do.
     ///
     /// # Errors
-    /// If a kernel panicked, or an index pointed outside: then what was written is not to be used.
+    /// If a kernel panicked, an index pointed outside, or a function of the host refused its values: then what was written is not to be used.
     ///
     /// # Safety
     /// `buffers[id]` is valid for every element of buffer `id`; those that kernels write are
@@ -214,7 +221,11 @@ impl Executor {
         } else {
             Team::alone(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
         }
-        workspace.faults.take().map_or(Ok(()), |fault| Err(Fail::Index(fault)))
+        match workspace.faults.take() {
+            None => Ok(()),
+            Some(Found::Index(fault)) => Err(Fail::Index(fault)),
+            Some(Found::Refusal(refusal)) => Err(Fail::Refused(refusal)),
+        }
     }
 
     /// Runs the program on the calling thread and times each kernel: its number and nanoseconds.
@@ -403,6 +414,8 @@ pub enum Fail {
     Panic(String),
     /// An index pointed outside.
     Index(Fault),
+    /// A function of the host refused the values it was given.
+    Refused(Refusal),
 }
 
 impl Fail {
@@ -411,6 +424,7 @@ impl Fail {
         match self {
             Fail::Panic(message) => Error::new(ErrorKind::Machine, "run", format!("a kernel failed: {message}")),
             Fail::Index(fault) => program.fault(fault, origins),
+            Fail::Refused(refusal) => program.refusal(refusal, origins),
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod contract;
 pub mod executor;
 pub mod fault;
 pub mod fold;
+pub mod host;
 pub mod level;
 mod loops;
 mod machine;

@@ -2,7 +2,7 @@
 //!
 //! Refuses to be read back.
 
-use crate::compile::kernel::{Access, Code, Contract, Extent, Fold, Instruction, Kernel, Number, Region, Scatter, Sort};
+use crate::compile::kernel::{Access, Code, Contract, Extent, Fold, Host, Instruction, Kernel, Number, Region, Scatter, Sort};
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::compile::schedule::Schedule;
 use crate::tensor::Precision;
@@ -50,6 +50,13 @@ impl Kernels {
                     let Sort { rows, len, keep, descending, input, out } = &**sort;
                     writeln!(text, "{k}: sort rows {rows} of {len} keep {keep}{}", if *descending { " descending" } else { "" })?;
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
+                }
+                Kernel::Host(host) => {
+                    let Host { function, batch, shapes, inputs, len, out, .. } = &**host;
+                    let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
+                    writeln!(text, "{k}: host {function:?} batch {batch} of {shapes:?} to {len}")?;
+                    let inputs: Vec<(&str, &Access)> = inputs.iter().map(|access| ("input", access)).collect();
+                    accesses(text, "  ", &[&inputs[..], &[("out", out)]].concat())?;
                 }
                 Kernel::Fill(fill) => writeln!(text, "{k}: fill {} x {} of {}", fill.len, number(fill.value), access(&fill.out))?,
             }
