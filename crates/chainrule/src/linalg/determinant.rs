@@ -22,9 +22,7 @@ use chainrule_engine::Tensor;
 pub fn det(a: &Tensor) -> Tensor {
     attempt(|| {
         let numbers = numbers_of("det", a)?;
-        Ok(with_rule("det", &numbers.index(-1, 2), &[a], |inputs, _, cotangent| {
-            vec![each(cotangent) * cofactors(&inputs[0])]
-        }))
+        Ok(with_rule("det", &numbers.index(-1, 2), &[a], |inputs, _, cotangent| vec![each(cotangent) * cofactors(&inputs[0])]))
     })
 }
 
@@ -52,9 +50,8 @@ pub fn slogdet(a: &Tensor) -> Slogdet {
     let [sign, logabsdet] = attempt_parts(|| {
         let numbers = numbers_of("slogdet", a)?;
         let sign = with_rule("slogdet", &numbers.index(-1, 0), &[a], |inputs, _, _| vec![inputs[0].zeros_like()]);
-        let logabsdet = with_rule("slogdet", &numbers.index(-1, 1), &[a], |inputs, _, cotangent| {
-            vec![each(cotangent) * inverse(&inputs[0]).t()]
-        });
+        let logabsdet =
+            with_rule("slogdet", &numbers.index(-1, 1), &[a], |inputs, _, cotangent| vec![each(cotangent) * inverse(&inputs[0]).t()]);
         Ok([sign, logabsdet])
     });
     Slogdet { sign, logabsdet }

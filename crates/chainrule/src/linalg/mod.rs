@@ -27,7 +27,7 @@
 //!
 //! Eigenvectors of equal eigenvalues, and singular vectors of equal singular values, are not functions of the matrix, and
 //! cannot be differentiated, though what is made of them may be: the gradient of anything that uses such vectors is NaN as soon as two
-//! of the values are equal up to their rounding, the size of the matrix times the largest of them times the machine's epsilon. That
+//! of the values are equal up to their rounding: ten times the size of the matrix times the largest of them times the machine's epsilon. That
 //! includes what would be smooth, as the rule sees the vectors' part alone. [`eigvalsh`], [`svdvals`] and the values of [`eigh`] and [`svd`]
 //! have gradients there: those of simple values, one choice of several where the function has a kink. What has
 //! a rule of its own ([`pinv`], [`expm`], [`det`]) does not mind.
@@ -132,6 +132,12 @@ fn epsilon(dtype: DType) -> f64 {
     if dtype == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON }
 }
 
+/// How far apart, as a part of the largest, values of a matrix may be that are equal but for what was rounded on the way: in
+/// the matrix itself, and while it was decomposed. Derivatives that divide by less have no digit left.
+fn rounding(size: usize, dtype: DType) -> f64 {
+    10.0 * size as f64 * epsilon(dtype)
+}
+
 /// The matrix with each column multiplied by a number.
 fn columns_times(a: &Tensor, numbers: &Tensor) -> Tensor {
     a * numbers.unsqueeze(-2)
@@ -155,7 +161,7 @@ fn inverse_gaps(values: &Tensor, size: usize) -> Tensor {
     if n == 0 {
         return gaps;
     }
-    let rounding = values.abs().max_over(&[-1]).detach() * (size as f64 * epsilon(values.dtype()));
+    let rounding = values.abs().max_over(&[-1]).detach() * rounding(size, values.dtype());
     let rounding = rounding.unsqueeze(-1).unsqueeze(-1).broadcast_to(gaps.shape());
     let diagonal = Tensor::eye(n, DType::Bool).broadcast_to(gaps.shape());
     let equal = gaps.abs().detach().less_equal(&rounding);

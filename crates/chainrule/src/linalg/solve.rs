@@ -129,9 +129,8 @@ fn with_sides(name: &str, a: &Tensor, b: &Tensor, body: impl FnOnce(&Tensor, &Te
     let (rows, k) = matrix(name, b)?;
     fits(name, rows == n, || format!("right-hand sides of {rows} rows for a matrix of {n}: {:?} and {:?}", a.shape(), b.shape()))?;
     let common = broadcast_shapes(&a.shape()[..batch(a)], &b.shape()[..batch(b)]);
-    let common = common.map_err(|_| {
-        mistake(ErrorKind::Shape, name, format!("leading axes do not broadcast: {:?} and {:?}", a.shape(), b.shape()))
-    })?;
+    let common = common
+        .map_err(|_| mistake(ErrorKind::Shape, name, format!("leading axes do not broadcast: {:?} and {:?}", a.shape(), b.shape())))?;
     let wide = |last: [usize; 2]| [&common[..], &last].concat();
     Ok(body(&a.broadcast_to(wide([n, n])), &b.broadcast_to(wide([n, k]))))
 }

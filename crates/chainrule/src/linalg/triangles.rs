@@ -2,7 +2,7 @@
 
 use super::host::Host;
 use super::solve::{TriangularOptions, lower, triangular, upper};
-use super::{attempt, attempt_parts, batch, epsilon, inverse_unless, matrix, part, rows_times, square, with_rule};
+use super::{attempt, attempt_parts, batch, inverse_unless, matrix, part, rounding, rows_times, square, with_rule};
 use chainrule_engine::{DType, Tensor};
 
 /// The lower triangle `L` with a positive diagonal such that `L transpose(L)` is the matrix, of symmetric positive definite
@@ -37,7 +37,8 @@ pub fn cholesky(a: &Tensor) -> Tensor {
 /// What [`lu`] gives: `p l u` is the matrix.
 #[derive(Clone, Debug)]
 pub struct Lu {
-    /// The permutation `[.., m, m]`. It does not vary smoothly: its derivative is 0.
+    /// The permutation `[.., m, m]`. It does not vary smoothly: it has no derivative, and to ask for one is an error.
+    /// Zeros where the matrix has a number that is not finite.
     pub p: Tensor,
     /// The lower triangle `[.., m, k]` with a diagonal of ones.
     pub l: Tensor,
@@ -165,7 +166,7 @@ fn divided(x: &Tensor, r: &Tensor, m: usize) -> Tensor {
     if diagonal.is_empty() {
         return quotient.t();
     }
-    let most = diagonal.max_over(&[-1]).unsqueeze(-1) * (m as f64 * epsilon(x.dtype()));
+    let most = diagonal.max_over(&[-1]).unsqueeze(-1) * rounding(m, x.dtype());
     let dependent = diagonal.less_equal(&most.broadcast_to(diagonal.shape()));
     let dependent = dependent.cast(DType::I32).max_over(&[-1]).unsqueeze(-1).cast(DType::Bool).broadcast_to(diagonal.shape());
     rows_times(&inverse_unless(&dependent, &diagonal.ones_like()), &quotient).t()

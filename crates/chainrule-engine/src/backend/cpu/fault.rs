@@ -24,6 +24,15 @@ pub enum Found {
 }
 
 impl Found {
+    /// The index that points outside, if that is what was found.
+    #[cfg(test)]
+    pub fn index(self) -> Option<Fault> {
+        match self {
+            Found::Index(fault) => Some(fault),
+            Found::Refusal(_) => None,
+        }
+    }
+
     fn site(&self) -> u32 {
         match self {
             Found::Index(fault) => fault.site,

@@ -4,13 +4,8 @@ use super::dense::{lu, matrix, product, solve_triangle, write};
 use faer::Mat;
 
 /// Norms up to which the approximant of each degree is exact to f64 (Higham 2005, table 2.3).
-const DEGREES: [(usize, f64); 5] = [
-    (3, 1.495585217958292e-2),
-    (5, 2.539398330063230e-1),
-    (7, 9.504178996162932e-1),
-    (9, 2.097847961257068e0),
-    (13, 5.371920351148152e0),
-];
+const DEGREES: [(usize, f64); 5] =
+    [(3, 1.495585217958292e-2), (5, 2.53939833006323e-1), (7, 9.504178996162932e-1), (9, 2.097847961257068e0), (13, 5.371920351148152e0)];
 
 /// By a Padé approximant of a matrix halved until its norm is small, and squared as often: N. J. Higham, "The scaling and
 /// squaring method for the matrix exponential revisited", SIAM J. Matrix Anal. Appl. 26 (2005).
@@ -30,7 +25,7 @@ pub fn expm(values: &[f64], n: usize, output: &mut [f64]) -> Option<()> {
         result = product(result.as_ref(), result.as_ref());
     }
     write(result.as_ref(), output);
-    Some(())
+    finite(&result).then_some(())
 }
 
 /// `q(a)^-1 p(a)` of the approximant of a degree, where `q(a) = p(-a)`.
@@ -55,5 +50,9 @@ fn pade(a: &Mat<f64>, degree: usize) -> Option<Mat<f64>> {
     let mut result = Mat::from_fn(n, n, |i, j| even[(order[i], j)] + odd[(order[i], j)]);
     solve_triangle(packed.as_ref(), result.as_mut(), true, true);
     solve_triangle(packed.as_ref(), result.as_mut(), false, false);
-    (0..n).all(|i| (0..n).all(|j| result[(i, j)].is_finite())).then_some(result)
+    finite(&result).then_some(result)
+}
+
+fn finite(a: &Mat<f64>) -> bool {
+    (0..a.ncols()).all(|j| (0..a.nrows()).all(|i| a[(i, j)].is_finite()))
 }
