@@ -44,26 +44,28 @@ fn none_is_a_number(x: &Tensor) -> bool {
 }
 
 /// A rotation of three axes, none of which stays.
-fn rotation() -> Tensor {
-    leaf(&qr(&numbers(&[3, 3], 9)).q)
+fn rotation(seed: u64) -> Tensor {
+    leaf(&qr(&numbers(&[3, 3], seed)).q)
 }
 
 #[test]
 fn vectors_of_equal_eigenvalues_have_no_gradient_and_say_so() {
-    let q = rotation();
-    for (diagonal, simple) in [([1.0, 1.0, 2.0], false), ([1.0, 2.0, 2.0], false), ([0.0, 0.0, 0.0], false), ([1.0, 2.0, 3.0], true)] {
-        let a = leaf(&(&q * Tensor::f64(diagonal).unsqueeze(0)).matmul(&q.t()));
-        let Eigh { eigenvalues, eigenvectors } = eigh(&a);
-        let again = (&eigenvectors * eigenvalues.unsqueeze(0)).matmul(&eigenvectors.t());
-        let through_vectors = gradient(&(&again * numbers(&[3, 3], 2)), &a);
-        assert_eq!(none_is_a_number(&through_vectors), !simple, "{diagonal:?}: {through_vectors:?}");
-        if simple {
-            let part = numbers(&[3, 3], 2);
-            near("of the matrix itself", &through_vectors, &((&part + part.t()) * 0.5), 1e-12);
+    for seed in 0..20 {
+        let q = rotation(seed);
+        for (diagonal, simple) in [([1.0, 1.0, 2.0], false), ([1.0, 2.0, 2.0], false), ([0.0, 0.0, 0.0], false), ([1.0, 2.0, 3.0], true)] {
+            let a = leaf(&(&q * Tensor::f64(diagonal).unsqueeze(0)).matmul(&q.t()));
+            let Eigh { eigenvalues, eigenvectors } = eigh(&a);
+            let again = (&eigenvectors * eigenvalues.unsqueeze(0)).matmul(&eigenvectors.t());
+            let through_vectors = gradient(&(&again * numbers(&[3, 3], 2)), &a);
+            assert_eq!(none_is_a_number(&through_vectors), !simple, "{diagonal:?}: {through_vectors:?}");
+            if simple {
+                let part = numbers(&[3, 3], 2);
+                near("of the matrix itself", &through_vectors, &((&part + part.t()) * 0.5), 1e-12);
+            }
+            // The sum of all is the trace, however many are equal; and a value of its own has its gradient.
+            near("the trace", &gradient(&eigenvalues, &a), &Tensor::eye(3, DType::F64), 1e-14);
+            near("the trace, without vectors", &gradient(&eigvalsh(&a), &a), &Tensor::eye(3, DType::F64), 1e-14);
         }
-        // The sum of all is the trace, however many are equal; and a value of its own has its gradient.
-        near("the trace", &gradient(&eigenvalues, &a), &Tensor::eye(3, DType::F64), 1e-14);
-        near("the trace, without vectors", &gradient(&eigvalsh(&a), &a), &Tensor::eye(3, DType::F64), 1e-14);
     }
     // In f32, equal means equal to fewer digits.
     let a = Tensor::f64([[1.0, 0.0], [0.0, 1.0 + 1e-7]]);
@@ -74,19 +76,21 @@ fn vectors_of_equal_eigenvalues_have_no_gradient_and_say_so() {
 
 #[test]
 fn vectors_of_equal_singular_values_have_no_gradient_and_say_so() {
-    let q = rotation();
-    for (diagonal, simple) in [([2.0, 2.0, 1.0], false), ([1.0, 0.0, 0.0], false), ([3.0, 2.0, 1.0], true), ([3.0, 2.0, 0.0], true)] {
-        let a = leaf(&(&q * Tensor::f64(diagonal).unsqueeze(0)));
-        let Svd { u, s, vh } = svd(&a);
-        let again = (&u * s.unsqueeze(0)).matmul(&vh);
-        let slope = gradient(&(&again * numbers(&[3, 3], 2)), &a);
-        assert_eq!(none_is_a_number(&slope), !simple, "{diagonal:?}: {slope:?}");
-        if simple {
-            near("of the matrix itself", &slope, &numbers(&[3, 3], 2), 1e-12);
-        }
-        if diagonal[2] > 0.0 {
-            // The gradient of the nuclear norm is U V^T, also where values are equal.
-            near("the nuclear norm", &gradient(&norm(&a, MatrixNorm::Nuclear), &a), &u.matmul(&vh), 1e-13);
+    for seed in 0..20 {
+        let q = rotation(seed);
+        for (diagonal, simple) in [([2.0, 2.0, 1.0], false), ([1.0, 0.0, 0.0], false), ([3.0, 2.0, 1.0], true), ([3.0, 2.0, 0.0], true)] {
+            let a = leaf(&(&q * Tensor::f64(diagonal).unsqueeze(0)));
+            let Svd { u, s, vh } = svd(&a);
+            let again = (&u * s.unsqueeze(0)).matmul(&vh);
+            let slope = gradient(&(&again * numbers(&[3, 3], 2)), &a);
+            assert_eq!(none_is_a_number(&slope), !simple, "{diagonal:?}: {slope:?}");
+            if simple {
+                near("of the matrix itself", &slope, &numbers(&[3, 3], 2), 1e-12);
+            }
+            if diagonal[2] > 0.0 {
+                // The gradient of the nuclear norm is U V^T, also where values are equal.
+                near("the nuclear norm", &gradient(&norm(&a, MatrixNorm::Nuclear), &a), &u.matmul(&vh), 1e-13);
+            }
         }
     }
     // A value of 0 has no vector outside the others that could turn.
