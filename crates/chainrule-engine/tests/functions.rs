@@ -15,6 +15,8 @@ mod conv;
 mod edges;
 #[path = "functions/elementary.rs"]
 mod elementary;
+#[path = "functions/host.rs"]
+mod host;
 #[path = "functions/limits.rs"]
 mod limits;
 #[path = "functions/loss.rs"]

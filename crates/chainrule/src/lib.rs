@@ -33,6 +33,8 @@ pub use chainrule_engine::*;
 pub mod check;
 pub mod data;
 pub mod io;
+#[cfg(feature = "linalg")]
+pub mod linalg;
 pub mod loss;
 pub mod nn;
 pub mod optim;

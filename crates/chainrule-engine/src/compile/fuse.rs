@@ -19,7 +19,7 @@ pub enum Kind {
     Region,
     /// The product of its first member, then scalar code on each tile.
     Contract,
-    /// A kernel of its own: scatter, fold, sort, pad, concat, loops and branches.
+    /// A kernel of its own: scatter, fold, sort, host, pad, concat, loops and branches.
     Single,
 }
 
@@ -248,9 +248,15 @@ impl Fusion {
                 let kind = if product.ordered && product.chunks == 1 { Kind::Contract } else { Kind::Single };
                 (kind, len, Some(product.columns(einsum, &node.ty.shape)), Cover::Full, &node.ty.shape)
             }
-            Op::ScatterAdd(_) | Op::Fold(_) | Op::ArgSort(_) | Op::Pad(_) | Op::Concat(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => {
-                (Kind::Single, len, None, Cover::Full, &node.ty.shape)
-            }
+            Op::ScatterAdd(_)
+            | Op::Fold(_)
+            | Op::ArgSort(_)
+            | Op::HostCall(_)
+            | Op::Pad(_)
+            | Op::Concat(_)
+            | Op::Scan(_)
+            | Op::Switch(_)
+            | Op::While(_) => (Kind::Single, len, None, Cover::Full, &node.ty.shape),
             op if is_movement(op) => (Kind::Region, len, None, Cover::Full, &copied_shape),
             Op::CumulativeSum(_) => (Kind::Region, len, node.ty.shape.last().copied(), Cover::Full, &node.ty.shape),
             Op::Gather(gather) => {

@@ -3,7 +3,9 @@
 //!
 //! Refuses to know operations by name, gradients, or where a buffer lies in memory.
 
-use crate::tensor::{DType, Precision};
+pub use crate::ops::HostArray;
+use crate::ops::host::Hosted;
+use crate::tensor::{DType, Precision, Shape};
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 
@@ -25,6 +27,8 @@ pub enum Kernel {
     Fold(Box<Fold>),
     /// The order of the elements of each row.
     Sort(Box<Sort>),
+    /// A function of the host, called for each example of a batch.
+    Host(Box<Host>),
     /// Every element of a buffer set to one value.
     Fill(Fill),
     /// Other programs, run once for each step or instead of each other.
@@ -357,6 +361,25 @@ pub struct Sort {
     pub out: Access,
 }
 
+/// `out[example] = function(inputs[0][example], inputs[1][example], ..)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// The function.
+    pub function: Hosted,
+    /// How many examples.
+    pub batch: usize,
+    /// Of each input, the shape of one example.
+    pub shapes: Vec<Shape>,
+    /// Dense, `[batch, shape]`, of one type, f32 or f64.
+    pub inputs: Vec<Access>,
+    /// Elements of the result of one example.
+    pub len: usize,
+    /// Dense, `[batch, len]`, of the same type.
+    pub out: Access,
+    /// Reported with a refusal: the number of the node that asked.
+    pub site: u32,
+}
+
 /// Every element set to one number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fill {
@@ -425,6 +448,15 @@ pub struct Fault {
     pub index: i64,
     /// How many there are.
     pub limit: usize,
+}
+
+/// What a function of the host may report instead of a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The number of the node that asked.
+    pub site: u32,
+    /// What is wrong with the values.
+    pub message: String,
 }
 
 impl Lane {

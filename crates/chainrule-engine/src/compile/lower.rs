@@ -4,7 +4,7 @@ use super::control;
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
-use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Kernel, Lane, Number, Reduction, Scatter, Sort};
+use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Host, Kernel, Lane, Number, Reduction, Scatter, Sort};
 use super::pipeline::Options;
 use super::product::{Product, by_label};
 use super::schedule::written;
@@ -281,6 +281,22 @@ impl<'a> Lowering<'a> {
             (Kind::Single, Op::Scan(_) | Op::Switch(_) | Op::While(_)) => {
                 let kernel = control::kernel(self, first);
                 self.push(Kernel::Control(Box::new(kernel)), first);
+            }
+            (Kind::Single, Op::HostCall(call)) => {
+                let (examples, one) = node.ty.shape.split_at(call.batch as usize);
+                let own = |&input: &NodeId| self.graph.node(input).ty.shape[call.batch as usize..].into();
+                let shapes = node.inputs.iter().map(own).collect();
+                let inputs = node.inputs.iter().map(|&input| self.dense(input)).collect();
+                let kernel = Host {
+                    function: call.function.clone(),
+                    batch: examples.iter().product(),
+                    shapes,
+                    inputs,
+                    len: one.iter().product(),
+                    out: self.whole(first),
+                    site: node.site,
+                };
+                self.push(Kernel::Host(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Fold(fold)) => self.fold(first, fold),
             (Kind::Single, Op::Pad(pad)) => {

@@ -5,7 +5,7 @@ use super::lower::{Kernels, Place};
 use super::pipeline::{Options, compile};
 use super::schedule::{Schedule, written};
 use crate::backend::cpu::executor::{Executor, Workspace};
-use crate::ops::Operation;
+use crate::ops::{Op, Operation};
 use crate::tensor::{Error, ErrorKind, Origin, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -68,6 +68,20 @@ impl Program {
         let site = fault.site as usize;
         let name = self.graph.nodes.get(site).map_or("gather", |node| node.op.name());
         let error = Error::new(ErrorKind::Index, name, message);
+        match origins.get(site) {
+            Some(origin) => error.at(origin),
+            None => error,
+        }
+    }
+
+    /// What a function of the host refused, as an error that names it and the line.
+    pub(crate) fn refusal(&self, refusal: super::kernel::Refusal, origins: &[Origin]) -> Error {
+        let site = refusal.site as usize;
+        let name = match self.graph.nodes.get(site).map(|node| &node.op) {
+            Some(Op::HostCall(call)) => call.function.0.name(),
+            _ => "host_call",
+        };
+        let error = Error::new(ErrorKind::Argument, name, refusal.message);
         match origins.get(site) {
             Some(origin) => error.at(origin),
             None => error,

@@ -89,6 +89,7 @@ impl Uses {
                 reads: control.inputs.iter().map(|access| access.buffer).collect(),
                 writes: vec![control.out.buffer, control.room.buffer],
             },
+            Kernel::Host(host) => Uses { reads: host.inputs.iter().map(|access| access.buffer).collect(), writes: vec![host.out.buffer] },
             Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
         }
     }

@@ -85,6 +85,11 @@ fn describe(node: &GraphNode) -> String {
             format!("{name} carries {carries} sequences {sequences} length {length}{reverse} {}", programs(scan.bodies()))
         }
         Op::Switch(_) | Op::While(_) => format!("{name} {}", programs(node.op.bodies())),
+        Op::HostCall(call) => {
+            let (function, parameters) = (word(call.function.0.name()), call.function.0.parameters());
+            let parameters = if parameters.is_empty() { String::new() } else { format!(" of {}", word(&parameters)) };
+            format!("{name} {function}{parameters} batch {}", call.batch)
+        }
         Op::Custom(custom) => format!("{name} {} levels {}", word(custom.rule.name()), custom.levels),
         Op::Input(_)
         | Op::Unary(_)

@@ -20,6 +20,7 @@ pub mod embedding;
 pub mod extreme;
 pub mod fft;
 pub mod grid;
+pub mod host;
 pub mod interpolate;
 pub mod loss;
 pub mod math;
@@ -55,6 +56,7 @@ pub use differences::Samples;
 pub use embedding::embedding;
 pub use fft::{Complex, Norm};
 pub use grid::{GridMode, GridOptions, GridPadding, affine_grid, grid_sample};
+pub use host::host_call;
 pub use interpolate::{InterpolateOptions, Interpolation, interpolate};
 pub use norm::{
     BatchNormalized, RunningStatistics, batch_norm, batch_norm_with, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm,
@@ -87,9 +89,21 @@ use crate::tensor::{DType, Error, ErrorKind, Origin, Result, Shape, Tensor};
 use crate::transform::custom_derivative;
 use std::panic::Location;
 
-/// Runs `body` so that every node it records belongs to the line of the user's call.
+/// Runs `body` so that every node it records belongs to the line of the user's call: for functions written with
+/// those of this crate, whose own lines say nothing to their users.
+///
+/// ```
+/// use chainrule_engine::{Tensor, functions::recorded};
+/// #[track_caller]
+/// fn distance(a: &Tensor, b: &Tensor) -> Tensor {
+///     recorded(|| (a - b).square().sum().sqrt())
+/// }
+/// let error = distance(&Tensor::zeros([2]), &Tensor::zeros([3])).eval().unwrap_err();
+/// let line = format!(":{}:", line!() - 1);
+/// assert!(error.to_string().contains(&line), "{error}");
+/// ```
 #[track_caller]
-fn recorded<R>(body: impl FnOnce() -> R) -> R {
+pub fn recorded<R>(body: impl FnOnce() -> R) -> R {
     recorded_as(Origin::here(Location::caller()), body)
 }
 

@@ -9,6 +9,7 @@ pub mod body;
 pub mod contract;
 pub mod control;
 pub mod elementwise;
+pub mod host;
 pub mod index;
 pub mod linear;
 pub mod movement;
@@ -25,6 +26,7 @@ pub use body::Body;
 pub use contract::Einsum;
 pub use control::{Scan, Switch, While};
 pub use elementwise::{Binary, Cast, Select, Unary};
+pub use host::{HostArray, HostCall, HostFunction};
 pub use index::{Gather, ScatterAdd};
 pub use linear::{Derivative, LinearMap};
 pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Reverse, Slice};
@@ -151,6 +153,8 @@ operations! {
     Switch(Arc<Switch>),
     /// A body as long as a condition holds.
     While(Arc<While>),
+    /// A function of the host.
+    HostCall(HostCall),
     /// The value without its history.
     StopGradient(StopGradient),
     /// A value that waits for another.
@@ -166,7 +170,7 @@ impl Op {
             Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
             Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
             Op::Select(_) => Some(3),
-            Op::Concat(_) | Op::Custom(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
+            Op::Concat(_) | Op::Custom(_) | Op::HostCall(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
             _ => Some(1),
         }
     }
@@ -182,7 +186,7 @@ impl Op {
     }
 
     /// What is wrong with the values of the inputs, though their types are right: an index that
-    /// points outside. Only evaluation can tell.
+    /// points outside, or what a function of the host refuses. Only evaluation can tell.
     pub fn refuse(&self, inputs: &[&Array]) -> Option<Error> {
         let (index, limit) = match (self, inputs) {
             (Op::Gather(op), [table, index]) => (index, table.ty.shape[op.batch]),
@@ -190,6 +194,7 @@ impl Op {
             (Op::Scan(op), _) => return op.refuse(inputs),
             (Op::Switch(op), _) => return op.refuse(inputs),
             (Op::While(op), _) => return op.refuse(inputs),
+            (Op::HostCall(call), _) => return call.refuse(inputs),
             _ => return None,
         };
         let at = index.integers().into_iter().find(|&at| usize::try_from(at).map_or(true, |at| at >= limit))?;

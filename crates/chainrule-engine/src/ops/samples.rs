@@ -7,11 +7,13 @@
 mod control;
 
 use super::elementwise::{BINARY, UNARY};
+use super::host::Hosted;
 use super::movement::Axes;
 use super::source::Scalar;
 use super::{
-    ArgSort, Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max,
-    Op, Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice, StopGradient, Sum, Unary, Window,
+    ArgSort, Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, HostArray,
+    HostCall, HostFunction, Input, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice,
+    StopGradient, Sum, Unary, Window,
 };
 use crate::tensor::random::word;
 use crate::tensor::{DType, Data, Result, Shape, Tensor, Type};
@@ -355,8 +357,41 @@ impl CustomRule for Ramp {
     }
 }
 
+/// A function for the sample of [`HostCall`]: a matrix times a vector, and the place in the result added.
+struct Mix;
+
+impl HostFunction for Mix {
+    fn name(&self) -> &str {
+        "mix"
+    }
+    fn parameters(&self) -> String {
+        "places".into()
+    }
+    fn infer(&self, shapes: &[&[usize]]) -> Result<Shape, String> {
+        match shapes {
+            [[rows, columns], [len]] if columns == len => Ok([*rows].as_slice().into()),
+            _ => Err(format!("{shapes:?} are not those of a matrix and a vector")),
+        }
+    }
+    fn evaluate(&self, inputs: &[HostArray<'_, f64>], output: &mut [f64]) -> Result<(), String> {
+        let columns = inputs[1].values.len();
+        for (place, to) in output.iter_mut().enumerate() {
+            let row = &inputs[0].values[place * columns..][..columns];
+            *to = row.iter().zip(inputs[1].values).map(|(a, b)| a * b).sum::<f64>() + place as f64;
+        }
+        Ok(())
+    }
+}
+
+/// An application of [`Mix`] to a batch with so many leading axes.
+pub fn host_sample(batch: u32) -> HostCall {
+    HostCall { function: Hosted(Arc::new(Mix)), batch }
+}
+
 fn structure(list: &mut Vec<Sample>) {
     add(list, StopGradient, &[(&[2, 3], PLAIN)]);
+    add(list, host_sample(0), &[(&[3, 4], PLAIN), (&[4], PLAIN)]);
+    add(list, host_sample(2), &[(&[2, 3, 4, 1], PLAIN), (&[2, 3, 1], PLAIN)]);
     add(list, Barrier, &[(&[2, 3], PLAIN), (&[4], PLAIN)]);
     add(list, Custom { rule: Arc::new(Ramp), levels: 0 }, &[(&[4], PLAIN), (&[4], PLAIN)]);
 }

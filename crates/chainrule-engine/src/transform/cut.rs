@@ -97,6 +97,7 @@ fn obstacle(node: &Tensor, reason: &str) -> Obstacle {
     let operation = match node.op() {
         // A user knows a rule by its own name.
         Op::Custom(custom) => custom.rule.name(),
+        Op::HostCall(call) => call.function.0.name(),
         op => op.name(),
     };
     Obstacle { operation: operation.to_string(), origin: node.origin().clone(), reason: reason.to_string() }

@@ -35,6 +35,7 @@ fn kind(op: &Op) -> Option<&'static str> {
         Op::Scan(_) => "Scan",
         Op::Switch(_) => "Switch",
         Op::While(_) => "While",
+        Op::HostCall(_) => "HostCall",
         Op::StopGradient(_) => "StopGradient",
         Op::Barrier(_) => "Barrier",
         Op::Custom(_) => "Custom",

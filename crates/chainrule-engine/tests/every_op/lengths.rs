@@ -5,7 +5,7 @@
 
 use crate::support::{agree, backends_agree, eval, near, oracle};
 use crate::{Kind, kinds, loss, text};
-use chainrule_engine::ops::samples::{Domain, Sample, SampleInput};
+use chainrule_engine::ops::samples::{Domain, Sample, SampleInput, host_sample};
 use chainrule_engine::ops::source::Scalar;
 use chainrule_engine::ops::{
     ArgSort, Barrier, Body, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute,
@@ -97,6 +97,8 @@ fn cases(n: usize) -> Vec<Sample> {
         body(&[&[n], &[]], &|x| vec![x[0].sin(), &x[1] + 1.5]),
     ];
     add(While { bodies: repeat, dtype: DType::F64 }.into(), &[(&[n], PLAIN), (&[], PLAIN)]);
+    add(host_sample(0).into(), &[(&[3, n], PLAIN), (&[n], PLAIN)]);
+    add(host_sample(1).into(), &[(&[n, 2, 3], PLAIN), (&[n, 3], PLAIN)]);
     add(StopGradient.into(), &[(&[n], PLAIN)]);
     add(Barrier.into(), &[(&[n], PLAIN), (&[2], PLAIN)]);
     list

@@ -4,6 +4,8 @@
 mod batches;
 mod check;
 mod learning;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod module;
 mod nist;
 mod optimizers;

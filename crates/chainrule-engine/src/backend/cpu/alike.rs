@@ -3,7 +3,7 @@
 //! A recurrent network has hundreds of such, one for each step of its sequence; what is made of one of them serves
 //! all. That is right because nothing that is chosen for a kernel (tiles, places, loops, machine code) depends on
 //! where an access starts: a plan assumes of every two accesses that they may touch the same memory. Refuses to
-//! compare scatters, folds, sorts and fills, which are made as fast as they are compared.
+//! compare scatters, folds, sorts, functions of the host and fills, which are made as fast as they are compared.
 
 use crate::compile::kernel::{Access, Contract, Kernel, Region};
 use rustc_hash::FxHashMap;
@@ -27,7 +27,7 @@ impl Structure<'_> {
         match kernel {
             Kernel::Region(region) => Some(Structure::Region(region)),
             Kernel::Contract(contract) => Some(Structure::Contract(contract)),
-            Kernel::Scatter(_) | Kernel::Fold(_) | Kernel::Sort(_) | Kernel::Control(_) | Kernel::Fill(_) => None,
+            Kernel::Scatter(_) | Kernel::Fold(_) | Kernel::Sort(_) | Kernel::Control(_) | Kernel::Host(_) | Kernel::Fill(_) => None,
         }
     }
 }

@@ -139,7 +139,7 @@ impl CompiledControl {
         }
         member.barrier();
         if member.index() == 0 {
-            room.workspaces.iter().filter_map(Workspace::fault).for_each(|fault| faults.report(0, fault));
+            room.workspaces.iter().filter_map(Workspace::fault).for_each(|found| faults.keep(0, found));
         }
     }
 }

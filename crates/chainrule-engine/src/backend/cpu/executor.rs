@@ -9,11 +9,11 @@ use super::alike::models;
 use super::contract::panels::{Packed, Sizes};
 use super::contract::{self, CompiledContract};
 use super::control::{CompiledControl, ControlRoom};
-use super::fault::FaultCell;
+use super::fault::{FaultCell, Found};
 use super::machine::placed;
 use super::region::Scratch;
 use super::team::{Member, Team, share};
-use crate::compile::kernel::{Fault, Kernel};
+use crate::compile::kernel::{Fault, Kernel, Refusal};
 use crate::compile::lower::Kernels;
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
@@ -164,10 +164,11 @@ impl Executor {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 
-    /// Runs the program. Allocates nothing once the workspace's scratch has grown.
+    /// Runs the program. Allocates nothing once the workspace's scratch has grown,
+    /// but for what functions of the host do.
     ///
     /// # Errors
-    /// If a kernel panicked, or an index pointed outside: then what was written is not to be used.
+    /// If a kernel panicked, an index pointed outside, or a function of the host refused its values: then what was written is not to be used.
     ///
     /// # Safety
     /// `buffers[id]` is valid for every element of buffer `id`; those that kernels write are
@@ -185,7 +186,11 @@ impl Executor {
         } else {
             Team::alone(work).map_err(|panic| Fail::Panic(panic.to_string()))?;
         }
-        workspace.faults.take().map_or(Ok(()), |fault| Err(Fail::Index(fault)))
+        match workspace.faults.take() {
+            None => Ok(()),
+            Some(Found::Index(fault)) => Err(Fail::Index(fault)),
+            Some(Found::Refusal(refusal)) => Err(Fail::Refused(refusal)),
+        }
     }
 
     /// Runs the program on the calling thread and times each kernel: its number and nanoseconds.
@@ -302,8 +307,8 @@ impl Workspace {
         self.packed.start();
     }
 
-    /// The fault of the last run, if there was one.
-    pub(super) fn fault(&self) -> Option<Fault> {
+    /// What was found wrong in the last run, if anything was.
+    pub(super) fn fault(&self) -> Option<Found> {
         self.faults.take()
     }
 
@@ -436,6 +441,8 @@ pub enum Fail {
     Panic(String),
     /// An index pointed outside.
     Index(Fault),
+    /// A function of the host refused the values it was given.
+    Refused(Refusal),
 }
 
 impl Fail {
@@ -444,6 +451,7 @@ impl Fail {
         match self {
             Fail::Panic(message) => Error::new(ErrorKind::Machine, "run", format!("a kernel failed: {message}")),
             Fail::Index(fault) => program.fault(fault, origins),
+            Fail::Refused(refusal) => program.refusal(refusal, origins),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod control;
 pub mod executor;
 pub mod fault;
 pub mod fold;
+pub mod host;
 pub mod level;
 mod loops;
 mod machine;

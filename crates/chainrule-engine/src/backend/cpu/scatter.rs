@@ -264,7 +264,7 @@ mod tests {
             let unit = if reverse { units - 1 - unit } else { unit };
             unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) }
         }
-        (out, faults.take())
+        (out, faults.take().and_then(super::super::fault::Found::index))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Refuses to be read back.
 
-use crate::compile::kernel::{Access, Code, Contract, Control, Extent, Fold, Instruction, Kernel, Number, Region, Scatter, Sort};
+use crate::compile::kernel::{Access, Code, Contract, Control, Extent, Fold, Host, Instruction, Kernel, Number, Region, Scatter, Sort};
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::compile::schedule::Schedule;
 use crate::tensor::Precision;
@@ -60,6 +60,13 @@ impl Kernels {
                         writeln!(text, "  program {i} in {} bytes, waves {:?}", body.schedule.arena_bytes, body.schedule.waves)?;
                         body.kernels.print().lines().try_for_each(|line| writeln!(text, "    {line}"))?;
                     }
+                }
+                Kernel::Host(host) => {
+                    let Host { function, batch, shapes, inputs, len, out, .. } = &**host;
+                    let shapes: Vec<&[usize]> = shapes.iter().map(|shape| &shape[..]).collect();
+                    writeln!(text, "{k}: host {function:?} batch {batch} of {shapes:?} to {len}")?;
+                    let inputs: Vec<(&str, &Access)> = inputs.iter().map(|access| ("input", access)).collect();
+                    accesses(text, "  ", &[&inputs[..], &[("out", out)]].concat())?;
                 }
                 Kernel::Fill(fill) => writeln!(text, "{k}: fill {} x {} of {}", fill.len, number(fill.value), access(&fill.out))?,
             }

@@ -6,10 +6,11 @@ use crate::compile::graph::{Graph, GraphNode, NodeId};
 use crate::ops::body::BodyNode;
 use crate::ops::contract::Labels;
 use crate::ops::elementwise::{BINARY, UNARY};
+use crate::ops::host::{FromText, Hosted};
 use crate::ops::{
-    ArgSort, Barrier, Body, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, Input, Iota, Max,
-    Op, Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, Scan, ScatterAdd, Select, Slice, StopGradient, Sum, Switch, While,
-    Window,
+    ArgSort, Barrier, Body, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, HostCall, Input,
+    Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, Scan, ScatterAdd, Select, Slice, StopGradient, Sum, Switch,
+    While, Window,
 };
 use crate::tensor::{DType, Error, ErrorKind, Origin, Precision, Result, Shape, Tensor, Type};
 use smallvec::SmallVec;
@@ -95,7 +96,7 @@ fn arity(op: &Op) -> Option<usize> {
         Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
         Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
         Op::Select(_) => Some(3),
-        Op::Concat(_) | Op::Custom(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
+        Op::Concat(_) | Op::Custom(_) | Op::HostCall(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
         _ => Some(1),
     }
 }
@@ -133,6 +134,7 @@ fn operation(kind: &str, words: &mut Words<'_>, ty: Option<&Type>) -> Result<Op,
             let descending = words.flag("descending");
             ArgSort { descending, first: if words.flag("first") { Some(words.number("")?) } else { None } }.into()
         }
+        "host_call" => host_call(words, &typed()?)?.into(),
         "detach" => StopGradient.into(),
         "barrier" => Barrier.into(),
         "custom" => Custom { rule: Arc::new(Named(words.name()?)), levels: words.number("levels")? }.into(),
@@ -211,6 +213,14 @@ fn control(kind: &str, words: &mut Words<'_>, ty: Option<&Type>, mut bodies: Vec
         }
         _ => return Err(format!("`{kind}` has not {} bodies", bodies.len())),
     })
+}
+
+fn host_call(words: &mut Words<'_>, ty: &Type) -> Result<HostCall, String> {
+    let name = words.name()?;
+    let parameters = if words.flag("of") { words.name()? } else { String::new() };
+    let batch: u32 = words.number("batch")?;
+    let shape = ty.shape.get(batch as usize..).ok_or_else(|| format!("a type without {batch} leading axes"))?.into();
+    Ok(HostCall { function: Hosted(Arc::new(FromText { name, parameters, shape })), batch })
 }
 
 fn window(words: &mut Words<'_>) -> Result<Window, String> {

@@ -3,7 +3,8 @@
 
 use super::{Verdict, ensure, within};
 use crate::compile::kernel::{
-    Access, Binary, Code, Contract, Control, Extent, Flow, Fold, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, Unary, Value,
+    Access, Binary, Code, Contract, Control, Extent, Flow, Fold, Host, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, Unary,
+    Value,
 };
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::tensor::DType;
@@ -17,6 +18,7 @@ pub fn kernels(kernels: &Kernels) -> Verdict {
         one(kernel, &kernels.buffers).map_err(named)?;
         let (reads, writes) = touched(kernel);
         for buffer in reads {
+            // What is empty is copied by no kernel.
             ensure(written[buffer as usize] || kernels.buffers[buffer as usize].len == 0, || {
                 named(format!("buffer {buffer} is read before it is written"))
             })?;
@@ -53,6 +55,7 @@ pub fn touched(kernel: &Kernel) -> (Vec<u32>, Vec<u32>) {
         Kernel::Fold(fold) => (vec![fold.input.buffer], vec![fold.out.buffer]),
         Kernel::Sort(sort) => (vec![sort.input.buffer], vec![sort.out.buffer]),
         Kernel::Control(control) => (buffers(&control.inputs), vec![control.out.buffer, control.room.buffer]),
+        Kernel::Host(host) => (buffers(&host.inputs), vec![host.out.buffer]),
         Kernel::Fill(fill) => (Vec::new(), vec![fill.out.buffer]),
     }
 }
@@ -65,6 +68,7 @@ fn one(kernel: &Kernel, buffers: &[Buffer]) -> Verdict {
         Kernel::Fold(fold) => overlap_add(fold, buffers),
         Kernel::Sort(sort) => order(sort, buffers),
         Kernel::Control(control) => programs(control, buffers),
+        Kernel::Host(host) => call(host, buffers),
         Kernel::Fill(fill) => {
             access("out", &fill.out, &[], buffers)?;
             run("out", &fill.out, fill.len, buffers)?;
@@ -134,6 +138,18 @@ fn order(sort: &Sort, buffers: &[Buffer]) -> Verdict {
     }
     ensure(keep <= len, || format!("{keep} positions of {len}"))?;
     ensure(out.dtype == DType::I64, || "positions are i64".into())
+}
+
+fn call(host: &Host, buffers: &[Buffer]) -> Verdict {
+    let Host { batch, shapes, inputs, len, out, .. } = host;
+    ensure(shapes.len() == inputs.len(), || format!("{} inputs of {} shapes", inputs.len(), shapes.len()))?;
+    let examples = inputs.iter().zip(shapes.iter().map(|shape| shape.iter().product::<usize>()));
+    for (one, own) in examples.chain([(out, *len)]) {
+        access("host", one, &[], buffers).or_else(|why| if batch * own == 0 { Ok(()) } else { Err(why) })?;
+        run("host", one, batch * own, buffers)?;
+        ensure(one.dtype == out.dtype, || "inputs are of another type than the result".into())?;
+    }
+    ensure(matches!(out.dtype, DType::F32 | DType::F64), || "a function of the host is of f32 or f64".into())
 }
 
 fn overlap_add(fold: &Fold, buffers: &[Buffer]) -> Verdict {

@@ -7,6 +7,7 @@ use crate::backend::cpu::contract::panels::Packed;
 use crate::backend::cpu::control::CompiledControl;
 use crate::backend::cpu::fault::FaultCell;
 use crate::backend::cpu::fold::CompiledFold;
+use crate::backend::cpu::host::CompiledHost;
 use crate::backend::cpu::machine::Written;
 use crate::backend::cpu::region::{CompiledRegion, Scratch};
 use crate::backend::cpu::scatter::{CompiledFill, CompiledScatter};
@@ -21,6 +22,7 @@ pub(super) enum Compiled {
     Scatter(Box<CompiledScatter>),
     Fold(Box<CompiledFold>),
     Sort(Box<CompiledSort>),
+    Host(Box<CompiledHost>),
     Fill(Box<CompiledFill>),
     Control(Box<CompiledControl>),
     /// There was no memory for it.
@@ -35,6 +37,7 @@ impl Compiled {
             Kernel::Scatter(scatter) => Compiled::Scatter(Box::new(CompiledScatter::new(scatter))),
             Kernel::Fold(fold) => Compiled::Fold(Box::new(CompiledFold::new(fold))),
             Kernel::Sort(sort) => Compiled::Sort(Box::new(CompiledSort::new(sort))),
+            Kernel::Host(host) => Compiled::Host(Box::new(CompiledHost::new(host))),
             Kernel::Fill(fill) => Compiled::Fill(Box::new(CompiledFill::new(fill))),
             Kernel::Control(control) => match CompiledControl::new(control) {
                 Ok(made) => Compiled::Control(Box::new(made)),
@@ -59,6 +62,7 @@ impl Compiled {
             Compiled::Scatter(kernel) => kernel.units(),
             Compiled::Fold(kernel) => kernel.units(),
             Compiled::Sort(kernel) => kernel.units(),
+            Compiled::Host(kernel) => kernel.units(),
             Compiled::Fill(kernel) => kernel.units(),
             // It is a wave of its own, and run by all.
             Compiled::Control(_) => 1,
@@ -83,6 +87,7 @@ impl Compiled {
             Compiled::Scatter(kernel) => kernel.cost(),
             Compiled::Fold(kernel) => kernel.cost(),
             Compiled::Sort(kernel) => kernel.cost(),
+            Compiled::Host(kernel) => kernel.cost(),
             Compiled::Fill(kernel) => kernel.cost(),
             Compiled::Control(kernel) => kernel.cost(),
             Compiled::Failed(_) => 0.0,
@@ -101,6 +106,7 @@ impl Compiled {
                 Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
                 Compiled::Fold(kernel) => kernel.run(unit, buffers),
                 Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
+                Compiled::Host(kernel) => kernel.run(unit, buffers, faults),
                 Compiled::Fill(kernel) => kernel.run(unit, buffers),
                 Compiled::Control(_) | Compiled::Failed(_) => unreachable!("has no units"),
             }

@@ -1,6 +1,6 @@
 //! Regions under construction for tests: memory for every access, and the comparison with the oracle.
 
-use super::super::fault::FaultCell;
+use super::super::fault::{FaultCell, Found};
 use super::super::level::Level;
 use super::super::machine::placed;
 use super::oracle::{evaluate, same};
@@ -107,7 +107,7 @@ impl Draft {
             let unit = if backwards { units - 1 - unit } else { unit };
             unsafe { compiled.run(unit, &pointers, &mut scratch, &faults) }
         }
-        (memory, faults.take())
+        (memory, faults.take().and_then(Found::index))
     }
 
     pub fn check(&self, context: &str) {
