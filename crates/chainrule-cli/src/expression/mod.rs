@@ -1,7 +1,7 @@
 //! Reads an expression such as `log(1 + exp(-y*(w*x + b)))` into a flat list of nodes.
 //!
 //! The list holds children before parents, so everything that follows walks it in a loop. Numbers,
-//! names, `+ - * / ^` (also `**`), parentheses and the functions of [`FUNCTIONS`] are read; there
+//! names, `+ - * / ^` (also `**`), parentheses and the functions of `FUNCTIONS` are read; there
 //! is no implied multiplication and no assignment. This folder evaluates nothing and differentiates
 //! nothing: that is the engine's work.
 

@@ -9,7 +9,7 @@ use crate::tensor::{DType, Precision, Shape};
 use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 
-/// Which buffer of the program an access touches: an index into [`super::program::Program::buffers`].
+/// Which buffer of the program an access touches: an index into `Kernels::buffers`.
 pub type BufferId = u32;
 /// Strides or sizes, one per axis of a kernel.
 pub type Axes<T> = SmallVec<[T; 6]>;
@@ -282,7 +282,7 @@ pub struct Contract {
     pub a: Access,
     /// Strides over batch, k, n in this order.
     pub b: Access,
-    /// Strides over [chunk,] batch, m, n in this order (`chunk` only when `k_chunks > 1`).
+    /// Strides over (chunk,) batch, m, n in this order (`chunk` only when `k_chunks > 1`).
     /// The type may be the lane's where that of the operands is narrower.
     pub out: Access,
     /// The sum over k is cut in this many chunks, each a result of its own; a later kernel adds them.

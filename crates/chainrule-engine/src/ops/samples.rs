@@ -383,7 +383,7 @@ impl HostFunction for Mix {
     }
 }
 
-/// An application of [`Mix`] to a batch with so many leading axes.
+/// An application of `Mix` to a batch with so many leading axes.
 pub fn host_sample(batch: u32) -> HostCall {
     HostCall { function: Hosted(Arc::new(Mix)), batch }
 }

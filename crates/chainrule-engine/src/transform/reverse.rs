@@ -44,7 +44,7 @@ impl Tensor {
 
     /// As [`Tensor::grad`], but `None` for what no gradient reaches: this scalar does not depend on it, or only
     /// through a cut, or only through derivatives that are zero by declaration (where [`Tensor::grad`] gives zeros).
-    /// [`audit`](super::audit) tells these apart.
+    /// [`audit`](super::audit()) tells these apart.
     ///
     /// ```
     /// use chainrule_engine::Tensor;

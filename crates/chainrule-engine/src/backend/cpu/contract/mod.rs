@@ -75,7 +75,7 @@ impl CompiledContract {
         CompiledContract { plan: Plan::new(contract, level, unit), epilogue }
     }
 
-    /// A contraction that is [`alike`](super::alike) the one this was made from, made without planning anything again.
+    /// A contraction that is alike (`super::alike`) the one this was made from, made without planning anything again.
     pub fn with_accesses_of(&self, contract: &Contract) -> CompiledContract {
         let epilogue = self.epilogue.as_ref().zip(contract.epilogue.as_ref()).map(|(made, region)| made.with_accesses_of(region));
         CompiledContract { plan: self.plan.with_accesses_of(contract), epilogue }

@@ -179,7 +179,7 @@ impl CompiledRegion {
         CompiledRegion { plan: Arc::new(build::plan(region, Level::detect(), true, written)), starts: starts(region) }
     }
 
-    /// A region that is [`alike`](super::alike) the one this was made from: it shares the plan and has accesses of its
+    /// A region that is alike (`super::alike`) the one this was made from: it shares the plan and has accesses of its
     /// own.
     pub fn with_accesses_of(&self, region: &Region) -> CompiledRegion {
         CompiledRegion { plan: self.plan.clone(), starts: starts(region) }
