@@ -71,7 +71,7 @@ pub mod write;
 pub use error::{Error, ErrorKind, Place, Result};
 pub use model::{Declared, Model};
 pub use operators::{OPERATORS, Operator};
-pub use record::Value;
+pub use record::{Texts, Value};
 
 /// Reads a value that lies in a file of its own, a `TensorProto`, `SequenceProto` or `OptionalProto`, as the type of an
 /// input or output says.

@@ -52,6 +52,7 @@ impl Declared {
         let fits = match (&self.kind, value) {
             (Kind::Unknown, _) | (Kind::Sequence(_), Value::Sequence(_)) | (Kind::Optional(_), _) => true,
             (Kind::Tensor(..), Value::Tensor(tensor)) => return self.check_tensor(tensor),
+            (Kind::Tensor(element, sizes), Value::Texts(texts)) => element.is_text() && fit(sizes.as_deref(), texts.shape()),
             _ => false,
         };
         if fits { Ok(()) } else { Err(Error::new(ErrorKind::Input, format!("input '{}' is {self}, not {}", self.name, value.kind()))) }
@@ -64,19 +65,23 @@ impl Declared {
             Err(Error::new(ErrorKind::Input, format!("input '{}' is {self}, and given is {given}; {why}", self.name)))
         };
         // Floats of another precision are let through: a model is checked in f64, or run in bf16.
+        if element.is_text() {
+            return refused("it takes strings: `Value::Texts`");
+        }
         if element.0 != 0 {
             let wanted = element.dtype()?;
             if wanted != tensor.dtype() && !(wanted.is_float() && tensor.dtype().is_float()) {
                 return refused("convert it with `cast`");
             }
         }
-        let Some(sizes) = sizes else { return Ok(()) };
-        let unlike = |(size, &given): (&Size, &usize)| matches!(size, Size::Is(size) if *size >= 0 && *size != given as i64);
-        if sizes.len() != tensor.rank() || sizes.iter().zip(tensor.shape()).any(unlike) {
-            return refused("give it the sizes that are declared");
-        }
-        Ok(())
+        if fit(sizes.as_deref(), tensor.shape()) { Ok(()) } else { refused("give it the sizes that are declared") }
     }
+}
+
+/// Whether a shape has the sizes that are declared, as far as they are.
+fn fit(sizes: Option<&[Size]>, shape: &[usize]) -> bool {
+    let unlike = |(size, &given): (&Size, &usize)| matches!(size, Size::Is(size) if *size >= 0 && *size != given as i64);
+    sizes.is_none_or(|sizes| sizes.len() == shape.len() && !sizes.iter().zip(shape).any(unlike))
 }
 
 impl fmt::Display for Declared {

@@ -23,6 +23,7 @@ mod sequence;
 mod shape;
 mod signal;
 mod source;
+mod text;
 mod training;
 mod windows;
 
@@ -97,7 +98,10 @@ pub static OPERATORS: &[Operator] = &[
     row("BitwiseXor", "", &[18], |c| elementwise::binary(c, Tensor::xor)),
     row("BitwiseNot", "", &[18], |c| elementwise::unary(c, |x| !x)),
     row("BitShift", "", &[11], elementwise::shift),
-    row("Equal", "", &[1, 7, 11, 13, 19], |c| elementwise::binary(c, Tensor::equal)),
+    row("Equal", "", &[1, 7, 11, 13, 19], |c| match c.value(0)?.as_texts() {
+        Some(_) => text::equal(c),
+        None => elementwise::binary(c, Tensor::equal),
+    }),
     row("Less", "", &[1, 7, 9, 13], |c| elementwise::binary(c, Tensor::less)),
     row("LessOrEqual", "", &[12, 16], |c| elementwise::binary(c, Tensor::less_equal)),
     row("Greater", "", &[1, 7, 9, 13], |c| elementwise::binary(c, Tensor::greater)),
@@ -261,6 +265,10 @@ pub static OPERATORS: &[Operator] = &[
     row("TfIdfVectorizer", "", &[9], host::tf_idf),
     row("ArrayFeatureExtractor", "ai.onnx.ml", &[1], host::feature_extractor),
     row("Binarizer", "ai.onnx.ml", &[1], host::binarizer),
+    // Strings.
+    row("StringNormalizer", "", &[10], text::normalize),
+    row("StringConcat", "", &[20], text::concat),
+    row("StringSplit", "", &[20], text::split),
     // Signals.
     row("DFT", "", &[17, 20], signal::dft),
     row("STFT", "", &[17], signal::stft),

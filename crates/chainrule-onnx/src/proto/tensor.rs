@@ -4,6 +4,7 @@
 
 use super::wire::{Field, Reader};
 use crate::error::{Error, ErrorKind, Result};
+use crate::record::{Texts, Value};
 use chainrule::tensor::shape::checked_product;
 use chainrule::{DType, Data, Tensor};
 use std::path::Path;
@@ -59,6 +60,11 @@ impl Element {
             let known: Vec<&str> = ELEMENTS.iter().filter(|row| row.1.is_some()).map(|row| row.0).collect();
             Error::unsupported(format!("elements are {}; the engine has {}", self.name(), known.join(", ")))
         })
+    }
+
+    /// Whether elements are strings.
+    pub fn is_text(self) -> bool {
+        usize::try_from(self.0).ok().and_then(|at| ELEMENTS.get(at)).is_some_and(|row| row.0 == "string")
     }
 
     /// The number of one of the engine's types.
@@ -151,6 +157,21 @@ impl TensorMessage {
             return Err(self.said(ErrorKind::Model, message));
         }
         Ok(self.made.get_or_init(|| Tensor::from_data(data, sizes)).clone())
+    }
+
+    /// The tensor as a value: of strings, too.
+    ///
+    /// # Errors
+    /// As [`TensorMessage::tensor`]; if strings are not UTF-8.
+    pub fn value(&self) -> Result<Value> {
+        if !self.element.is_text() {
+            return Ok(Value::Tensor(self.tensor()?));
+        }
+        let text =
+            |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).map_err(|_| self.said(ErrorKind::Model, "a string is not UTF-8".into()));
+        let texts: Vec<String> = self.texts.iter().map(text).collect::<Result<_>>()?;
+        let found = Texts::new(texts, self.sizes()?.0).map_err(|error| self.said(ErrorKind::Model, error.message().to_string()))?;
+        Ok(found.into())
     }
 
     fn data(&self, dtype: DType, count: usize) -> Result<Data> {

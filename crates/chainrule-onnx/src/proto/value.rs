@@ -16,7 +16,7 @@ fn of_kind(reader: Reader<'_>, kind: &Kind) -> Result<Value> {
         Kind::Sequence(_) => sequence(reader),
         Kind::Optional(_) => optional(reader),
         Kind::Other(what) => Err(Error::unsupported(format!("{what} is no value that can be recorded"))),
-        Kind::Tensor(..) | Kind::Unknown => Ok(Value::Tensor(TensorMessage::parse(reader, 0)?.tensor()?)),
+        Kind::Tensor(..) | Kind::Unknown => TensorMessage::parse(reader, 0)?.value(),
     }
 }
 

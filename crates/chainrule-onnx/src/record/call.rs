@@ -4,7 +4,7 @@
 //! kind. An input that decides about shapes is asked for its value (`whole_numbers`): it is evaluated here and now, so
 //! shapes are fixed when a graph is recorded.
 
-use super::{Names, Recorder, Value};
+use super::{Names, Recorder, Texts, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::proto::{AttributeValue, Graph, Node};
 use chainrule::tensor::shape::resolve_axis;
@@ -22,7 +22,10 @@ pub struct Call<'c> {
 
 /// A fault of an input that is of another kind than an operator takes.
 fn other_kind(index: usize, wanted: &str, value: &Value) -> Error {
-    Error::operator(format!("input {index} is {}, not {wanted}", value.kind()))
+    match value {
+        Value::Texts(_) => Error::unsupported(format!("input {index}: elements are string; {wanted} is taken")),
+        _ => Error::operator(format!("input {index} is {}, not {wanted}", value.kind())),
+    }
 }
 
 impl<'c> Call<'c> {
@@ -78,6 +81,12 @@ impl<'c> Call<'c> {
             Value::Optional(Some(held)) if matches!(**held, Value::Sequence(_)) => Ok(held.tensors()),
             value => Err(other_kind(index, "a sequence", value)),
         }
+    }
+
+    /// Strings that must be there.
+    pub fn texts_of(&self, index: usize) -> Result<&Texts> {
+        let value = self.value(index)?;
+        value.as_texts().ok_or_else(|| other_kind(index, "a tensor of strings", value))
     }
 
     /// The whole numbers of an input, evaluated now.

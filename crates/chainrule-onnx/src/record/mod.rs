@@ -8,7 +8,7 @@ pub mod call;
 pub mod value;
 
 pub use call::Call;
-pub use value::Value;
+pub use value::{Texts, Value};
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::operators;

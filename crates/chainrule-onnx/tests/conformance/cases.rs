@@ -192,7 +192,7 @@ fn compare(made: &[(String, Value)], wanted: &[Value], rtol: f64) -> Option<Stri
         return Some(format!("evaluation: {error}"));
     }
     made.iter().zip(wanted).find_map(|((name, made), wanted)| {
-        let kinds = |value: &Value| (matches!(value, Value::Sequence(_)), value.tensors().len());
+        let kinds = |value: &Value| (matches!(value, Value::Sequence(_)), value.tensors().len(), value.as_texts().cloned());
         if kinds(made) != kinds(wanted) {
             return Some(format!("output '{name}' is {made:?}, not {wanted:?}"));
         }

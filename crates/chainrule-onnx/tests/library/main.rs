@@ -4,5 +4,6 @@
 mod errors;
 mod functions;
 mod hostile;
+mod strings;
 mod training;
 mod versions;
