@@ -88,8 +88,8 @@ pub(super) fn reduced(batch: usize, values: &Tensor, index: &Tensor, size: usize
             (sum / counts).cast(values.dtype())
         }
         Reduce::Prod => Runs::new(batch, index, size).folded(values, 1.0, |a, b| a * b),
-        Reduce::Max => extreme(batch, values, index, size, lowest(values.dtype()), |a, b| a.maximum(b)),
-        Reduce::Min => extreme(batch, values, index, size, highest(values.dtype()), |a, b| a.minimum(b)),
+        Reduce::Max => extreme(batch, values, index, size, values.dtype().lowest(), |a, b| a.maximum(b)),
+        Reduce::Min => extreme(batch, values, index, size, values.dtype().highest(), |a, b| a.minimum(b)),
     }
 }
 
@@ -189,24 +189,4 @@ pub(super) fn repeated(x: &Tensor, shape: &[usize]) -> Tensor {
     }
     let sizes = axes.iter().map(|&axis| shape[axis]).collect();
     Tensor::record(Broadcast { axes, sizes }, [x.clone()])
-}
-
-/// What no number of a type is below.
-fn lowest(dtype: DType) -> f64 {
-    match dtype {
-        DType::I64 => i64::MIN as f64,
-        DType::I32 => i32::MIN as f64,
-        DType::U8 | DType::Bool => 0.0,
-        _ => f64::NEG_INFINITY,
-    }
-}
-
-/// What no number of a type is above; of i64 the largest that is a float, too.
-fn highest(dtype: DType) -> f64 {
-    match dtype {
-        DType::I64 => (i64::MAX - 1023) as f64,
-        DType::I32 => i32::MAX as f64,
-        DType::U8 | DType::Bool => 255.0,
-        _ => f64::INFINITY,
-    }
 }

@@ -28,6 +28,32 @@ impl DType {
     /// Every element type, in the order of the declaration.
     pub const ALL: [DType; 8] = [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::I32, DType::U8, DType::Bool];
 
+    /// What no element is below: minus infinity of floats.
+    pub fn lowest(self) -> f64 {
+        match self {
+            DType::I64 => i64::MIN as f64,
+            DType::I32 => i32::MIN as f64,
+            DType::U8 | DType::Bool => 0.0,
+            DType::F32 | DType::F64 | DType::BF16 | DType::F16 => f64::NEG_INFINITY,
+        }
+    }
+
+    /// What no element is above: infinity of floats, and of i64 the largest that an f64 can name.
+    ///
+    /// ```
+    /// use chainrule_engine::DType;
+    /// assert_eq!((DType::U8.lowest(), DType::U8.highest()), (0.0, 255.0));
+    /// ```
+    pub fn highest(self) -> f64 {
+        match self {
+            DType::I64 => (i64::MAX - 1023) as f64,
+            DType::I32 => i32::MAX as f64,
+            DType::U8 => 255.0,
+            DType::Bool => 1.0,
+            DType::F32 | DType::F64 | DType::BF16 | DType::F16 => f64::INFINITY,
+        }
+    }
+
     /// Bytes of one element.
     pub fn bytes(self) -> usize {
         match self {

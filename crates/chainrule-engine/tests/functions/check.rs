@@ -1,7 +1,7 @@
 //! What every function is put through: gradients in both modes and both orders, batching, origins.
 
 use chainrule_engine::transform::{jvp, vmap};
-use chainrule_engine::{ErrorKind, Tensor};
+use chainrule_engine::{DType, ErrorKind, Tensor};
 use std::collections::HashSet;
 
 /// Numbers between -2 and 2 without ties, the same for the same seed.
@@ -148,4 +148,14 @@ pub fn line_of_mistake(name: &str, call: &str, tensor: &Tensor, file: &str) -> u
     let origin = error.origin().unwrap_or_else(|| panic!("no line: {error}"));
     assert_eq!(origin.file(), file, "{error}");
     origin.line()
+}
+
+/// Zeros, as floats.
+pub fn f(shape: &[usize]) -> Tensor {
+    Tensor::zeros(shape)
+}
+
+/// Zeros, as whole numbers.
+pub fn i(shape: &[usize]) -> Tensor {
+    Tensor::full(shape, 0.0, DType::I64)
 }

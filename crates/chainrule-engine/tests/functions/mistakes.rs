@@ -1,17 +1,9 @@
 //! Mistakes: each names the function the user called and the user's own line.
 
-use crate::check::line_of_mistake;
+use crate::check::{f, i, line_of_mistake};
 use chainrule_engine::functions::loss::{self, LossOptions};
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
-
-fn f(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape)
-}
-
-fn i(shape: &[usize]) -> Tensor {
-    Tensor::full(shape, 0.0, DType::I64)
-}
 
 macro_rules! mistakes {
     ($($name:literal: $call:expr;)*) => {

@@ -1,17 +1,9 @@
 //! What does not fit is a mistake that names the function and the line.
 
-use crate::check::line_of_mistake;
+use crate::check::{f, i, line_of_mistake};
 use chainrule_engine::functions::loss::*;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
-
-fn f(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape)
-}
-
-fn i(shape: &[usize]) -> Tensor {
-    Tensor::full(shape, 0.0, DType::I64)
-}
 
 macro_rules! refused {
     ($test:ident: $($name:literal: $call:expr;)*) => {

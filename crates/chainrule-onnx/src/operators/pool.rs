@@ -1,6 +1,5 @@
 //! Pooling: the largest, the mean or the norm of each window, over any number of axes; and back.
 
-use super::reduction::lowest;
 use super::shape::{sizes, volume};
 use super::windows::{Windows, listed, spatial};
 use crate::error::{Error, Result};
@@ -23,7 +22,7 @@ pub fn max_pool(call: &Call) -> Outcome {
     let x = call.tensor(0)?;
     let windows = windows(call, x)?;
     let widths = windows.widths(spatial(x)?);
-    let patches = windows.of(&x.pad_with(&widths, lowest(x.dtype())));
+    let patches = windows.of(&x.pad_with(&widths, x.dtype().lowest()));
     let y = patches.max_over(&windows.within());
     if !call.wants(1) || y.error().is_some() {
         return one(y);
@@ -34,7 +33,7 @@ pub fn max_pool(call: &Call) -> Outcome {
     let places = windows.of(&places.pad_with(&widths, -1.0)).reshape(flat.clone());
     // A place in the padding is never the largest.
     let patches =
-        places.less(&places.zeros_like()).select(&Tensor::full(flat.clone(), lowest(x.dtype()), x.dtype()), &patches.reshape(flat));
+        places.less(&places.zeros_like()).select(&Tensor::full(flat.clone(), x.dtype().lowest(), x.dtype()), &patches.reshape(flat));
     let found = places.take_along_axis(&patches.argmax(-1).unsqueeze(-1), -1).reshape(y.shape());
     Ok(vec![y.into(), found.into()])
 }

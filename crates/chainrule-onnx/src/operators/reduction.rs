@@ -82,34 +82,13 @@ pub fn log_sum_exp(call: &Call) -> Outcome {
 }
 
 pub fn maximum(call: &Call) -> Outcome {
-    let lowest = lowest(call.tensor(0)?.dtype());
+    let lowest = call.tensor(0)?.dtype().lowest();
     reduce(call, 18, Some(lowest), |x, axes| of_numbers(x, |x| x.max_keep(axes)))
 }
 
 pub fn minimum(call: &Call) -> Outcome {
-    let highest = highest(call.tensor(0)?.dtype());
+    let highest = call.tensor(0)?.dtype().highest();
     reduce(call, 18, Some(highest), |x, axes| of_numbers(x, |x| x.min_keep(axes)))
-}
-
-/// The smallest value of a type.
-pub fn lowest(dtype: DType) -> f64 {
-    match dtype {
-        DType::I64 => i64::MIN as f64,
-        DType::I32 => i32::MIN as f64,
-        DType::U8 | DType::Bool => 0.0,
-        _ => f64::NEG_INFINITY,
-    }
-}
-
-fn highest(dtype: DType) -> f64 {
-    match dtype {
-        // The largest that a float can name.
-        DType::I64 => 9_223_372_036_854_774_784.0,
-        DType::I32 => i32::MAX as f64,
-        DType::U8 => 255.0,
-        DType::Bool => 1.0,
-        _ => f64::INFINITY,
-    }
 }
 
 /// Bools as numbers, and back.
