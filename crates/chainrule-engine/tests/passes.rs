@@ -28,6 +28,8 @@ mod recomputed;
 mod remade;
 #[path = "passes/rules.rs"]
 mod rules;
+#[path = "passes/seats.rs"]
+mod seats;
 #[path = "support/mod.rs"]
 mod shared;
 #[path = "passes/sums.rs"]

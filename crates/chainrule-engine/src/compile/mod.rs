@@ -2,7 +2,7 @@
 //!
 //! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `sums` makes one product of
 //! several that are added up, `view` turns
-//! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `schedule` orders them
+//! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `seats` leaves out copies, `schedule` orders them
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
 //! (and reads graphs back), `verify` says what must hold of it.
 
@@ -18,10 +18,12 @@ mod parts;
 pub mod pipeline;
 pub mod product;
 pub mod program;
+pub mod reach;
 pub mod recompute;
 pub mod remake;
 pub mod rules;
 pub mod schedule;
+pub mod seats;
 pub mod simplify;
 pub mod step;
 pub mod sums;

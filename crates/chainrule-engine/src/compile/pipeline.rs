@@ -8,6 +8,7 @@ use super::lower::{Kernels, lower, own_roots};
 use super::recompute::recompute;
 use super::remake::remake;
 use super::schedule::{Schedule, schedule};
+use super::seats::seat;
 use super::simplify::simplify;
 use super::sums::gather_sums;
 use super::verify;
@@ -126,6 +127,14 @@ pub static PASSES: &[Pass] = &[
         },
     },
     Pass { name: "lower", run: |c| c.kernels = lower(&c.graph, &c.views, &c.fusion, c.options) },
+    Pass {
+        name: "seats",
+        run: |c| {
+            if c.options.fuse {
+                c.kernels = seat(std::mem::take(&mut c.kernels));
+            }
+        },
+    },
     Pass { name: "schedule", run: |c| c.schedule = schedule(&c.kernels, &c.updates, c.options.reuse_memory) },
 ];
 

@@ -50,9 +50,10 @@ impl Product {
     }
 }
 
-/// A result of few tiles whose sum is long is cut along the sum, so that there is work to share.
+/// A result of few tiles whose sum is long is cut along the sum, so that there is work to share: in a power of two, which two
+/// and four threads can share evenly.
 fn chunks(results: usize, length: usize) -> usize {
-    if results <= 1 << 16 && length >= 1024 { (length / 512).min(16) } else { 1 }
+    if results <= 1 << 16 && length >= 1024 { (length / 512).next_power_of_two().min(16) } else { 1 }
 }
 
 /// Sizes or strides of labels, in their order.

@@ -4,6 +4,8 @@
 
 use super::kernel::{Access, BufferId, Code, Kernel, Region};
 use super::lower::{Kernels, Place};
+use super::reach::{Reach, reaches};
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// Kernels in waves, buffers in memory.
@@ -53,66 +55,49 @@ pub fn schedule(kernels: &Kernels, updates: &[Option<u32>], reuse: bool) -> Sche
     Schedule { waves, offsets, arena_bytes, in_place }
 }
 
-/// The buffers a kernel reads and writes.
+/// The buffers a kernel reads and writes, and which part of each.
 struct Uses {
     reads: Vec<BufferId>,
     writes: Vec<BufferId>,
+    parts: Vec<Reach>,
 }
 
 /// The buffers that a kernel writes to.
 pub fn written(kernel: &Kernel) -> impl Iterator<Item = BufferId> {
-    Uses::of(kernel).writes.into_iter()
+    reaches(kernel).into_iter().filter(|reach| reach.writes).map(|reach| reach.buffer)
 }
 
 impl Uses {
     fn of(kernel: &Kernel) -> Uses {
-        let region = |region: &Region, skip: usize| Uses {
-            reads: region.loads.iter().skip(skip).map(|access| access.buffer).collect(),
-            writes: region.stores.iter().map(|access| access.buffer).collect(),
-        };
-        match kernel {
-            Kernel::Region(code) => region(code, 0),
-            Kernel::Contract(contract) => {
-                let mut uses = match &contract.epilogue {
-                    Some(code) => region(code, 1),
-                    None => Uses { reads: Vec::new(), writes: vec![contract.out.buffer] },
-                };
-                uses.reads.extend([contract.a.buffer, contract.b.buffer]);
-                uses
-            }
-            Kernel::Scatter(scatter) => {
-                Uses { reads: vec![scatter.index.buffer, scatter.updates.buffer], writes: vec![scatter.out.buffer] }
-            }
-            Kernel::Fold(fold) => Uses { reads: vec![fold.input.buffer], writes: vec![fold.out.buffer] },
-            Kernel::Sort(sort) => Uses { reads: vec![sort.input.buffer], writes: vec![sort.out.buffer] },
-            Kernel::Control(control) => Uses {
-                reads: control.inputs.iter().map(|access| access.buffer).collect(),
-                writes: vec![control.out.buffer, control.room.buffer],
-            },
-            Kernel::Host(host) => Uses { reads: host.inputs.iter().map(|access| access.buffer).collect(), writes: vec![host.out.buffer] },
-            Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },
-        }
+        let parts = reaches(kernel);
+        let list = |writes: bool| parts.iter().filter(|reach| reach.writes == writes).map(|reach| reach.buffer).collect();
+        Uses { reads: list(false), writes: list(true), parts }
     }
 }
 
 /// Neighbouring kernels that touch nothing the others write.
 fn waves(uses: &[Uses]) -> Vec<Range<usize>> {
     let mut waves: Vec<Range<usize>> = Vec::new();
-    let (mut written, mut read): (Vec<BufferId>, Vec<BufferId>) = (Vec::new(), Vec::new());
+    let mut touched: FxHashMap<BufferId, Vec<&Reach>> = FxHashMap::default();
     for (k, uses) in uses.iter().enumerate() {
-        let clash = uses.reads.iter().any(|b| written.contains(b)) || uses.writes.iter().any(|b| written.contains(b) || read.contains(b));
+        let clash =
+            uses.parts.iter().any(|own| touched.get(&own.buffer).is_some_and(|others| others.iter().any(|other| clash(own, other))));
         match waves.last_mut() {
             Some(wave) if !clash => wave.end = k + 1,
             _ => {
                 waves.push(k..k + 1);
-                written.clear();
-                read.clear();
+                touched.clear();
             }
         }
-        written.extend(&uses.writes);
-        read.extend(&uses.reads);
+        uses.parts.iter().for_each(|own| touched.entry(own.buffer).or_default().push(own));
     }
     waves
+}
+
+/// Whether two kernels may touch the same element of a buffer, and one of them writes it.
+fn clash(one: &Reach, other: &Reach) -> bool {
+    let apart = || one.part.as_ref().zip(other.part.as_ref()).is_some_and(|(one, other)| one.is_apart(other));
+    (one.writes || other.writes) && !apart()
 }
 
 /// From the first to the last wave that touches a buffer.

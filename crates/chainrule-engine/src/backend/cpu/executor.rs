@@ -83,7 +83,10 @@ impl Executor {
         let first = Workspace::new(arena, packed, &compiled)?;
         let (mut shared, mut total, mut rooms) = (0.0, 0.0, 0);
         let mut wave = |range: &Range<usize>| {
-            let parts: Vec<_> = range.clone().map(|k| (k, compiled[k].units())).filter(|&(_, units)| units > 0).collect();
+            let mut parts: Vec<_> = range.clone().map(|k| (k, compiled[k].units())).filter(|&(_, units)| units > 0).collect();
+            // Long units first: what comes last decides how long one thread waits for another.
+            let cost_of_unit = |&(k, units): &(usize, usize)| compiled[k].cost() / units as f64;
+            parts.sort_by(|one, other| cost_of_unit(other).total_cmp(&cost_of_unit(one)));
             let cost: f64 = parts.iter().map(|&(k, _)| compiled[k].cost()).sum();
             let units: usize = parts.iter().map(|&(_, units)| units).sum();
             let control = parts.iter().find_map(|&(k, _)| match &compiled[k] {

@@ -5,6 +5,7 @@ use super::kernels::touched;
 use super::{Verdict, ensure};
 use crate::compile::kernel::{Access, Code, Kernel, Region};
 use crate::compile::lower::{Kernels, Place};
+use crate::compile::reach::{Reach, reaches};
 use crate::compile::schedule::Schedule;
 use std::collections::HashMap;
 
@@ -15,22 +16,31 @@ pub fn schedule(kernels: &Kernels, schedule: &Schedule) -> Verdict {
     for (w, wave) in schedule.waves.iter().enumerate() {
         ensure(wave.start == next && wave.end > wave.start, || format!("wave {w} is {wave:?}, after {next} kernels"))?;
         next = wave.end;
-        let mut writer: HashMap<u32, usize> = HashMap::new();
+        let mut touched: HashMap<u32, Vec<(usize, Reach)>> = HashMap::new();
         for k in wave.clone() {
-            for &buffer in &uses[k].1 {
-                let other = *writer.entry(buffer).or_insert(k);
-                ensure(other == k, || format!("wave {w}: kernels {other} and {k} write buffer {buffer}"))?;
+            for reach in reaches(&kernels.kernels[k]) {
+                touched.entry(reach.buffer).or_default().push((k, reach));
             }
         }
-        for k in wave.clone() {
-            let clash = uses[k].0.iter().find(|buffer| writer.get(buffer).is_some_and(|&other| other != k));
-            ensure(clash.is_none(), || format!("wave {w}: kernel {k} reads buffer {clash:?}, which another writes"))?;
+        for (buffer, list) in &touched {
+            for (i, (k, reach)) in list.iter().enumerate() {
+                let clash = list[..i].iter().find(|(other, of_other)| other != k && meet(reach, of_other));
+                ensure(clash.is_none(), || {
+                    format!("wave {w}: kernel {k} and {clash:?} meet in buffer {buffer}, which one of them writes")
+                })?;
+            }
         }
     }
     ensure(next == kernels.kernels.len(), || format!("{next} of {} kernels are in waves", kernels.kernels.len()))?;
     let lives = lives(kernels, schedule, &uses);
     memory(kernels, schedule, &lives)?;
     in_place(kernels, schedule, &lives)
+}
+
+/// Whether one of two writes what the other touches, as far as is known.
+fn meet(one: &Reach, other: &Reach) -> bool {
+    let apart = matches!((&one.part, &other.part), (Some(one), Some(other)) if one.is_apart(other));
+    (one.writes || other.writes) && !apart
 }
 
 /// Of a buffer: the first and the last wave that touches it, the first kernel that writes it and

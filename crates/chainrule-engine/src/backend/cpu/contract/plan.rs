@@ -27,8 +27,10 @@ const PACKED_A: usize = 48 * 1024;
 const PIECE: usize = 16 * 1024;
 /// The most columns of B that are packed at once.
 const PACKED_COLUMNS: usize = 1024;
-/// Elements of a tile in scratch.
+/// Elements of a tile in scratch, and of one that matrix tiles compute: every tile reads all of B's panels again, from beyond
+/// the second cache where they are large.
 const TILE: usize = 64 * 1024;
+const TILE_OF_PARTS: usize = 128 * 1024;
 /// Nanoseconds of work that make a unit worth an own claim.
 const UNIT: f64 = 20_000.0;
 /// Multiply-adds up to which nothing is packed that need not be.
@@ -398,7 +400,7 @@ impl Plan {
             slack: if tiles { 1.15 } else { 1.08 },
             lanes: kernels.lanes,
             most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS } else { n },
-            most_elements: if self.dense { TILE } else { usize::MAX },
+            most_elements: if self.dense { if tiles { TILE_OF_PARTS } else { TILE } } else { usize::MAX },
             whole_rows: whole_rows(epilogue),
             step: self.whole_rows_of_blocks(),
         };

@@ -1,0 +1,254 @@
+//! Values that are written where they would be copied to: the pieces of a concatenation, what is padded, the heads of an
+//! attention that are laid side by side again.
+//!
+//! A kernel that does nothing but copy a whole temporary buffer to some place of another is left out, and everybody who wrote or read
+//! the buffer does so at that place.
+//! Refuses where that would need more than other strides: a reader that walks the buffer in runs longer than those of
+//! the place, or by index; a kernel that takes dense operands only. Then the copy stays.
+
+use super::kernel::{Access, BufferId, Code, Contract, Extent, Kernel, Region};
+use super::lower::{Kernels, Place};
+use super::reach::{Part, reaches, reads_plainly, spaces, writes_plainly};
+use smallvec::SmallVec;
+
+/// Leaves out the copies that need not be.
+pub fn seat(mut kernels: Kernels) -> Kernels {
+    let mut touching: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
+    for (k, kernel) in kernels.kernels.iter().enumerate() {
+        for reach in reaches(kernel) {
+            let list = &mut touching[reach.buffer as usize];
+            if list.last() != Some(&k) {
+                list.push(k);
+            }
+        }
+    }
+    let mut left_out = vec![false; kernels.kernels.len()];
+    for k in 0..kernels.kernels.len() {
+        let Some(seat) = Seat::of(&kernels, k) else { continue };
+        let (from, to) = (seat.from as usize, seat.to as usize);
+        touching[from].retain(|&toucher| !left_out[toucher]);
+        touching[to].retain(|&toucher| !left_out[toucher]);
+        if !seat.is_free(&kernels, k, touching[from][0], &touching[to]) {
+            continue;
+        }
+        let others = touching[from].iter().copied().filter(|&other| other != k);
+        let moved: Option<Vec<(usize, Kernel)>> = others.map(|other| Some((other, seat.moved(&kernels.kernels[other])?))).collect();
+        let Some(moved) = moved else { continue };
+        for (other, kernel) in moved {
+            kernels.kernels[other] = kernel;
+            if let Err(at) = touching[to].binary_search(&other) {
+                touching[to].insert(at, other);
+            }
+        }
+        touching[from].clear();
+        left_out[k] = true;
+    }
+    let mut stays = left_out.iter().map(|left_out| !left_out);
+    kernels.sites.retain(|_| stays.next() == Some(true));
+    let mut stays = left_out.iter().map(|left_out| !left_out);
+    kernels.kernels.retain(|_| stays.next() == Some(true));
+    kernels
+}
+
+/// A dense buffer, and a place in another that takes its elements.
+#[derive(Debug)]
+struct Seat {
+    from: BufferId,
+    to: BufferId,
+    /// Where the first element goes.
+    offset: isize,
+    /// Axes of the buffer, outermost first.
+    digits: SmallVec<[Digit; 6]>,
+}
+
+/// One axis of a dense buffer: its size, elements from one index to the next, and at the place.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Digit {
+    size: usize,
+    own: isize,
+    there: isize,
+}
+
+impl Seat {
+    /// What kernel `k` copies, if that is all it does: a whole temporary buffer, to another.
+    fn of(kernels: &Kernels, k: usize) -> Option<Seat> {
+        let Kernel::Region(Region { axes, loads, stores, code, .. }) = &kernels.kernels[k] else { return None };
+        let ([from], [to], [load, store]) = (&loads[..], &stores[..], &code[..]) else { return None };
+        let copies = matches!((&load.code, &store.code), (Code::Load(0), Code::Store(0, 0)));
+        let full = load.extent == Extent::Full && store.extent == Extent::Full;
+        let temporary = |access: &Access| kernels.buffers[access.buffer as usize].place == Place::Temporary;
+        let apart = from.buffer != to.buffer && from.dtype == to.dtype && temporary(from) && temporary(to);
+        if !copies || !full || !apart || from.offset != 0 {
+            return None;
+        }
+        let digits = digits(axes, &from.strides, &to.strides, kernels.buffers[from.buffer as usize].len)?;
+        Some(Seat { from: from.buffer, to: to.buffer, offset: to.offset, digits })
+    }
+
+    /// Whether nobody else uses the place from when the buffer is first written: by `first`, before `copy` copies it.
+    fn is_free(&self, kernels: &Kernels, copy: usize, first: usize, touching: &[usize]) -> bool {
+        let place = Part { offset: self.offset, axes: self.digits.iter().map(|digit| (digit.size, digit.there)).collect() };
+        let later = touching.iter().filter(|&&k| k >= first && k != copy);
+        later.flat_map(|&k| reaches(&kernels.kernels[k]).into_iter().map(move |reach| (k, reach))).all(|(k, reach)| {
+            let harmless = reach.buffer != self.to || (!reach.writes && k > copy);
+            harmless || reach.part.is_some_and(|part| part.is_apart(&place))
+        })
+    }
+
+    /// A kernel that has what it did with the buffer at the place, if other strides are enough for that.
+    fn moved(&self, kernel: &Kernel) -> Option<Kernel> {
+        match kernel {
+            Kernel::Region(region) => Some(Kernel::Region(self.region(region, 0)?)),
+            Kernel::Contract(contract) if !contract.accumulate => {
+                let [a, b, out] = spaces(contract);
+                let epilogue = match &contract.epilogue {
+                    Some(region) => Some(self.region(region, 1)?),
+                    None => None,
+                };
+                // With code after the product, what it stores is the result, and says whose buffer that is.
+                let out = match &epilogue {
+                    Some(region) => Access { buffer: region.stores[0].buffer, ..contract.out.clone() },
+                    None => self.access(&contract.out, &out)?,
+                };
+                let (a, b) = (self.access(&contract.a, &a)?, self.access(&contract.b, &b)?);
+                Some(Kernel::Contract(Box::new(Contract { a, b, out, epilogue, ..(**contract).clone() })))
+            }
+            _ => None,
+        }
+    }
+
+    fn region(&self, region: &Region, skip: usize) -> Option<Region> {
+        let mut moved = region.clone();
+        for (i, load) in moved.loads.iter_mut().enumerate().skip(skip).filter(|(_, load)| load.buffer == self.from) {
+            *load = reads_plainly(region, i).then(|| self.access(load, &region.axes))??;
+        }
+        for (i, store) in moved.stores.iter_mut().enumerate().filter(|(_, store)| store.buffer == self.from) {
+            *store = writes_plainly(region, i).then(|| self.access(store, &region.axes))??;
+        }
+        Some(moved)
+    }
+
+    /// An access to the buffer as one to the place; one to another buffer as it is.
+    fn access(&self, access: &Access, sizes: &[usize]) -> Option<Access> {
+        if access.buffer != self.from {
+            return Some(access.clone());
+        }
+        // Of each digit, the least and the most that the access comes to.
+        let mut rest = access.offset;
+        let mut ends: SmallVec<[(isize, isize); 6]> = SmallVec::new();
+        let mut offset = self.offset;
+        for digit in &self.digits {
+            let at = rest.div_euclid(digit.own);
+            rest = rest.rem_euclid(digit.own);
+            offset += at * digit.there;
+            ends.push((at, at));
+        }
+        let mut moved = Access { buffer: self.to, offset, ..access.clone() };
+        for (stride, &size) in moved.strides.iter_mut().zip(sizes) {
+            if size == 1 || *stride == 0 {
+                *stride = 0;
+                continue;
+            }
+            let at = self.digits.iter().position(|digit| stride.abs() >= digit.own)?;
+            let digit = self.digits[at];
+            if *stride % digit.own != 0 {
+                return None;
+            }
+            let steps = *stride / digit.own;
+            let end = steps * (size as isize - 1);
+            ends[at] = (ends[at].0 + end.min(0), ends[at].1 + end.max(0));
+            *stride = steps * digit.there;
+        }
+        // No step may carry over to another digit.
+        let inside = ends.iter().zip(&self.digits).all(|(&(least, most), digit)| least >= 0 && most < digit.size as isize);
+        inside.then_some(moved)
+    }
+}
+
+/// The axes of a dense buffer of so many elements, if strides over them reach each of its elements once; neighbours that lie regularly one
+/// inside the other there, too, as one.
+fn digits(sizes: &[usize], own: &[isize], there: &[isize], len: usize) -> Option<SmallVec<[Digit; 6]>> {
+    let axes = sizes.iter().zip(own).zip(there).map(|((&size, &own), &there)| Digit { size, own, there });
+    let mut axes: SmallVec<[Digit; 6]> = axes.filter(|digit| digit.size != 1).collect();
+    axes.sort_unstable_by_key(|digit| std::cmp::Reverse(digit.own));
+    let mut dense = 1;
+    for digit in axes.iter().rev() {
+        if digit.own != dense || digit.size == 0 {
+            return None;
+        }
+        dense *= digit.size as isize;
+    }
+    if dense as usize != len || axes.is_empty() {
+        return None;
+    }
+    let mut merged: SmallVec<[Digit; 6]> = SmallVec::new();
+    for digit in axes {
+        match merged.last_mut() {
+            Some(outer) if outer.there == digit.there * digit.size as isize => {
+                *outer = Digit { size: outer.size * digit.size, ..digit };
+            }
+            _ => merged.push(digit),
+        }
+    }
+    Some(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::{DType, Rng};
+
+    /// Where an element of the buffer goes.
+    fn place(seat: &Seat, mut element: isize) -> isize {
+        seat.digits.iter().fold(seat.offset, |at, digit| {
+            let own = element / digit.own;
+            element %= digit.own;
+            at + own * digit.there
+        })
+    }
+
+    fn addresses(access: &Access, sizes: &[usize]) -> Vec<isize> {
+        sizes.iter().zip(&access.strides).fold(vec![access.offset], |all, (&size, &stride)| {
+            all.iter().flat_map(|at| (0..size as isize).map(move |i| at + i * stride)).collect()
+        })
+    }
+
+    /// Random accesses to buffers that go to random places, transposed and apart: what is moved reaches the places of the elements
+    /// that it reached, in their order.
+    #[test]
+    fn a_moved_access_reaches_the_places_of_its_elements() {
+        let mut rng = Rng::new(7);
+        let mut below = |n: usize| (rng.next_u64() % n as u64) as usize;
+        let mut moved = 0;
+        for _ in 0..20_000 {
+            let sizes: Vec<usize> = (0..1 + below(3)).map(|_| 1 + below(4)).collect();
+            let mut order: Vec<usize> = (0..sizes.len()).collect();
+            order.rotate_left(below(sizes.len()));
+            let (mut own, mut there) = (vec![0; sizes.len()], vec![0; sizes.len()]);
+            let mut dense = 1;
+            for axis in (0..sizes.len()).rev() {
+                own[axis] = dense;
+                dense *= sizes[axis] as isize;
+            }
+            let (mut next, gap) = (1, 1 + below(2) as isize);
+            for &axis in order.iter().rev() {
+                there[axis] = next;
+                next *= sizes[axis] as isize * gap;
+            }
+            let Some(digits) = digits(&sizes, &own, &there, dense as usize) else { continue };
+            let seat = Seat { from: 0, to: 1, offset: below(5) as isize, digits };
+            let spaces: Vec<usize> = (0..below(4)).map(|_| 1 + below(4)).collect();
+            let strides = spaces.iter().map(|_| below(9) as isize - 2).collect();
+            let access = Access { buffer: 0, dtype: DType::F32, offset: below(dense as usize) as isize, strides };
+            let before = addresses(&access, &spaces);
+            if before.iter().any(|at| !(0..dense).contains(at)) {
+                continue;
+            }
+            let Some(after) = seat.access(&access, &spaces) else { continue };
+            let want: Vec<isize> = before.into_iter().map(|at| place(&seat, at)).collect();
+            assert_eq!(addresses(&after, &spaces), want, "{seat:?} {access:?} over {spaces:?}");
+            moved += 1;
+        }
+        assert!(moved > 3000, "{moved} accesses were moved");
+    }
+}
