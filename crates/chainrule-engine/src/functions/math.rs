@@ -6,8 +6,8 @@
 //! bf16 are computed in f32.
 
 use super::{
-    common_shape, first_mistake, of_two, of_two_floats, of_wide_floats, polynomial, recorded, refuse_mixed, refuse_unless_float, sign_of,
-    sin_pi, with_slope, with_slopes,
+    common_shape, first_mistake, halves, of_two, of_two_floats, of_wide_floats, polynomial, recorded, refuse_mixed, refuse_unless_float,
+    sign_of, sin_pi, with_slope, with_slopes,
 };
 use crate::ops::dtype_error;
 use crate::tensor::{DType, Tensor};
@@ -121,11 +121,9 @@ impl Tensor {
     #[track_caller]
     pub fn hypot(&self, other: &Tensor) -> Tensor {
         of_two_floats("hypot", self, other, |a, b| {
-            let one = a.ones_like();
-            let larger = a.abs().maximum(&b.abs()).detach();
-            let scale = (larger.equal(&a.zeros_like()) | larger.is_inf()).select(&one, &larger);
-            let root = super::safe_sqrt(&((a / &scale).square() + (b / &scale).square())) * scale;
-            a.is_inf().select(&a.abs(), &b.is_inf().select(&b.abs(), &root))
+            let [.., root, scale] = unit_legs(a, b);
+            let value = a.is_inf().select(&a.abs(), &b.is_inf().select(&b.abs(), &(root * scale)));
+            with_slopes("hypot", &[a, b], &value, |x, _| direction(&x[0], &x[1]))
         })
     }
 
@@ -411,6 +409,27 @@ fn other_leg(x: &Tensor) -> Tensor {
     (1.0 - x).sqrt() * (x + 1.0).sqrt()
 }
 
+/// Both divided by the larger size, the hypotenuse of these, and that size (1 if it is 0 or infinite).
+fn unit_legs(a: &Tensor, b: &Tensor) -> [Tensor; 4] {
+    let larger = a.abs().maximum(&b.abs()).detach();
+    let scale = (larger.equal(&a.zeros_like()) | larger.is_inf()).select(&a.ones_like(), &larger);
+    let (a, b) = (a / &scale, b / &scale);
+    let root = super::safe_sqrt(&(a.square() + b.square()));
+    [a, b, root, scale]
+}
+
+/// The derivatives of the hypotenuse, 0 at the origin: quotients of what was scaled, because what divides by a subnormal number
+/// overflows.
+fn direction(a: &Tensor, b: &Tensor) -> Vec<Tensor> {
+    let [u, v, root, _] = unit_legs(a, b);
+    let (zero, one) = (a.zeros_like(), a.ones_like());
+    let origin = root.equal(&zero);
+    let root = origin.select(&one, &root);
+    let (by_a, by_b) = (origin.select(&zero, &(u / &root)), origin.select(&zero, &(v / &root)));
+    let (a_far, b_far) = (a.is_inf(), b.is_inf());
+    vec![a_far.select(&sign_of(a), &b_far.select(&zero, &by_a)), a_far.select(&zero, &b_far.select(&sign_of(b), &by_b))]
+}
+
 /// Whether elements are a number or more; not if they are NaN.
 fn at_least(x: &Tensor, least: f64) -> Tensor {
     Tensor::full(x.shape(), least, x.dtype()).less_equal(x)
@@ -438,16 +457,10 @@ fn fmod(a: &Tensor, b: &Tensor) -> Tensor {
     let (size, by) = (a * sign_of(a), b * sign_of(b));
     let at = |value: f64| Tensor::full(a.shape(), value, a.dtype());
     // Halves of the largest numbers would overflow on the way.
-    let (split, huge) = if a.dtype() == DType::F64 { (134_217_729.0, 2f64.powi(960)) } else { (4097.0, 2f64.powi(100)) };
+    let huge = if a.dtype() == DType::F64 { 2f64.powi(960) } else { 2f64.powi(100) };
     let scale = at(huge).less(&size).select(&at(2f64.powi(-64)), &at(1.0));
     let (scaled, divisor) = (&size * &scale, &by * &scale);
     let quotient = (&scaled / &divisor).floor();
-    let halves = |x: &Tensor| {
-        let wide = x * split;
-        let high = &wide - (&wide - x);
-        let low = x - &high;
-        (high, low)
-    };
     let ((q, q_low), (d, d_low)) = (halves(&quotient), halves(&divisor));
     let product = &quotient * &divisor;
     let lost = ((&q * &d - &product) + &q * &d_low + &q_low * &d) + q_low * d_low;

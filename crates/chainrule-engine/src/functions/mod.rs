@@ -334,6 +334,15 @@ fn sign_of(x: &Tensor) -> Tensor {
     x.is_negative().select(&-x.ones_like(), &x.ones_like())
 }
 
+/// The upper and the lower half of the digits of f64 or f32, whose products are exact (Dekker, "A floating-point technique for
+/// extending the available precision", 1971).
+fn halves(x: &Tensor) -> (Tensor, Tensor) {
+    let wide = x * if x.dtype() == DType::F64 { 134_217_729.0 } else { 4097.0 };
+    let high = &wide - (&wide - x);
+    let low = x - &high;
+    (high, low)
+}
+
 /// How far `x` is from the nearest integer, and 1 or -1 as that is even or odd.
 fn from_nearest(x: &Tensor) -> (Tensor, Tensor) {
     let nearest = x.round();

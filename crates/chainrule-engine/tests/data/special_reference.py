@@ -9,7 +9,7 @@ import random
 import struct
 
 from mpmath import (acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cosh, diff, digamma, erf, erfc, erfinv, exp, expm1,
-                    floor, log, log1p, loggamma, mp, mpf, pi, polygamma, sec, sech, sin, sinh, sqrt, tan, tanh)
+                    floor, log, log1p, loggamma, mp, mpf, ncdf, npdf, pi, polygamma, sec, sech, sin, sinh, sqrt, tan, tanh)
 
 mp.dps = 50
 HERE = random.Random(7)
@@ -48,6 +48,18 @@ def sigmoid(x):
 
 def softplus(x):
     return log1p(exp(x))
+
+
+def gelu(x):
+    return x * ncdf(x)
+
+
+def gelu_slope(x):
+    return ncdf(x) + x * npdf(x)
+
+
+def gelu_bend(x):
+    return (2 - x * x) * npdf(x)
 
 
 def positive_or(of_negative):
@@ -117,7 +129,8 @@ ONE = {
     "log_sigmoid": (lambda x: -softplus(-x), BENDS, lambda x: sigmoid(-x), lambda x: -sigmoid(x) * sigmoid(-x)),
     "silu": (lambda x: x * sigmoid(x), BENDS, None, None),
     "mish": (lambda x: x * tanh(softplus(x)), BENDS, None, None),
-    "gelu": (lambda x: x * erfc(-x / sqrt(2)) / 2, WIDE, None, None),
+    "gelu": (gelu, WIDE, gelu_slope, gelu_bend),
+    "gelu far out": (gelu, [-37.0, -30.0, -20.0, -12.0, -10.0, -8.0, -7.0, -5.5, -4.0, -3.0, -2.5, 12.0, 30.0], gelu_slope, gelu_bend),
     "gelu_tanh": (lambda x: x * sigmoid(2 * sqrt(2 / pi) * (x + mpf("0.044715") * x**3)), WIDE, None, None),
     "softsign": (lambda x: x / (1 + abs(x)), WIDE, None, None),
     "tanh_shrink": (lambda x: x - tanh(x), WIDE, lambda x: tanh(x) ** 2, lambda x: 2 * tanh(x) * sech(x) ** 2),
