@@ -157,6 +157,7 @@ fn part(rows: &BTreeMap<&str, Row>) -> Part {
         totals: totals(rows),
         subject: "operation",
         measured: &COLUMNS,
+        least: &[1e-14; 5],
         said: &["element types", "no derivative"],
         rows: rows.iter().map(line).collect(),
         below: String::new(),

@@ -4,7 +4,9 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod measure;
 pub mod page;
+pub mod sources;
 
 use chainrule_engine::backend::reference;
 use chainrule_engine::tensor::random::word;

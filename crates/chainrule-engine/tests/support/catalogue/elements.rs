@@ -119,9 +119,9 @@ pub const TWO: &[Row] = &[
     Row("logaddexp2", &[any(&[7]), any(&[7])], |t| t[0].logaddexp2(&t[1])),
     Row("xlogy", &[any(&[7]), positive(&[7])], |t| t[0].xlogy(&t[1])),
     Row("xlog1py", &[any(&[7]), positive(&[7])], |t| t[0].xlog1py(&t[1])),
-    Row("fmod", &[Input(&[7], 3.0, 9.0), positive(&[7])], |t| t[0].fmod(&t[1])),
-    Row("remainder", &[Input(&[7], -9.0, -3.0), positive(&[7])], |t| t[0].remainder(&t[1])),
-    Row("floor_divide", &[Input(&[7], 3.0, 9.0), positive(&[7])], |t| t[0].floor_divide(&t[1])),
+    Row("fmod", &[Input(&[7], 6.3, 6.5), Input(&[7], 0.95, 1.0)], |t| t[0].fmod(&t[1])),
+    Row("remainder", &[Input(&[7], -3.5, -3.3), Input(&[7], 0.95, 1.0)], |t| t[0].remainder(&t[1])),
+    Row("floor_divide", &[Input(&[7], 6.3, 6.5), Input(&[7], 0.95, 1.0)], |t| t[0].floor_divide(&t[1])),
     Row("copysign", &[any(&[7]), any(&[7])], |t| t[0].copysign(&t[1])),
     Row("heaviside", &[any(&[7]), any(&[7])], |t| t[0].heaviside(&t[1])),
     Row("pow", &[positive(&[7]), any(&[7])], |t| t[0].pow(&t[1])),
@@ -152,9 +152,9 @@ pub fn two(name: &str) -> super::Function {
     TWO.iter().find(|row| row.0 == name).unwrap_or_else(|| panic!("no function is called {name}")).2
 }
 
-pub fn samples() -> impl Iterator<Item = Sample> {
-    ONE.iter().map(|one| {
-        let x = Input(&[9], one.low, one.high).leaf(0, 1, DType::F64);
+pub fn samples(draw: i64) -> impl Iterator<Item = Sample> {
+    ONE.iter().map(move |one| {
+        let x = Input(&[9], one.low, one.high).leaf(0, 1 + draw, DType::F64);
         let value = one.formula.map(|formula| x.to_vec::<f64>().expect("numbers").into_iter().map(formula).collect());
         Sample::new(one.name, vec![x], move |t| (one.function)(&t[0]), value)
     })

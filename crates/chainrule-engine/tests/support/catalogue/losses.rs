@@ -125,8 +125,8 @@ pub const FUNCTIONS: &[Row] = &[
 ];
 
 /// Predictions of any size, and targets from 0 to 1.
-pub fn samples() -> Vec<Sample> {
-    let [x, y] = [any(&[3, 2]).leaf(0, 1, DType::F64), fractions(&[3, 2]).leaf(0, 2, DType::F64)];
+pub fn samples(draw: i64) -> Vec<Sample> {
+    let [x, y] = [any(&[3, 2]).leaf(0, 1 + 10 * draw, DType::F64), fractions(&[3, 2]).leaf(0, 2 + 10 * draw, DType::F64)];
     let numbers = |t: &Tensor| t.to_vec::<f64>().expect("numbers");
     let mut all = Vec::new();
     for &(name, mean, each, formula) in PAIRWISE {

@@ -50,7 +50,11 @@ pub struct Row(pub &'static str, pub &'static [Input], pub Function);
 impl Row {
     /// Leaves, of `n` examples.
     pub fn inputs(&self, n: usize, dtype: DType) -> Vec<Tensor> {
-        self.1.iter().zip(1..).map(|(input, seed)| input.leaf(n, seed, dtype)).collect()
+        self.drawn(0, n, dtype)
+    }
+
+    fn drawn(&self, draw: i64, n: usize, dtype: DType) -> Vec<Tensor> {
+        self.1.iter().zip(1..).map(|(input, seed)| input.leaf(n, seed + 100 * draw, dtype)).collect()
     }
 }
 
@@ -59,7 +63,10 @@ impl Input {
     pub fn leaf(&self, n: usize, seed: i64, dtype: DType) -> Tensor {
         let Input(shape, low, high) = *self;
         let shape: Vec<usize> = shape.iter().map(|&size| if size == N { n } else { size }).collect();
-        let one = |at: u64| f64::from((low + (high - low) * (word(seed, at) >> 11) as f64 / (1u64 << 53) as f64) as f32);
+        let drawn = |at: u64| low + (high - low) * (word(seed, at) >> 11) as f64 / (1u64 << 53) as f64;
+        // Not next to 0, where sizes have a kink.
+        let apart = |v: f64| if v.abs() < 0.05 { v + 0.1 } else { v };
+        let one = |at: u64| f64::from(apart(drawn(at)) as f32);
         let values: Vec<f64> = (1..=shape.iter().product::<usize>() as u64).map(one).collect();
         Tensor::from_vec(values, shape).cast(dtype).to_leaf().expect("numbers")
     }
@@ -85,17 +92,17 @@ impl Sample {
         Sample { function: function.into(), setting: setting.into(), inputs, call: Box::new(call), value }
     }
 
-    fn of(row: &Row) -> Sample {
-        Sample::new(row.0, row.inputs(2, DType::F64), row.2, None)
+    fn of(row: &Row, draw: i64) -> Sample {
+        Sample::new(row.0, row.drawn(draw, 2, DType::F64), row.2, None)
     }
 }
 
-/// All of them.
-pub fn samples() -> Vec<Sample> {
+/// All of them, drawn once.
+pub fn samples(draw: i64) -> Vec<Sample> {
     let lists = [elements::TWO, arrays::FUNCTIONS, networks::FUNCTIONS, losses::FUNCTIONS, methods::FUNCTIONS, control::FUNCTIONS];
-    let mut all: Vec<Sample> = lists.into_iter().flatten().map(Sample::of).collect();
-    all.extend(elements::samples());
-    all.extend(reductions::samples());
-    all.extend(losses::samples());
+    let mut all: Vec<Sample> = lists.into_iter().flatten().map(|row| Sample::of(row, draw)).collect();
+    all.extend(elements::samples(draw));
+    all.extend(reductions::samples(draw));
+    all.extend(losses::samples(draw));
     all
 }

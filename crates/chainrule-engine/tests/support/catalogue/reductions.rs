@@ -98,9 +98,9 @@ pub fn along(shape: &[usize], data: &[f64], axis: usize, reverse: bool, prefix: 
 }
 
 /// Of rows and of columns: values by the formula, which takes the elements that make one.
-pub fn samples() -> Vec<Sample> {
+pub fn samples(draw: i64) -> Vec<Sample> {
     let mut all = Vec::new();
-    let x = any(&[2, 3]).leaf(0, 3, DType::F64);
+    let x = any(&[2, 3]).leaf(0, 3 + draw, DType::F64);
     let data = x.to_vec::<f64>().expect("numbers");
     let columns: Vec<Vec<f64>> = (0..3).map(|j| vec![data[j], data[3 + j]]).collect();
     for &(name, over, keep, whole, formula) in FUNCTIONS {
