@@ -157,7 +157,7 @@ fn bell(x: &Tensor) -> Tensor {
 }
 
 fn erfc(x: &Tensor) -> Tensor {
-    let size = held(x, 1.0);
+    let size = held(x, 1.0).abs();
     let tail = tail(&size) * gaussian_of(&size, 1.0);
     x.less(&x.zeros_like()).select(&(2.0 - &tail), &tail)
 }
@@ -170,19 +170,20 @@ fn tail(x: &Tensor) -> Tensor {
     polynomial(&u, of_precision(x, &ERFC_TAIL, &ERFC_TAIL_SINGLE)) * (above * inverse)
 }
 
-/// The size of a number, or the smallest one whose [`gaussian`] is 0, which is finite.
+/// The number, or the nearest one whose [`gaussian`] is 0, which is finite.
 fn held(x: &Tensor, factor: f64) -> Tensor {
     let end = if x.dtype() == DType::F64 { 27.3 } else { 10.25 };
-    x.abs().clamp_max(end / factor.sqrt())
+    let end = end / factor.sqrt();
+    x.clamp(-end, end)
 }
 
 /// `e^(-factor x^2)` with all digits, also where the exponent is large; the factor is a power of two.
 fn gaussian(x: &Tensor, factor: f64) -> Tensor {
-    let slope = move |x: &Tensor, value: &Tensor| (value * (-2.0 * factor)).scale(x);
-    with_slope("gaussian", x, &gaussian_of(&held(x, factor), factor), slope)
+    let slope = move |x: &Tensor, value: &Tensor| value * (-2.0 * factor) * held(x, factor);
+    with_slope("gaussian", x, &gaussian_of(&held(x, factor).abs(), factor), slope)
 }
 
-/// The value alone, of what is [`held`].
+/// The value alone, of the size of what is [`held`].
 fn gaussian_of(size: &Tensor, factor: f64) -> Tensor {
     // What rounding takes from the square: products of halves are exact.
     let (high, low) = halves(size);
@@ -193,7 +194,7 @@ fn gaussian_of(size: &Tensor, factor: f64) -> Tensor {
 
 /// The standard normal variable's distribution, the part of it below `x`, with all digits where that is next to 0.
 fn normal_distribution(x: &Tensor) -> Tensor {
-    let size = held(x, 0.5);
+    let size = held(x, 0.5).abs();
     let tail = tail(&(&size * FRAC_1_SQRT_2)) * (gaussian_of(&size, 0.5) * 0.5);
     let value = x.less(&x.zeros_like()).select(&tail, &(1.0 - &tail));
     with_slope("normal_distribution", x, &value, |x, _| normal_density(x))
@@ -206,7 +207,7 @@ fn normal_density(x: &Tensor) -> Tensor {
 
 /// `x` times [`normal_distribution`], 0 where that is.
 pub(super) fn gelu(x: &Tensor) -> Tensor {
-    let slope = |x: &Tensor, _: &Tensor| normal_distribution(x) + normal_density(x).scale(x);
+    let slope = |x: &Tensor, _: &Tensor| normal_distribution(x) + normal_density(x) * held(x, 0.5);
     with_slope("gelu", x, &normal_distribution(x).scale(x), slope)
 }
 

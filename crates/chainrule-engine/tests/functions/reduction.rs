@@ -200,10 +200,13 @@ fn norms_of_any_order_at_zeros_and_far_out() {
     // A size of 0 has all of the sum of negative powers.
     assert_eq!(values(&x.norm_p(-1.0)), [0.0]);
     assert_eq!(slope(&x.norm_p(-1.0), &x), [0.0; 3]);
-    for scale in [1e-200, 1e200] {
+    for (scale, dtype) in [(1e-200, DType::F64), (1e200, DType::F64), (2f64.powi(-1070), DType::F64), (2f64.powi(-146), DType::F32)] {
         for p in [3.0, 0.5, -3.0] {
-            let (near, far) = (vector(&[2.0, 3.0]).norm_p(p), vector(&[2.0 * scale, 3.0 * scale]).norm_p(p));
-            close("scaled", &[far.item().unwrap() / scale], &values(&near), 1e-15);
+            let [near, far] = [1.0, scale].map(|scale| vector(&[20.0 * scale, 30.0 * scale]).cast(dtype).to_leaf().unwrap());
+            // Multiples of the smallest number are rounded to one of them.
+            let rounded = if scale < 1e-300 || dtype == DType::F32 { 0.5 / 20.0 } else { 1e-15 };
+            close("scaled", &[far.norm_p(p).item().unwrap() / scale], &values(&near.norm_p(p)), rounded);
+            close("slope", &slope(&far.norm_p(p), &far), &slope(&near.norm_p(p), &near), rounded.max(1e-15));
         }
     }
     let far = vector(&[1.0, f64::INFINITY]);
