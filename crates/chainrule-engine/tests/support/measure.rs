@@ -16,10 +16,12 @@ const LIMITS: [f64; 7] = [1e-14, 1e-7, 1e-12, 1e-7, 1e-11, 1e-5, 1e-5];
 /// What may be rounded on one machine and not on another.
 const LEAST: [f64; 7] = [1e-14, 1e-14, 1e-14, 1e-14, 1e-14, 2e-7, 2e-7];
 
+pub type Call<'a> = &'a dyn Fn(&[Tensor]) -> Tensor;
+
 /// A function of f64 tensors at some place, whose numbers are the same in f32, and its value there, if it is known.
 pub struct Subject<'a> {
     pub name: String,
-    pub call: &'a dyn Fn(&[Tensor]) -> Tensor,
+    pub call: Call<'a>,
     pub inputs: &'a [Tensor],
     pub value: Option<&'a [f64]>,
 }

@@ -142,7 +142,7 @@ fn of_file(text: &str, found: &mut BTreeSet<String>) {
             owner.clear();
         }
         if line.starts_with("impl") {
-            let named = line.trim_start_matches("impl").trim_start_matches(|c| c == '<').trim_end_matches(" {");
+            let named = line.trim_start_matches("impl").trim_start_matches('<').trim_end_matches(" {");
             let named = named.rsplit("> ").find(|part| !part.is_empty()).unwrap_or(named);
             owner = words(named)[0].to_string();
         }

@@ -77,12 +77,15 @@ pub fn index(positions: &[i64]) -> Tensor {
     Tensor::from_slice(positions, [positions.len()])
 }
 
+/// A function that may hold others.
+pub type Call = Box<dyn Fn(&[Tensor]) -> Tensor>;
+
 /// A function at a place, with its value there by a formula, if it has one.
 pub struct Sample {
     pub function: String,
     pub setting: String,
     pub inputs: Vec<Tensor>,
-    pub call: Box<dyn Fn(&[Tensor]) -> Tensor>,
+    pub call: Call,
     pub value: Option<Vec<f64>>,
 }
 
