@@ -1,6 +1,8 @@
 //! The functions of whole arrays: values against stored figures of NumPy and PyTorch and against loops, first and second
 //! derivatives against central differences in f64, edges, and mistakes.
 
+#[path = "support/catalogue/mod.rs"]
+mod catalogue;
 #[path = "functions/check.rs"]
 mod check;
 #[path = "arrays/contraction.rs"]

@@ -7,6 +7,8 @@ mod activation;
 mod attention;
 #[path = "functions/bits.rs"]
 mod bits;
+#[path = "support/catalogue/mod.rs"]
+mod catalogue;
 #[path = "functions/check.rs"]
 mod check;
 #[path = "functions/conv.rs"]

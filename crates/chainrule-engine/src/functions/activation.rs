@@ -4,10 +4,11 @@
 //! the gradient pass at the bound itself; sign, round, ceil and trunc have derivative zero, by
 //! declaration. NaN stays NaN.
 
-use super::{disallowed, first_mistake, of_floats, recorded};
+use super::special::gelu;
+use super::{disallowed, first_mistake, of_floats, of_wide_floats, recorded, with_slope};
 use crate::ops::{Constant, Scalar};
 use crate::tensor::{DType, Tensor};
-use std::f64::consts::{FRAC_1_SQRT_2, LN_2, LN_10};
+use std::f64::consts::{LN_2, LN_10};
 
 /// The slope and scale of the self-normalising linear unit: the fixed point of Klambauer et al.,
 /// "Self-Normalizing Neural Networks" (2017), equation 14.
@@ -75,17 +76,18 @@ impl Tensor {
         of_floats("celu", self, |x| x.zeros_like().less(x).select(x, &((x / alpha).expm1() * alpha)))
     }
 
-    /// `x` times the normal distribution function of `x`, by the error function.
+    /// `x` times the normal distribution function of `x`, with all digits also where that is next to 0.
     ///
     /// ```
     /// use chainrule_engine::Tensor;
-    /// let y = Tensor::from_slice(&[1.0f64], [1]).gelu();
-    /// assert!((y.item()? - 0.8413447460685429).abs() < 1e-15);
+    /// let y = Tensor::from_slice(&[1.0f64, -10.0], [2]).gelu().to_vec::<f64>()?;
+    /// assert!((y[0] - 0.8413447460685429).abs() < 1e-15);
+    /// assert!((y[1] / -7.619853024160526e-23 - 1.0).abs() < 1e-14);
     /// # Ok::<(), chainrule_engine::Error>(())
     /// ```
     #[track_caller]
     pub fn gelu(&self) -> Tensor {
-        of_floats("gelu", self, |x| x * (((x * FRAC_1_SQRT_2).erf() + 1.0) * 0.5))
+        of_wide_floats("gelu", self, gelu)
     }
 
     /// The approximation `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` of [`Tensor::gelu`].
@@ -158,7 +160,14 @@ impl Tensor {
     /// `x - tanh(x)`.
     #[track_caller]
     pub fn tanh_shrink(&self) -> Tensor {
-        of_floats("tanh_shrink", self, |x| x - x.tanh())
+        of_wide_floats("tanh_shrink", self, |x| {
+            // Next to 0 by Lambert's continued fraction: x / (1 + x^2 / (3 + x^2 / (5 + ..))) is tanh(x).
+            let square = x.square();
+            let rest = (2..9).rev().fold(x.zeros_like(), |rest, k| &square / (rest + f64::from(2 * k + 1)));
+            let near = x * &square / (rest + 3.0 + &square);
+            let far = x.ones_like().less(&x.abs());
+            with_slope("tanh_shrink", x, &far.select(&(x - x.tanh()), &near), |x, _| x.tanh().square())
+        })
     }
 
     /// `x` where it is more than `bound`, `value` elsewhere.
@@ -196,7 +205,10 @@ impl Tensor {
     /// `x / (1 + |x|)`.
     #[track_caller]
     pub fn softsign(&self) -> Tensor {
-        of_floats("softsign", self, |x| x / (x.abs() + 1.0))
+        of_floats("softsign", self, |x| {
+            // Far out, the derivative of the quotient is a difference of nearly equal numbers.
+            with_slope("softsign", x, &(x / (x.abs() + 1.0)), |x, _| (x.abs() + 1.0).recip().square())
+        })
     }
 
     /// The first half of an axis times the sigmoid of the second half.
@@ -324,21 +336,13 @@ impl Tensor {
     /// Hyperbolic sine, accurate near 0.
     #[track_caller]
     pub fn sinh(&self) -> Tensor {
-        // 2 sinh(x/2) cosh(x/2), which overflows no sooner than the result.
-        of_floats("sinh", self, |x| {
-            let (up, down) = ((x * 0.5).expm1(), (x * -0.5).expm1());
-            (&up - &down) * ((up + down) * 0.5 + 1.0)
-        })
+        of_floats("sinh", self, sinh)
     }
 
     /// Hyperbolic cosine.
     #[track_caller]
     pub fn cosh(&self) -> Tensor {
-        // 1 + 2 sinh(x/2)^2, whose derivative keeps its digits near 0.
-        of_floats("cosh", self, |x| {
-            let twice = (x * 0.5).expm1() - (x * -0.5).expm1();
-            &twice * (&twice * 0.5) + 1.0
-        })
+        of_floats("cosh", self, cosh)
     }
 
     /// Logarithm to base 2.
@@ -386,4 +390,17 @@ fn shrunk(name: &str, x: &Tensor, bound: f64, body: impl FnOnce(&Tensor, &Tensor
         return disallowed(name, &[x], format!("the bound {bound} is not 0 or more"));
     }
     of_floats(name, x, |x| body(x, &x.abs().less_equal(&Tensor::full(x.shape(), bound, x.dtype()))))
+}
+
+/// `2 sinh(x/2) cosh(x/2)`, which overflows no sooner than the result.
+fn sinh(x: &Tensor) -> Tensor {
+    let (up, down) = ((x * 0.5).expm1(), (x * -0.5).expm1());
+    let value = (&up - &down) * ((up + down) * 0.5 + 1.0);
+    with_slope("sinh", x, &value, |x, _| cosh(x))
+}
+
+/// `1 + 2 sinh(x/2)^2`.
+fn cosh(x: &Tensor) -> Tensor {
+    let twice = (x * 0.5).expm1() - (x * -0.5).expm1();
+    with_slope("cosh", x, &(&twice * (&twice * 0.5) + 1.0), |x, _| sinh(x))
 }

@@ -6,8 +6,8 @@
 //! bf16 are computed in f32.
 
 use super::{
-    common_shape, first_mistake, of_two, of_two_floats, of_wide_floats, polynomial, recorded, refuse_mixed, refuse_unless_float, sign_of,
-    sin_pi, with_slope, with_slopes,
+    common_shape, first_mistake, halves, of_two, of_two_floats, of_wide_floats, polynomial, recorded, refuse_mixed, refuse_unless_float,
+    sign_of, sin_pi, with_slope, with_slopes,
 };
 use crate::ops::dtype_error;
 use crate::tensor::{DType, Tensor};
@@ -21,7 +21,10 @@ impl Tensor {
     #[track_caller]
     pub fn asin(&self) -> Tensor {
         // The tangent of half the angle.
-        of_wide_floats("asin", self, |x| (x / (other_leg(x) + 1.0)).atan() * 2.0)
+        of_wide_floats("asin", self, |x| {
+            let value = (x / (other_leg(x) + 1.0)).atan() * 2.0;
+            with_slope("asin", x, &value, |x, _| other_leg(x).recip())
+        })
     }
 
     /// Inverse cosine, between 0 and pi; NaN beyond -1 and 1, where its derivative becomes infinite.
@@ -30,7 +33,7 @@ impl Tensor {
         of_wide_floats("acos", self, |x| {
             let below = x.less(&x.zeros_like());
             let half = (other_leg(x) / (below.select(&-x, x) + 1.0)).atan() * 2.0;
-            below.select(&(PI - &half), &half)
+            with_slope("acos", x, &below.select(&(PI - &half), &half), |x, _| -other_leg(x).recip())
         })
     }
 
@@ -69,7 +72,11 @@ impl Tensor {
             let size = x * &sign;
             let square = size.square();
             let near = (&square / ((&square + 1.0).sqrt() + 1.0) + &size).log1p();
-            at_least(&size, LARGE).select(&(size.log() + LN_2), &near) * sign
+            let value = at_least(&size, LARGE).select(&(size.log() + LN_2), &near) * sign;
+            with_slope("asinh", x, &value, |x, _| {
+                let size = x * sign_of(x);
+                at_least(&size, LARGE).select(&size, &(x.square() + 1.0).sqrt()).recip()
+            })
         })
     }
 
@@ -86,7 +93,10 @@ impl Tensor {
     /// Inverse hyperbolic tangent: infinite at -1 and 1, NaN beyond.
     #[track_caller]
     pub fn atanh(&self) -> Tensor {
-        of_wide_floats("atanh", self, |x| (x.log1p() - (-x).log1p()) * 0.5)
+        of_wide_floats("atanh", self, |x| {
+            let value = (x.log1p() - (-x).log1p()) * 0.5;
+            with_slope("atanh", x, &value, |x, _| other_leg(x).square().recip())
+        })
     }
 
     /// `2^x`.
@@ -120,13 +130,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn hypot(&self, other: &Tensor) -> Tensor {
-        of_two_floats("hypot", self, other, |a, b| {
-            let one = a.ones_like();
-            let larger = a.abs().maximum(&b.abs()).detach();
-            let scale = (larger.equal(&a.zeros_like()) | larger.is_inf()).select(&one, &larger);
-            let root = super::safe_sqrt(&((a / &scale).square() + (b / &scale).square())) * scale;
-            a.is_inf().select(&a.abs(), &b.is_inf().select(&b.abs(), &root))
-        })
+        of_two_floats("hypot", self, other, hypot)
     }
 
     /// `sin(pi x) / (pi x)`, 1 at 0: the normalised cardinal sine, as NumPy has it.
@@ -405,10 +409,43 @@ impl Tensor {
     }
 }
 
-/// `sqrt(1 - x^2)` without rounding the square: near 1 all digits are in `1 - x`. Two roots, because that of a product would
-/// multiply its infinite derivative at 1 by the factor that is 0.
+/// `sqrt(1 - x^2)` without rounding the square: near 1 all digits are in `1 - x`.
 fn other_leg(x: &Tensor) -> Tensor {
-    (1.0 - x).sqrt() * (x + 1.0).sqrt()
+    let value = (1.0 - x).sqrt() * (x + 1.0).sqrt();
+    with_slope("other_leg", x, &value, |x, leg| -x / leg)
+}
+
+/// Its derivatives are the cosine and the sine of the angle.
+fn hypot(a: &Tensor, b: &Tensor) -> Tensor {
+    let [.., root, scale] = unit_legs(a, b);
+    let value = a.is_inf().select(&a.abs(), &b.is_inf().select(&b.abs(), &(root * scale)));
+    with_slopes("hypot", &[a, b], &value, |x, _| vec![cosine(&x[0], &x[1]), cosine(&x[1], &x[0])])
+}
+
+/// `a / hypot(a, b)`, 0 at the origin. Its derivatives are those of an angle: as a quotient's they would be differences of
+/// nearly equal numbers.
+fn cosine(a: &Tensor, b: &Tensor) -> Tensor {
+    let [u, _, root, _] = unit_legs(a, b);
+    let value = root.equal(&a.zeros_like()).select(&a.zeros_like(), &(u / root));
+    with_slopes("cosine", &[a, b], &value, |x, _| {
+        let (a, b) = (&x[0], &x[1]);
+        let (cosine, sine, size) = (cosine(a, b), cosine(b, a), hypot(a, b));
+        let turn = size.equal(&a.zeros_like()).select(&a.zeros_like(), &(&sine / size));
+        vec![&sine * &turn, -cosine * turn]
+    })
+}
+
+/// Both divided by the larger size, the hypotenuse of these, and that size (1 if it is 0): without it, quotients of numbers
+/// that are not normal overflow. Infinities are 1 beside what is finite, which is 0.
+fn unit_legs(a: &Tensor, b: &Tensor) -> [Tensor; 4] {
+    let (zero, one) = (a.zeros_like(), a.ones_like());
+    let infinite = a.is_inf() | b.is_inf();
+    let [a, b] = [a, b].map(|leg| infinite.select(&leg.is_inf().select(&sign_of(leg), &zero), leg));
+    let larger = a.abs().maximum(&b.abs());
+    let scale = larger.equal(&zero).select(&one, &larger);
+    let (a, b) = (a / &scale, b / &scale);
+    let root = (a.square() + b.square()).sqrt();
+    [a, b, root, scale]
 }
 
 /// Whether elements are a number or more; not if they are NaN.
@@ -438,16 +475,10 @@ fn fmod(a: &Tensor, b: &Tensor) -> Tensor {
     let (size, by) = (a * sign_of(a), b * sign_of(b));
     let at = |value: f64| Tensor::full(a.shape(), value, a.dtype());
     // Halves of the largest numbers would overflow on the way.
-    let (split, huge) = if a.dtype() == DType::F64 { (134_217_729.0, 2f64.powi(960)) } else { (4097.0, 2f64.powi(100)) };
+    let huge = if a.dtype() == DType::F64 { 2f64.powi(960) } else { 2f64.powi(100) };
     let scale = at(huge).less(&size).select(&at(2f64.powi(-64)), &at(1.0));
     let (scaled, divisor) = (&size * &scale, &by * &scale);
     let quotient = (&scaled / &divisor).floor();
-    let halves = |x: &Tensor| {
-        let wide = x * split;
-        let high = &wide - (&wide - x);
-        let low = x - &high;
-        (high, low)
-    };
     let ((q, q_low), (d, d_low)) = (halves(&quotient), halves(&divisor));
     let product = &quotient * &divisor;
     let lost = ((&q * &d - &product) + &q * &d_low + &q_low * &d) + q_low * d_low;

@@ -2,7 +2,7 @@
 //!
 //! What NumPy and PyTorch have as a method of an array is a method of [`Tensor`] here; layers,
 //! convolutions and losses are functions. None of them computes anything. None has a derivative rule
-//! of its own but a few whose value is an approximation or made of steps, special functions above all
+//! of its own but a few whose derivative would lose digits as that of its parts, special functions above all
 //! (`with_slopes` says when). Sums, means and exponentials of f16 and bf16 are taken in f32 and rounded once.
 
 pub mod activation;
@@ -301,7 +301,8 @@ impl<F: Fn(&[Tensor], &Tensor) -> Vec<Tensor> + Send + Sync> CustomRule for Slop
 }
 
 /// A function of single elements with its derivatives written beside it: for a value that is an approximation, or made of steps
-/// without a derivative, while the derivative is known. The factors are recorded, and themselves differentiated.
+/// without a derivative, or whose derivatives, taken of its parts, would be differences of nearly equal numbers, while the
+/// derivative is known. The factors are recorded, and themselves differentiated.
 fn with_slopes(
     name: &'static str,
     inputs: &[&Tensor],
@@ -332,6 +333,15 @@ fn polynomial(x: &Tensor, coefficients: &[f64]) -> Tensor {
 /// smooth at 0, where the absolute value is not.
 fn sign_of(x: &Tensor) -> Tensor {
     x.is_negative().select(&-x.ones_like(), &x.ones_like())
+}
+
+/// The upper and the lower half of the digits of f64 or f32, whose products are exact (Dekker, "A floating-point technique for
+/// extending the available precision", 1971).
+fn halves(x: &Tensor) -> (Tensor, Tensor) {
+    let wide = x * if x.dtype() == DType::F64 { 134_217_729.0 } else { 4097.0 };
+    let high = &wide - (&wide - x);
+    let low = x - &high;
+    (high, low)
 }
 
 /// How far `x` is from the nearest integer, and 1 or -1 as that is even or odd.

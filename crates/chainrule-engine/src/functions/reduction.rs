@@ -5,10 +5,13 @@
 
 use super::extreme::turned;
 use super::softmax::logsumexp;
-use super::{count, kept_shape, max, mean, misfit, part, recorded, refuse_unless_float, resolve_axes, safe_sqrt, spread, sum, wide};
-use crate::ops::dtype_error;
+use super::{
+    count, kept_shape, max, mean, misfit, part, recorded, refuse_unless_float, resolve_axes, safe_sqrt, sign_of, spread, sum, wide,
+};
 use crate::ops::movement::Axes;
-use crate::tensor::{DType, Tensor};
+use crate::ops::{CustomRule, dtype_error};
+use crate::tensor::{DType, Result, Tensor};
+use crate::transform::custom_derivative;
 
 /// Which element types a reduction takes.
 #[derive(Clone, Copy, PartialEq)]
@@ -207,18 +210,39 @@ fn norm_of_order(x: &Tensor, axes: &Axes, p: f64) -> Tensor {
     if count(x, axes) == 0 {
         return sum(x, axes);
     }
-    // Divided by the element that decides, powers neither overflow nor vanish. The norm of a multiple is the multiple of
-    // the norm, so that it does not matter to the derivative which number that is.
-    let most = if p > 0.0 { max(&size, axes) } else { minimum(&size, axes) }.detach();
+    // Divided by the element that decides, powers neither overflow nor vanish.
+    let most = if p > 0.0 { max(&size, axes) } else { minimum(&size, axes) };
     let most = (most.equal(&most.zeros_like()) | most.is_inf()).select(&most.ones_like(), &most);
     let powers = (size / spread(&most, axes, x.shape())).powf(p);
     // A power of 0 has no part in the sum, or all of it.
     let of_zero = if p > 0.0 { zero } else { Tensor::full(x.shape(), f64::INFINITY, x.dtype()) };
-    let total = sum(&some.select(&powers, &of_zero), axes);
-    let root = total.powf(1.0 / p) * &most;
-    // The slope of a root at 0, and of what infinities made, is none that could be passed on.
-    let ended = total.equal(&total.zeros_like()) | total.is_inf();
-    ended.select(&root.detach(), &root)
+    let root = sum(&some.select(&powers, &of_zero), axes).powf(1.0 / p) * most;
+    custom_derivative(&root, &[x], OfOrder { axes: axes.clone(), p })
+}
+
+/// The derivative `(|x| / norm)^(p - 1)` of a norm, with the sign of `x`: taken of the parts of the norm it would divide by what
+/// they were divided by, and overflow where that is no normal number. 0 at 0, where there is none or one that is infinite, and
+/// where the norm is 0 or infinite.
+struct OfOrder {
+    axes: Axes,
+    p: f64,
+}
+
+impl CustomRule for OfOrder {
+    fn name(&self) -> &str {
+        "norm_p"
+    }
+
+    fn vjp(&self, inputs: &[Tensor], norm: &Tensor, cotangent: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let x = &inputs[0];
+        let (zero, one) = (x.zeros_like(), x.ones_like());
+        let ended = norm.equal(&norm.zeros_like()) | norm.is_inf();
+        let size = spread(&ended.select(&norm.ones_like(), norm), &self.axes, x.shape());
+        let passes = nonzero(x) & !spread(&ended, &self.axes, x.shape());
+        let part = passes.select(&(x.abs() / size), &one);
+        let slope = passes.select(&(part.powf(self.p - 1.0) * sign_of(x)), &zero);
+        Ok(vec![Some(spread(cotangent, &self.axes, x.shape()).scale(&slope))])
+    }
 }
 
 /// Distances from the mean first, then squares: squares alone would lose a small variance beside

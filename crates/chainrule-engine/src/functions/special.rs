@@ -9,26 +9,26 @@
 //! hold in f64; those of f32 are at most 16 of its spacings (32 for gamma functions below 0). f16 and bf16 are computed in f32.
 //! The polynomials are minimax fits, made by `tests/data/special_coefficients.py`.
 
-use super::{cos_pi, disallowed, of_wide_floats, polynomial, recorded, sign_of, sin_pi, with_slope};
+use super::{cos_pi, disallowed, halves, of_wide_floats, polynomial, recorded, sign_of, sin_pi, with_slope};
 use crate::tensor::{DType, Tensor};
-use std::f64::consts::{FRAC_2_SQRT_PI, PI};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
-/// `(1 + 2x) e^(x^2) erfc(x)` as a polynomial in `(x - 3) / (x + 3)`, for x from 0.49 to where erfc is 0 (the form is that of
+/// `(1 + 2x) e^(x^2) erfc(x)` as a polynomial in `(x - 3) / (x + 3)`, for x from 0 to where erfc is 0 (the form is that of
 /// Shepherd and Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x", 1981).
 #[rustfmt::skip]
-const ERFC_TAIL: [f64; 23] = [
-    1.2530080582697296, -0.1356211061245812, -0.04756229435345068, 0.12964515870276355,
-    -0.11927366341531292, 0.06830802734388529, -0.0237705149184978, 0.0025293918173971072,
-    0.0018886903557295582, -0.0007798322819947173, -0.00010515975333828952, 0.00012509939005867914,
-    4.949129624305695e-06, -2.0100609174207792e-05, -7.29891083386783e-07, 3.4721660537802617e-06,
-    3.5228593728262045e-07, -6.154291046197397e-07, -1.3370319220533807e-07, 9.941771745864835e-08,
-    3.370614707668432e-08, -1.0882970557814081e-08, -4.134108475779784e-09,
+const ERFC_TAIL: [f64; 24] = [
+    1.2530080582697296, -0.13562110612458106, -0.04756229435345232, 0.12964515870274526,
+    -0.11927366341520815, 0.06830802734455763, -0.023770514921096705, 0.0025293918058374243,
+    0.0018886903888631753, -0.0007798321705571577, -0.00010516000151319112, 0.00012509873063418532,
+    4.950301103862937e-06, -2.0098105462849174e-05, -7.334915495592087e-07, 3.4659846869478198e-06,
+    3.595075891144297e-07, -6.056541483590167e-07, -1.4285130604514385e-07, 9.002286114259471e-08,
+    4.0369186426856763e-08, -6.030809789090716e-09, -6.2654058024079745e-09, -9.6882291327588e-10,
 ];
 /// The same for f32.
 #[rustfmt::skip]
-const ERFC_TAIL_SINGLE: [f64; 10] = [
-    1.253008, -0.13562104, -0.04756234, 0.12964253, -0.11927327, 0.06833898,
-    -0.023766017, 0.0023864515, 0.0018402039, -0.0005211832,
+const ERFC_TAIL_SINGLE: [f64; 11] = [
+    1.253008, -0.13562115, -0.047562398, 0.12964642, -0.11927097, 0.06829577,
+    -0.02379753, 0.0025673772, 0.0020018115, -0.0007775847, -0.00026812844,
 ];
 /// `erfinv(x) / x` to seven digits, in `w - 2.5` for `w = -log(1 - x^2)` below 5 (the variables are those of Giles,
 /// "Approximating the erfinv function", 2010).
@@ -153,26 +153,62 @@ fn of_precision<'a>(x: &Tensor, double: &'a [f64], single: &'a [f64]) -> &'a [f6
 
 /// The derivative of erf.
 fn bell(x: &Tensor) -> Tensor {
-    (-x.square()).exp() * FRAC_2_SQRT_PI
+    gaussian(x, 1.0) * FRAC_2_SQRT_PI
 }
 
 fn erfc(x: &Tensor) -> Tensor {
-    let half = Tensor::full(x.shape(), 0.5, x.dtype());
-    x.less(&half).select(&(1.0 - x.erf()), &erfc_tail(x))
+    let size = held(x, 1.0).abs();
+    let tail = tail(&size) * gaussian_of(&size, 1.0);
+    x.less(&x.zeros_like()).select(&(2.0 - &tail), &tail)
 }
 
-/// erfc(x) for x from 0.49 on, held where the result is 0.
-fn erfc_tail(x: &Tensor) -> Tensor {
-    let (end, split) = if x.dtype() == DType::F64 { (27.3, 134_217_729.0) } else { (10.1, 4097.0) };
-    let x = &x.clamp(0.49, end);
-    // e^-x^2 with all digits of x^2: the square of the upper half of its digits is exact.
-    let wide = x * split;
-    let high = &wide - (&wide - x);
-    let rest = (x - &high) * (x + &high);
-    let u = (x - 3.0) / (x + 3.0);
-    let scaled = polynomial(&u, of_precision(x, &ERFC_TAIL, &ERFC_TAIL_SINGLE)) / (x * 2.0 + 1.0);
-    // The small factors last: a product below the normal numbers rounds once.
-    (scaled * (-rest).exp()) * (-high.square()).exp()
+/// `erfc(x) e^(x^2)` of what is not negative, with one division.
+fn tail(x: &Tensor) -> Tensor {
+    let (above, twice) = (x + 3.0, x * 2.0 + 1.0);
+    let inverse = (&above * &twice).recip();
+    let u = (x - 3.0) * twice * &inverse;
+    polynomial(&u, of_precision(x, &ERFC_TAIL, &ERFC_TAIL_SINGLE)) * (above * inverse)
+}
+
+/// The number, or the nearest one whose [`gaussian`] is 0, which is finite.
+fn held(x: &Tensor, factor: f64) -> Tensor {
+    let end = if x.dtype() == DType::F64 { 27.3 } else { 10.25 };
+    let end = end / factor.sqrt();
+    x.clamp(-end, end)
+}
+
+/// `e^(-factor x^2)` with all digits, also where the exponent is large; the factor is a power of two.
+fn gaussian(x: &Tensor, factor: f64) -> Tensor {
+    let slope = move |x: &Tensor, value: &Tensor| value * (-2.0 * factor) * held(x, factor);
+    with_slope("gaussian", x, &gaussian_of(&held(x, factor).abs(), factor), slope)
+}
+
+/// The value alone, of the size of what is [`held`].
+fn gaussian_of(size: &Tensor, factor: f64) -> Tensor {
+    // What rounding takes from the square: products of halves are exact.
+    let (high, low) = halves(size);
+    let square = size.square();
+    let lost = ((high.square() - &square) + &high * &low * 2.0) + low.square();
+    (1.0 - lost * factor) * (square * -factor).exp()
+}
+
+/// The standard normal variable's distribution, the part of it below `x`, with all digits where that is next to 0.
+fn normal_distribution(x: &Tensor) -> Tensor {
+    let size = held(x, 0.5).abs();
+    let tail = tail(&(&size * FRAC_1_SQRT_2)) * (gaussian_of(&size, 0.5) * 0.5);
+    let value = x.less(&x.zeros_like()).select(&tail, &(1.0 - &tail));
+    with_slope("normal_distribution", x, &value, |x, _| normal_density(x))
+}
+
+/// The derivative of [`normal_distribution`].
+fn normal_density(x: &Tensor) -> Tensor {
+    gaussian(x, 0.5) * (0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2)
+}
+
+/// `x` times [`normal_distribution`], 0 where that is.
+pub(super) fn gelu(x: &Tensor) -> Tensor {
+    let slope = |x: &Tensor, _: &Tensor| normal_distribution(x) + normal_density(x) * held(x, 0.5);
+    with_slope("gelu", x, &normal_distribution(x).scale(x), slope)
 }
 
 /// A start of seven digits, and one step of Halley's method.

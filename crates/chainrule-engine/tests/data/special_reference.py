@@ -9,7 +9,7 @@ import random
 import struct
 
 from mpmath import (acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, cosh, diff, digamma, erf, erfc, erfinv, exp, expm1,
-                    floor, log, log1p, loggamma, mp, mpf, pi, polygamma, sec, sech, sin, sinh, sqrt, tan, tanh)
+                    floor, log, log1p, loggamma, mp, mpf, ncdf, npdf, pi, polygamma, sec, sech, sign, sin, sinh, sqrt, tan, tanh)
 
 mp.dps = 50
 HERE = random.Random(7)
@@ -50,6 +50,30 @@ def softplus(x):
     return log1p(exp(x))
 
 
+def gelu(x):
+    return x * ncdf(x)
+
+
+def gelu_slope(x):
+    return ncdf(x) + x * npdf(x)
+
+
+def gelu_bend(x):
+    return (2 - x * x) * npdf(x)
+
+
+def softsign(x):
+    return x / (1 + abs(x))
+
+
+def softsign_slope(x):
+    return 1 / (1 + abs(x)) ** 2
+
+
+def softsign_bend(x):
+    return -2 * sign(x) / (1 + abs(x)) ** 3
+
+
 def positive_or(of_negative):
     return lambda x: x if x > 0 else of_negative(x)
 
@@ -57,6 +81,9 @@ def positive_or(of_negative):
 SELU = mpf("1.0507009873554804934193349852946"), mpf("1.6732632423543772848170429916717")
 WIDE = uniform(-4, 4, 30)
 BENDS = WIDE + [-30.0, -12.0, 12.0, 30.0]
+# Without drawing, so that what is drawn stays as it was.
+TINY = [single(s * m * 2.0**-k) for k in (40, 26, 18, 12, 8, 5, 3, 2) for m in (1.0, 1.3) for s in (1, -1)]
+FAR = [single(s * m * 2.0**k) for k in (2, 5, 9, 15, 21, 30) for m in (1.0, 1.3) for s in (1, -1)]
 BOTH = uniform(-1, 1, 20) + spread(-30, -1, 10, True)
 NEAR_ONE = [single(s * (1 - 2.0**-k)) for k in (5, 10, 16, 22) for s in (1, -1)]
 POSITIVE = uniform(0.01, 3, 40) + uniform(3, 12, 40) + spread(-60, 60, 30) + [1.0, 2.0, 0.5, 1.5, 2.5, 7.5, 8.0, 8.5]
@@ -117,7 +144,15 @@ ONE = {
     "log_sigmoid": (lambda x: -softplus(-x), BENDS, lambda x: sigmoid(-x), lambda x: -sigmoid(x) * sigmoid(-x)),
     "silu": (lambda x: x * sigmoid(x), BENDS, None, None),
     "mish": (lambda x: x * tanh(softplus(x)), BENDS, None, None),
-    "gelu": (lambda x: x * erfc(-x / sqrt(2)) / 2, WIDE, None, None),
+    "gelu": (gelu, WIDE, gelu_slope, gelu_bend),
+    "gelu far out": (gelu, [-37.0, -30.0, -20.0, -12.0, -10.0, -8.0, -7.0, -5.5, -4.0, -3.0, -2.5, 12.0, 30.0], gelu_slope, gelu_bend),
+    "asin near 0": (asin, TINY, lambda x: 1 / sqrt(1 - x * x), lambda x: x / sqrt(1 - x * x) ** 3),
+    "acos near 0": (acos, TINY, lambda x: -1 / sqrt(1 - x * x), lambda x: -x / sqrt(1 - x * x) ** 3),
+    "asinh near 0": (asinh, TINY, lambda x: 1 / sqrt(1 + x * x), lambda x: -x / sqrt(1 + x * x) ** 3),
+    "atanh near 0": (atanh, TINY, lambda x: 1 / (1 - x * x), lambda x: 2 * x / (1 - x * x) ** 2),
+    "sinh near 0": (sinh, TINY, cosh, sinh),
+    "softsign far out": (softsign, FAR, softsign_slope, softsign_bend),
+    "tanh_shrink near 0": (lambda x: x - tanh(x), TINY, lambda x: tanh(x) ** 2, lambda x: 2 * tanh(x) * sech(x) ** 2),
     "gelu_tanh": (lambda x: x * sigmoid(2 * sqrt(2 / pi) * (x + mpf("0.044715") * x**3)), WIDE, None, None),
     "softsign": (lambda x: x / (1 + abs(x)), WIDE, None, None),
     "tanh_shrink": (lambda x: x - tanh(x), WIDE, lambda x: tanh(x) ** 2, lambda x: 2 * tanh(x) * sech(x) ** 2),

@@ -23,7 +23,7 @@ mod whole;
 use chainrule_engine::ops::samples::{Sample, samples};
 use chainrule_engine::ops::{Derivative, Op, Operation};
 use chainrule_engine::{DType, Tensor};
-use support::like;
+use support::loss;
 
 /// Runs a check on every sample and reports all that fail.
 fn for_each_sample(mut check: impl FnMut(&Sample) -> Result<(), String>) {
@@ -54,12 +54,6 @@ fn kinds(sample: &Sample, node: &Tensor) -> Vec<Kind> {
         (_, Derivative::Inner) => Kind::Linear,
     };
     (0..sample.inputs.len()).map(kind).collect()
-}
-
-/// A scalar whose gradient and second derivative by `y` are neither constant nor zero.
-fn loss(y: &Tensor, seed: u64) -> Tensor {
-    let (c, d) = (like(y, seed), like(y, seed + 1));
-    (c * y + d * y * y).sum()
 }
 
 /// Samples whose result is of type f64 when their inputs are, with an application of each.

@@ -1,17 +1,17 @@
-//! The table of derivatives, `docs/derivatives.md`: of every operation, how far each kind of derivative is from what
+//! The table of derivatives of operations in `docs/derivatives.md`: of each, how far each kind of derivative is from what
 //! it is held against. Measured here, on every run; written by
 //! `WRITE_DERIVATIVES=1 cargo test -p chainrule-engine --test every_op table`.
 //!
 //! Refuses to be edited by hand: a row that is missing, or better than what is measured, fails.
 
-use crate::support::{dot, eval, largest, like, numeric_along, numeric_gradient, oracle};
+use crate::support::page::{self, Part};
+use crate::support::{all, apart, dot, eval, like, numeric_along, numeric_gradient, oracle};
 use crate::{Kind, applied, kinds, loss};
 use chainrule_engine::ops::samples::{Sample, samples};
 use chainrule_engine::ops::{Derivative, Op, Operation};
 use chainrule_engine::transform::{jvp, vjp, vmap};
 use chainrule_engine::{DType, Result, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 /// What is measured of an operation.
 const COLUMNS: [&str; 5] = ["first order", "forward mode", "adjoint", "second order", "vmap"];
@@ -33,19 +33,6 @@ impl Row {
         // What is no number is worse than any.
         self.errors[column] = Some(if error.is_nan() { f64::INFINITY } else { so_far.max(error) });
     }
-}
-
-/// The largest distance, as a part of the largest number wanted (or of a tenth, if that is larger).
-fn apart(got: &[f64], want: &[f64]) -> f64 {
-    if got.len() != want.len() {
-        return f64::INFINITY;
-    }
-    let off = got.iter().zip(want).map(|(g, w)| if g == w { 0.0 } else { (g - w).abs() });
-    off.fold(0.0, |worst: f64, off| if off.is_nan() { f64::INFINITY } else { worst.max(off) }) / largest(want).max(0.1)
-}
-
-fn all(tensors: &[Tensor]) -> Vec<f64> {
-    tensors.iter().map(eval).collect::<Vec<_>>().concat()
 }
 
 /// The program of a sample whose derivative is asked for. The value and the rule of a custom derivative are two inputs, which
@@ -144,15 +131,6 @@ fn rows() -> BTreeMap<&'static str, Row> {
     rows
 }
 
-/// The power of ten at or above an error.
-fn bound(error: f64) -> String {
-    if error == 0.0 { "exact".into() } else { format!("1e{}", error.log10().ceil() as i32) }
-}
-
-fn number(bound: &str) -> Option<f64> {
-    if bound == "exact" { Some(0.0) } else { bound.parse().ok() }
-}
-
 /// The sentence that README has, too.
 fn totals(rows: &BTreeMap<&str, Row>) -> String {
     let samples: usize = rows.values().map(|row| row.samples).sum();
@@ -160,71 +138,38 @@ fn totals(rows: &BTreeMap<&str, Row>) -> String {
     format!("{} operations in {samples} samples; {derived} of them have derivatives, each checked to second order", rows.len())
 }
 
-fn page(rows: &BTreeMap<&str, Row>) -> String {
-    let mut page = String::from(
-        "# Derivatives, and how they were checked\n\n\
-         Every operation of the engine with its worst error over all samples (`ops/samples.rs`), in f64, as the power of ten above it, \
-         relative to the largest number of its tensor. Written by `WRITE_DERIVATIVES=1 cargo test -p chainrule-engine --test every_op table`; \
-         the same test fails if a row is missing, or no longer true.\n\n\
-         - first order: the gradient of a loss that is not linear in the result, against central differences of the reference backend, extrapolated;\n\
-         - forward mode: the tangent along a direction, against differences;\n\
-         - adjoint: the product of a tangent with a cotangent, by forward mode and by reverse mode;\n\
-         - second order: how the gradient moves along a direction, by forward over reverse and by reverse over reverse, against differences of the gradient;\n\
-         - vmap: the gradients of two examples at once, against those of one after the other.\n\n\
-         Differences have some ten digits themselves. A dash: nothing to be measured.\n\n",
-    );
-    let _ = writeln!(page, "In all: {}.\n", totals(rows));
-    let _ = writeln!(page, "| operation | {} | element types | no derivative |", COLUMNS.join(" | "));
-    let _ = writeln!(page, "|---|{}---|---|", "---:|".repeat(COLUMNS.len()));
-    for (name, row) in rows {
-        let errors: Vec<String> = row.errors.iter().map(|error| error.map_or("-".into(), bound)).collect();
-        let dtypes: Vec<&str> = row.dtypes.iter().copied().collect();
-        let notes: Vec<String> = row.notes.iter().cloned().collect();
-        let _ = writeln!(page, "| `{name}` | {} | {} | {} |", errors.join(" | "), dtypes.join(", "), notes.join("; "));
-    }
-    page
-}
+const TEXT: &str = "Every operation of the engine with its worst error over all samples (`ops/samples.rs`).\n\n\
+    - first order: the gradient of a loss that is not linear in the result, against central differences of the reference backend, extrapolated;\n\
+    - forward mode: the tangent along a direction, against differences;\n\
+    - adjoint: the product of a tangent with a cotangent, by forward mode and by reverse mode;\n\
+    - second order: how the gradient moves along a direction, by forward over reverse and by reverse over reverse, against differences of the gradient;\n\
+    - vmap: the gradients of two examples at once, against those of one after the other.";
 
-/// A page in the repository.
-fn file(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
+fn part(rows: &BTreeMap<&str, Row>) -> Part {
+    let cells = |row: &Row| {
+        let joined = |words: Vec<&str>, between: &str| words.join(between);
+        vec![joined(row.dtypes.iter().copied().collect(), ", "), joined(row.notes.iter().map(String::as_str).collect(), "; ")]
+    };
+    let line = |(name, row): (&&str, &Row)| (name.to_string(), (row.errors.to_vec(), cells(row)));
+    Part {
+        title: "Operations",
+        text: TEXT,
+        totals: totals(rows),
+        subject: "operation",
+        measured: &COLUMNS,
+        least: &[1e-14; 5],
+        said: &["element types", "no derivative"],
+        rows: rows.iter().map(line).collect(),
+        below: String::new(),
+    }
 }
 
 #[test]
 fn the_table_of_derivatives_is_true() {
     let rows = rows();
-    let mut failures = Vec::new();
-    for (name, row) in &rows {
-        for ((column, error), limit) in COLUMNS.iter().zip(row.errors).zip(LIMITS) {
-            if error.is_some_and(|error| error > limit) {
-                failures.push(format!("{name}, {column}: {error:?}, at most {limit:e} allowed"));
-            }
-        }
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-    if std::env::var_os("WRITE_DERIVATIVES").is_some() {
-        std::fs::write(file("docs/derivatives.md"), page(&rows)).unwrap();
-    }
-    let [written, readme] = ["docs/derivatives.md", "README.md"].map(|name| std::fs::read_to_string(file(name)).unwrap());
-    let cells = |line: &str| -> Vec<String> { line.split('|').map(|cell| cell.trim().to_string()).collect() };
-    let found: BTreeMap<String, Vec<String>> =
-        written.lines().filter(|line| line.starts_with("| `")).map(|line| (cells(line)[1].clone(), cells(line))).collect();
-    let again = "; write the page again, as its first lines say";
-    assert_eq!(found.len(), rows.len(), "rows of docs/derivatives.md{again}");
-    for (line, (name, row)) in page(&rows).lines().filter(|line| line.starts_with("| `")).zip(&rows) {
-        let (now, then) = (cells(line), &found[&format!("`{name}`")]);
-        // What is measured may differ by a power of ten where a processor rounds otherwise; names, types and reasons may not.
-        assert_eq!(now[7..], then[7..], "`{name}`{again}");
-        for (at, error) in row.errors.iter().enumerate() {
-            let said = number(&then[2 + at]);
-            let holds = match (error, said) {
-                (Some(error), Some(said)) => *error <= (10.0 * said).max(1e-14),
-                (None, None) => true,
-                _ => false,
-            };
-            assert!(holds, "`{name}`, {}: {error:?} measured, {said:?} written{again}", COLUMNS[at]);
-        }
-    }
+    let part = part(&rows);
+    part.keep_within(&LIMITS);
+    part.hold();
     let totals = totals(&rows);
-    assert!(written.contains(&totals) && readme.replace('\n', " ").contains(&totals), "README.md and the page should say: {totals}");
+    assert!(page::read("README.md").replace('\n', " ").contains(&totals), "README.md should say: {totals}");
 }

@@ -4,7 +4,7 @@
 use crate::check::{slope, values, vector};
 use chainrule_engine::transform::jvp;
 use chainrule_engine::{DType, Tensor};
-use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, LN_2, PI};
+use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, LN_2, PI, SQRT_2};
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -133,11 +133,13 @@ fn values_and_derivatives_at_the_ends() {
         ("cbrt", |x| x.cbrt(), &[(0.0, 0.0, INF), (-0.0, 0.0, INF), (-8.0, -2.0, 1.0 / 12.0), (INF, INF, 0.0), (-INF, -INF, 0.0)]),
         ("sinc", |x| x.sinc(), &[(0.0, 1.0, 0.0), (-0.0, 1.0, 0.0), (1.0, 0.0, -1.0), (2.0, 0.0, 0.5), (-3.0, 0.0, 1.0 / 3.0)]),
         ("erfc", |x| x.erfc(), &[(0.0, 1.0, -FRAC_2_SQRT_PI), (INF, 0.0, 0.0), (-INF, 2.0, 0.0), (30.0, 0.0, 0.0), (-30.0, 2.0, 0.0)]),
+        ("gelu", |x| x.gelu(), &[(0.0, 0.0, 0.5), (-0.0, 0.0, 0.5), (INF, INF, 1.0), (-INF, 0.0, 0.0), (1e3, 1e3, 1.0), (-1e3, 0.0, 0.0)]),
         ("erfinv", |x| x.erfinv(), &[(0.0, 0.0, HALF_ROOT), (1.0, INF, INF), (-1.0, -INF, INF), (1.25, NAN, NAN)]),
         ("lgamma", |x| x.lgamma(), &[(0.0, INF, -INF), (-2.0, INF, NAN), (1.0, 0.0, -EULER), (2.0, 0.0, 1.0 - EULER), (INF, INF, INF)]),
         ("digamma", |x| x.digamma(), &[(0.0, -INF, INF), (-3.0, NAN, INF), (1.0, -EULER, SIXTH_SQUARE), (INF, INF, 0.0)]),
         ("logit", |x| x.logit(), &[(0.0, -INF, INF), (1.0, INF, INF), (0.5, 0.0, 4.0), (1.5, NAN, -4.0 / 3.0)]),
         ("exp2", |x| x.exp2(), &[(0.0, 1.0, LN_2), (-INF, 0.0, 0.0), (10.0, 1024.0, 1024.0 * LN_2)]),
+        ("hypot of two", |x| x.hypot(x), &[(INF, INF, SQRT_2), (0.0, 0.0, 0.0), (-3.0, 3.0 * SQRT_2, -SQRT_2)]),
         ("hypot", |x| x.hypot(&x.zeros_like()), &[(0.0, 0.0, 0.0), (-2.0, 2.0, -1.0), (INF, INF, 1.0), (-INF, INF, -1.0)]),
         ("atan2 of the origin", |x| x.atan2(&x.zeros_like()), &[(0.0, 0.0, 0.0), (2.0, FRAC_PI_2, 0.0), (INF, FRAC_PI_2, 0.0)]),
         ("logaddexp", |x| x.logaddexp(x), &[(-INF, -INF, 0.0), (INF, INF, 0.0), (0.0, LN_2, 1.0)]),
@@ -221,6 +223,17 @@ fn hypot_and_norms_neither_overflow_nor_vanish() {
         assert!(same(*found, expected), "{found:e}, not {expected:e}");
     }
     assert!(slope(&a.hypot(&b), &a)[..2].iter().all(|&slope| same(slope, 0.6)));
+    // The second derivative b^2 / (a^2 + b^2)^(3/2) has all digits where it is small.
+    let (a, b) = (vector(&[1.0]).cast(DType::F32).to_leaf().unwrap(), vector(&[1e-6]).cast(DType::F32).to_leaf().unwrap());
+    let first = a.hypot(&b).sum().grad(&[&a]).unwrap().remove(0);
+    assert!((slope(&first, &a)[0] / 1e-12 - 1.0).abs() < 1e-6, "{:e}", slope(&first, &a)[0]);
+    // Multiples of the smallest number, and what is too long for the type, have a direction, too.
+    for (unit, dtype) in [(5e-324, DType::F64), (1.3e307, DType::F64), (f64::from(f32::from_bits(1)), DType::F32), (2.5e37, DType::F32)] {
+        let [a, b] = [9.0, -12.0].map(|n| vector(&[n * unit]).cast(dtype).to_leaf().unwrap());
+        for (leg, expected) in [(&a, 0.6), (&b, -0.8)] {
+            crate::check::close(&format!("hypot at {unit:e}"), &slope(&a.hypot(&b), leg), &[expected], 1e-7);
+        }
+    }
 }
 
 #[test]

@@ -1,33 +1,9 @@
 //! Losses against their formulas.
 
+use crate::catalogue::losses::PAIRWISE;
 use crate::check::{check_gradients, close, random, slope, values, vector};
 use chainrule_engine::functions::loss::{self, LossOptions};
 use chainrule_engine::{DType, Tensor};
-
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn entropy(p: f64, y: f64) -> f64 {
-    -y * p.ln() - (1.0 - y) * (1.0 - p).ln()
-}
-
-fn huber(d: f64, delta: f64) -> f64 {
-    if d.abs() <= delta { d * d / 2.0 } else { delta * (d.abs() - delta / 2.0) }
-}
-
-type Loss = (&'static str, fn(&Tensor, &Tensor) -> Tensor, fn(&Tensor, &Tensor) -> Tensor, fn(f64, f64) -> f64);
-
-/// Predictions of any size and targets from 0 to 1.
-const PAIRWISE: &[Loss] = &[
-    ("mse", |x, y| loss::mse(x, y), |x, y| loss::mse_each(x, y), |x, y| (x - y).powi(2)),
-    ("l1", |x, y| loss::l1(x, y), |x, y| loss::l1_each(x, y), |x, y| (x - y).abs()),
-    ("huber", |x, y| loss::huber(x, y, 0.7), |x, y| loss::huber_each(x, y, 0.7), |x, y| huber(x - y, 0.7)),
-    ("smooth_l1", |x, y| loss::smooth_l1(x, y, 0.7), |x, y| loss::smooth_l1_each(x, y, 0.7), |x, y| huber(x - y, 0.7) / 0.7),
-    ("smooth_l1 of 0", |x, y| loss::smooth_l1(x, y, 0.0), |x, y| loss::smooth_l1_each(x, y, 0.0), |x, y| (x - y).abs()),
-    ("bce_with_logits", |x, y| loss::bce_with_logits(x, y), |x, y| loss::bce_with_logits_each(x, y), |x, y| entropy(sigmoid(x), y)),
-    ("bce", |x, y| loss::bce(&x.sigmoid(), y), |x, y| loss::bce_each(&x.sigmoid(), y), |x, y| entropy(sigmoid(x), y)),
-];
 
 fn pair() -> [Tensor; 2] {
     [random(&[3, 2], 1), random(&[3, 2], 2).sigmoid().to_leaf().unwrap()]

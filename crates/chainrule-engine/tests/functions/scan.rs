@@ -1,35 +1,11 @@
 //! Running sums, products, extremes and logarithms of sums against loops, from both ends, along every axis; extremes with places.
 
+use crate::catalogue::reductions::{SCANS, along};
 use crate::check::{check_gradients, close, random, slope, values, vector};
 use chainrule_engine::{DType, Tensor};
 
 const NONE: f64 = f64::NEG_INFINITY;
 const NAN: f64 = f64::NAN;
-
-/// A scan, the same from the last element, and what the first `n` elements become.
-type Scan = (&'static str, fn(&Tensor, isize) -> Tensor, fn(&Tensor, isize) -> Tensor, fn(&[f64]) -> f64);
-
-const SCANS: &[Scan] = &[
-    ("cumsum", |x, a| x.cumsum(a), |x, a| x.reverse_cumsum(a), |x| x.iter().sum()),
-    ("cumprod", |x, a| x.cumprod(a), |x, a| x.reverse_cumprod(a), |x| x.iter().product()),
-    ("logcumsumexp", |x, a| x.logcumsumexp(a), |x, a| x.reverse_logcumsumexp(a), |x| x.iter().map(|v| v.exp()).sum::<f64>().ln()),
-    ("cummax", |x, a| x.cummax(a).0, |x, a| x.reverse_cummax(a).0, |x| x.iter().copied().fold(NONE, f64::max)),
-    ("cummin", |x, a| x.cummin(a).0, |x, a| x.reverse_cummin(a).0, |x| x.iter().copied().fold(f64::INFINITY, f64::min)),
-];
-
-/// Applies `prefix` to the beginnings (or, reversed, the ends) of every line along an axis.
-fn along(shape: &[usize], data: &[f64], axis: usize, reverse: bool, prefix: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-    let stride: usize = shape[axis + 1..].iter().product();
-    let n = shape[axis];
-    (0..data.len())
-        .map(|flat| {
-            let at = flat / stride % n;
-            let first = flat - at * stride;
-            let line: Vec<f64> = (0..n).map(|i| data[first + i * stride]).collect();
-            if reverse { prefix(&line[at..].iter().rev().copied().collect::<Vec<_>>()) } else { prefix(&line[..=at]) }
-        })
-        .collect()
-}
 
 #[test]
 fn scans_equal_loops_along_every_axis() {

@@ -4,6 +4,10 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod measure;
+pub mod page;
+pub mod sources;
+
 use chainrule_engine::backend::reference;
 use chainrule_engine::tensor::random::word;
 use chainrule_engine::{DType, Data, Tensor};
@@ -171,6 +175,26 @@ pub fn numeric_along(arguments: &[Tensor], directions: &[Option<Tensor>], f: &dy
         oracle_all(&outputs.iter().collect::<Vec<_>>()).concat()
     };
     difference(1e-3, at)
+}
+
+/// The largest distance, as a part of the largest number wanted (or of a tenth, if that is larger).
+pub fn apart(got: &[f64], want: &[f64]) -> f64 {
+    if got.len() != want.len() {
+        return f64::INFINITY;
+    }
+    let off = got.iter().zip(want).map(|(g, w)| if g == w { 0.0 } else { (g - w).abs() });
+    off.fold(0.0, |worst: f64, off| if off.is_nan() { f64::INFINITY } else { worst.max(off) }) / largest(want).max(0.1)
+}
+
+/// The values of several tensors, by the backend.
+pub fn all(tensors: &[Tensor]) -> Vec<f64> {
+    tensors.iter().map(eval).collect::<Vec<_>>().concat()
+}
+
+/// A scalar whose gradient and second derivative by `y` are neither constant nor zero.
+pub fn loss(y: &Tensor, seed: u64) -> Tensor {
+    let (c, d) = (like(y, seed), like(y, seed + 1));
+    (c * y + d * y * y).sum()
 }
 
 /// The sum of products of matching elements.

@@ -6,6 +6,9 @@ mod cases;
 mod derivatives;
 mod edges;
 mod mistakes;
+#[path = "../../../chainrule-engine/tests/support/mod.rs"]
+mod support;
+mod table;
 mod values;
 
 use chainrule::prelude::*;

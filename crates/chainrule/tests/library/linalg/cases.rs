@@ -71,13 +71,13 @@ pub const CASES: &[Case] = &[
     case!("lu of a tall matrix", [[5, 3]], |x| both(&lu(&x[0].flip(&[-2])).l, &lu(&x[0].flip(&[-2])).u)),
     case!("lu of a wide matrix", [[2, 4]], |x| both(&lu(&x[0].flip(&[-2])).l, &lu(&x[0].flip(&[-2])).u)),
     case!("eigvalsh", [[4, 4]], |x| eigvalsh(&x[0])),
-    case!("eigenvectors", [[3, 3]], |x| (eigh(&x[0]).eigenvectors.square() * weights(&x[0], 5)).sum_over(&[-1]).sin()),
-    case!("a function of a symmetric matrix", [[3, 3]], |x| {
+    case!("eigh vectors", [[3, 3]], |x| (eigh(&x[0]).eigenvectors.square() * weights(&x[0], 5)).sum_over(&[-1]).sin()),
+    case!("eigh, a function of a symmetric matrix", [[3, 3]], |x| {
         let Eigh { eigenvalues, eigenvectors } = eigh(&x[0]);
         (&eigenvectors * eigenvalues.sin().unsqueeze(-2)).matmul(&eigenvectors.t())
     }),
     case!("svdvals", [[3, 5]], |x| svdvals(&x[0])),
-    case!("singular vectors", [[3, 3]], |x| {
+    case!("svd vectors", [[3, 3]], |x| {
         let found = svd(&x[0]);
         both(&(found.u.square() * weights(&x[0], 6)), &(found.vh.square() * weights(&x[0], 7)))
     }),
@@ -95,16 +95,16 @@ pub const CASES: &[Case] = &[
     case!("pinv of constant rank", [[4, 2], [2, 3]], |x| pinv(&x[0].matmul(&x[1]), Some(1e-8))),
     case!("lstsq", [[4, 2], [4, 3]], |x| lstsq(&x[0], &x[1], None).solution),
     case!("lstsq of a wide matrix", [[2, 3], [2, 2]], |x| lstsq(&x[0], &x[1], None).solution),
-    case!("residuals", [[4, 2], [4, 3]], |x| lstsq(&x[0], &x[1], None).residuals),
+    case!("lstsq residuals", [[4, 2], [4, 3]], |x| lstsq(&x[0], &x[1], None).residuals),
     case!("expm", [[3, 3]], |x| expm(&(&x[0] * 0.3))),
     case!("expm, scaled", [[2, 2]], |x| expm(&(&x[0] * 2.5)).log_of_squares()),
     case!("matrix_power", [[3, 3]], |x| matrix_power(&x[0], 5) * 1e-3),
     case!("matrix_power, negative", [[3, 3]], |x| matrix_power(&x[0], -3)),
-    case!("frobenius", [[3, 4]], |x| norm(&x[0], MatrixNorm::Frobenius)),
-    case!("nuclear", [[3, 4]], |x| norm(&x[0], MatrixNorm::Nuclear)),
-    case!("two", [[3, 4]], |x| norm(&x[0], MatrixNorm::Two)),
-    case!("one", [[3, 4]], |x| norm(&x[0], MatrixNorm::One).square()),
-    case!("infinity", [[3, 4]], |x| norm(&x[0], MatrixNorm::Infinity).square()),
+    case!("norm frobenius", [[3, 4]], |x| norm(&x[0], MatrixNorm::Frobenius)),
+    case!("norm nuclear", [[3, 4]], |x| norm(&x[0], MatrixNorm::Nuclear)),
+    case!("norm two", [[3, 4]], |x| norm(&x[0], MatrixNorm::Two)),
+    case!("norm one", [[3, 4]], |x| norm(&x[0], MatrixNorm::One).square()),
+    case!("norm infinity", [[3, 4]], |x| norm(&x[0], MatrixNorm::Infinity).square()),
     case!("cond", [[3, 3]], |x| cond(&x[0], MatrixNorm::Two)),
     case!("cond by the frobenius norm", [[3, 3]], |x| cond(&x[0], MatrixNorm::Frobenius)),
 ];

@@ -1,0 +1,11 @@
+//! Every function of the catalogue: derivatives of two orders in both modes, batches, and f32, of each.
+//!
+//! The list is `support/catalogue`; `complete` finds what is missing from it in the sources. Nothing here knows what a
+//! function computes: differences, loops and formulas say.
+
+#[path = "../support/catalogue/mod.rs"]
+mod catalogue;
+mod complete;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
