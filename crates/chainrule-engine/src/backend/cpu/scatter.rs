@@ -331,7 +331,8 @@ mod tests {
 
     #[test]
     fn scatter_combines_in_order_for_any_order_of_units() {
-        let ways: [(Binary, f64, fn(f32, f32) -> f32); 4] = [
+        type Way = (Binary, f64, fn(f32, f32) -> f32);
+        let ways: [Way; 4] = [
             (Binary::Add, 0.0, |a, b| a + b),
             (Binary::Multiply, 1.0, |a, b| a * b),
             (Binary::Maximum, f64::NEG_INFINITY, f32::max),
