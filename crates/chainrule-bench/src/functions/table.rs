@@ -3,12 +3,17 @@
 use chainrule::functions::Norm;
 use chainrule::{DType, Rng, Tensor};
 
+/// Makes inputs.
+pub type Inputs = Box<dyn Fn(&mut Rng) -> Vec<Tensor>>;
+/// Makes results of inputs.
+pub type Function = Box<dyn Fn(&[Tensor]) -> Vec<Tensor>>;
+
 /// A function, and what it is applied to.
 pub struct Row {
     /// As in the peer's table: family, function, size.
     pub name: String,
-    pub inputs: Box<dyn Fn(&mut Rng) -> Vec<Tensor>>,
-    pub function: Box<dyn Fn(&[Tensor]) -> Vec<Tensor>>,
+    pub inputs: Inputs,
+    pub function: Function,
 }
 
 fn row(name: String, inputs: impl Fn(&mut Rng) -> Vec<Tensor> + 'static, function: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static) -> Row {
