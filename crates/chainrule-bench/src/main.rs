@@ -7,10 +7,11 @@
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench passes` each
 //! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
 //! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
-//! feature `gemm` beside those of that crate.
+//! feature `gemm` beside those of that crate; `chainrule-bench functions` single functions beside PyTorch's.
 
 mod compare;
 mod elements;
+mod functions;
 mod graph;
 mod models;
 mod peak;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some((command, which)) if command == "passes" => steps::passes(which),
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "products" => products::run(which),
+        Some((command, arguments)) if command == "functions" => functions::run(arguments),
         _ => Err(usage()),
     };
     match outcome {
@@ -49,6 +51,7 @@ fn usage() -> String {
        chainrule-bench graph
        chainrule-bench passes [workload ...]
        chainrule-bench elements
+       chainrule-bench functions [--peers DIR] [part of a row's name ...]
 workloads: {workloads}; of steps: THREADS=n, PRECISION={}",
         Precision::ALL.map(Precision::name).join("|")
     )

@@ -249,6 +249,7 @@ impl Fusion {
                 (kind, len, Some(product.columns(einsum, &node.ty.shape)), Cover::Full, &node.ty.shape)
             }
             Op::ScatterAdd(_)
+            | Op::ScatterReduce(_)
             | Op::Fold(_)
             | Op::ArgSort(_)
             | Op::HostCall(_)

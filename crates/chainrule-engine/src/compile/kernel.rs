@@ -297,10 +297,14 @@ pub struct Contract {
     pub epilogue: Option<Region>,
 }
 
-/// `out` is set to zero, then for each batch, for `i` in order: `out[batch, index[batch, i], rest] += updates[batch, i, rest]`.
-/// bf16 and f16 are added in f32 and rounded once.
+/// `out` is set to one number, then for each batch, for `i` in order: `out[batch, index[batch, i], rest]` becomes the function of
+/// itself and `updates[batch, i, rest]`. bf16 and f16 are combined in f32 and rounded once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scatter {
+    /// How elements are combined: `Add`, `Multiply`, `Maximum` or `Minimum`.
+    pub how: Binary,
+    /// What stands where nothing comes to.
+    pub none: f64,
     /// Product of the batch axes.
     pub batch: usize,
     /// Updates per batch.
@@ -355,10 +359,54 @@ pub struct Sort {
     pub keep: usize,
     /// From the largest to the smallest.
     pub descending: bool,
-    /// Dense, `[rows, len]`, of any type.
+    /// What part of it this kernel does.
+    pub stage: SortStage,
+    /// Dense, `[rows, len]`, of any type; numbers made by another stage.
     pub input: Access,
-    /// Dense, `[rows, keep]`, i64.
+    /// Dense, `[rows, keep]`, i64; numbers for another stage.
     pub out: Access,
+}
+
+/// A part of the way to the order of rows. Between stages, each element is one number (i64, or two of them where it is wide) that
+/// is ordered as the elements are, and ends in its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortStage {
+    /// All of it.
+    Whole,
+    /// From elements to numbers, runs of which are sorted.
+    Runs {
+        /// Numbers of a run.
+        run: usize,
+        /// Whether a number takes two i64.
+        wide: bool,
+    },
+    /// Two sorted runs become one, over and over.
+    Merge {
+        /// Numbers of a run before.
+        run: usize,
+        /// As in [`SortStage::Runs`].
+        wide: bool,
+    },
+    /// As [`SortStage::Merge`], of the last two runs, to positions.
+    Last {
+        /// Numbers of a run before.
+        run: usize,
+        /// As in [`SortStage::Runs`].
+        wide: bool,
+    },
+}
+
+impl SortStage {
+    /// Numbers that are merged at a time. The length of a run is a multiple of it.
+    pub const PIECE: usize = 16 * 1024;
+
+    /// How many i64 stand for an element between stages.
+    pub fn words(self) -> usize {
+        match self {
+            SortStage::Runs { wide: true, .. } | SortStage::Merge { wide: true, .. } | SortStage::Last { wide: true, .. } => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// `out[example] = function(inputs[0][example], inputs[1][example], ..)`.

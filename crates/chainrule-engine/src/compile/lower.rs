@@ -4,12 +4,13 @@ use super::control;
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
-use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Host, Kernel, Lane, Number, Reduction, Scatter, Sort};
+use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Host, Kernel, Lane, Number, Reduction, Scatter, Sort, SortStage};
 use super::pipeline::Options;
 use super::product::{Product, by_label};
 use super::schedule::written;
+use super::sort;
 use super::view::{View, is_dense};
-use crate::ops::{Op, Pad, Reshape, Scalar};
+use crate::ops::{Binary, Op, Pad, Reshape, Scalar, ScatterAdd};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Shape};
 use smallvec::SmallVec;
@@ -255,28 +256,18 @@ impl<'a> Lowering<'a> {
             }
             (Kind::Contract, _) => self.contract(first, Some(group)),
             (Kind::Single, Op::Einsum(_)) => self.contract(first, None),
-            (Kind::Single, Op::ScatterAdd(scatter)) => {
-                let sizes = scatter.sizes(&self.graph.node(node.inputs[0]).ty.shape, &self.graph.node(node.inputs[1]).ty.shape);
-                let (updates, index) = (self.dense(node.inputs[0]), self.dense(node.inputs[1]));
-                let out = self.whole(first);
-                let kernel = Scatter {
-                    batch: sizes.batch,
-                    count: sizes.count,
-                    limit: scatter.size,
-                    rest: sizes.rest,
-                    index,
-                    updates,
-                    out,
-                    site: node.site,
-                };
-                self.push(Kernel::Scatter(Box::new(kernel)), first);
+            (Kind::Single, Op::ScatterAdd(scatter)) => self.scatter(first, *scatter, Binary::Add, 0.0),
+            (Kind::Single, Op::ScatterReduce(scatter)) => {
+                let sum = ScatterAdd { batch: scatter.batch, size: scatter.size };
+                self.scatter(first, sum, scatter.how.function(), scatter.how.none(node.ty.dtype));
             }
-            (Kind::Single, Op::ArgSort(sort)) => {
+            (Kind::Single, Op::ArgSort(order)) => {
                 let keep = node.ty.shape.last().copied().unwrap_or(1);
                 let len = self.graph.node(node.inputs[0]).ty.shape.last().copied().unwrap_or(1);
                 let (input, out) = (self.dense(node.inputs[0]), self.whole(first));
-                let kernel = Sort { rows: node.ty.len() / keep.max(1), len, keep, descending: sort.descending, input, out };
-                self.push(Kernel::Sort(Box::new(kernel)), first);
+                let (rows, descending) = (node.ty.len() / keep.max(1), order.descending);
+                let whole = Sort { rows, len, keep, descending, stage: SortStage::Whole, input, out };
+                sort::stages(self, whole).into_iter().for_each(|kernel| self.push(Kernel::Sort(Box::new(kernel)), first));
             }
             (Kind::Single, Op::Scan(_) | Op::Switch(_) | Op::While(_)) => {
                 let kernel = control::kernel(self, first);
@@ -321,6 +312,26 @@ impl<'a> Lowering<'a> {
             }
             (Kind::Single, _) => (),
         }
+    }
+
+    fn scatter(&mut self, id: NodeId, scatter: ScatterAdd, how: Binary, none: f64) {
+        let node = self.graph.node(id);
+        let sizes = scatter.sizes(&self.graph.node(node.inputs[0]).ty.shape, &self.graph.node(node.inputs[1]).ty.shape);
+        let (updates, index) = (self.dense(node.inputs[0]), self.dense(node.inputs[1]));
+        let out = self.whole(id);
+        let kernel = Scatter {
+            how,
+            none,
+            batch: sizes.batch,
+            count: sizes.count,
+            limit: scatter.size,
+            rest: sizes.rest,
+            index,
+            updates,
+            out,
+            site: node.site,
+        };
+        self.push(Kernel::Scatter(Box::new(kernel)), id);
     }
 
     /// Copies an input into the memory of `id`.

@@ -25,6 +25,7 @@ pub mod rules;
 pub mod schedule;
 pub mod seats;
 pub mod simplify;
+mod sort;
 pub mod step;
 pub mod sums;
 pub mod text;

@@ -102,10 +102,15 @@ fn no_movement(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> 
 
 fn empty_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let empty = inputs.iter().any(|&id| builder.node(id).ty.is_empty());
-    if !empty || ty.is_empty() || !matches!(op, Op::Sum(_) | Op::Einsum(_) | Op::ScatterAdd(_) | Op::Pad(_) | Op::Fold(_)) {
+    let value = match op {
+        Op::Sum(_) | Op::Einsum(_) | Op::ScatterAdd(_) | Op::Pad(_) | Op::Fold(_) => 0.0,
+        Op::ScatterReduce(scatter) => scatter.how.none(ty.dtype),
+        _ => return None,
+    };
+    if !empty || ty.is_empty() {
         return None;
     }
-    let value = Scalar::new(0.0, ty.dtype);
+    let value = Scalar::new(value, ty.dtype);
     Some(builder.add(Constant { value, ty: ty.clone() }, &[], ty.clone()))
 }
 

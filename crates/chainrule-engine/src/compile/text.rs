@@ -75,6 +75,7 @@ fn describe(node: &GraphNode) -> String {
         Op::Einsum(einsum) => format!("{name} {}", labels(einsum)),
         Op::Gather(gather) => format!("{name} batch {}", gather.batch),
         Op::ScatterAdd(scatter) => format!("{name} batch {} size {}", scatter.batch, scatter.size),
+        Op::ScatterReduce(scatter) => format!("{name} {} batch {} size {}", scatter.how.name(), scatter.batch, scatter.size),
         Op::ArgSort(sort) => {
             let first = sort.first.map_or(String::new(), |first| format!(" first {first}"));
             format!("{name}{}{first}", if sort.descending { " descending" } else { "" })

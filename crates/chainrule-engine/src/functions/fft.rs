@@ -12,7 +12,7 @@ mod stages;
 use super::attempt::{Attempt, alike, allowed, attempt, axes_of, axis_of, fits, floats, from_last, sound, to_last};
 use super::recorded;
 use crate::tensor::{DType, Data, Tensor};
-use stages::transform;
+use stages::{of_real, to_real, transform};
 
 /// Which direction divides by the number of elements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -266,8 +266,8 @@ fn halved(name: &str, x: &Tensor, axis: isize, norm: Norm) -> Attempt<Complex> {
     floats(name, x)?;
     let at = axis_of(name, x, axis)?;
     let n = length(name, x, at)?;
-    let (re, im) = transform(&to_last(&super::wide(x), at), None, false, norm.factor(n, false));
-    let half = |part: &Tensor| from_last(&part.slice(-1, ..(n / 2 + 1) as isize), at).cast(x.dtype());
+    let (re, im) = of_real(&to_last(&super::wide(x), at), norm.factor(n, false));
+    let half = |part: &Tensor| from_last(part, at).cast(x.dtype());
     Ok(Complex { re: half(&re), im: half(&im) })
 }
 
@@ -281,12 +281,7 @@ fn backwards(name: &str, x: &Complex, n: usize, axis: isize, norm: Norm) -> Atte
         format!("{n} numbers have {} elements, and axis {at} of {:?} has {have}", n / 2 + 1, x.re.shape())
     })?;
     let (re, im) = (to_last(&super::wide(&x.re), at), to_last(&super::wide(&x.im), at));
-    // The other half: the conjugates of all but the first, and of an even number the last, backwards.
-    let behind = (n - have) as isize;
-    let mirrored = |part: &Tensor| part.slice(-1, 1..behind + 1).flip(&[-1]);
-    let (re, im) = (Tensor::concat(&[&re, &mirrored(&re)], -1), Tensor::concat(&[&im, &-mirrored(&im)], -1));
-    let (re, _) = transform(&re, Some(&im), true, norm.factor(n, true));
-    Ok(from_last(&re, at).cast(x.re.dtype()))
+    Ok(from_last(&to_real(&re, &im, n, norm.factor(n, true)), at).cast(x.re.dtype()))
 }
 
 fn shifted(name: &str, x: &Tensor, axes: &[isize], by: impl Fn(usize) -> isize) -> Attempt {

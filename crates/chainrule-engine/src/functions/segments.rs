@@ -1,15 +1,16 @@
 //! Elements put together by number: sums, products, extremes and means of segments, and the last one to be written.
 //!
-//! A sum is an operation. For the others, the numbers are sorted, so that a segment is a run, and each run is folded into
-//! its last element in as many steps as a run has binary digits; nothing is divided, so that a product has the right
-//! derivatives beside zeros. Of equal extremes all share the derivative. Numbers outside are errors when evaluated.
+//! Sums, extremes and products are operations. For the derivative of a product, the numbers are sorted, so that a segment is a
+//! run, and each run is folded into its last element in as many steps as a run has binary digits; nothing is divided, so that
+//! it is right beside zeros, too. Of equal extremes all share the derivative. Numbers outside are errors when evaluated.
 
-use super::attempt::{Attempt, attempt, fits, gather, nan, positions, typed};
+use super::attempt::{Attempt, attempt, fits, gather, positions, typed};
 use super::sort::sorted_last;
 use super::wide;
 use crate::ops::movement::Axes;
-use crate::ops::{Broadcast, ScatterAdd};
-use crate::tensor::{DType, Shape, Tensor};
+use crate::ops::{Broadcast, Combine, CustomRule, ScatterAdd, ScatterReduce};
+use crate::tensor::{DType, Result, Shape, Tensor};
+use crate::transform::{custom_derivative, vjp};
 
 /// What is made of several elements that go to one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,9 +88,15 @@ pub(super) fn reduced(batch: usize, values: &Tensor, index: &Tensor, size: usize
             let counts = repeated(&counts.cast(sum.dtype()), sum.shape());
             (sum / counts).cast(values.dtype())
         }
-        Reduce::Prod => Runs::new(batch, index, size).folded(values, 1.0, |a, b| a * b),
-        Reduce::Max => extreme(batch, values, index, size, values.dtype().lowest(), |a, b| a.maximum(b)),
-        Reduce::Min => extreme(batch, values, index, size, values.dtype().highest(), |a, b| a.minimum(b)),
+        Reduce::Prod => {
+            let product = combined(batch, values, index, size, Combine::Product);
+            if !values.dtype().is_float() {
+                return product;
+            }
+            custom_derivative(&product, &[values, index], Factors { batch, size })
+        }
+        Reduce::Max => combined(batch, values, index, size, Combine::Maximum),
+        Reduce::Min => combined(batch, values, index, size, Combine::Minimum),
     }
 }
 
@@ -97,22 +104,26 @@ pub(super) fn added(batch: usize, values: &Tensor, index: &Tensor, size: usize) 
     Tensor::record(ScatterAdd { batch, size }, [values.clone(), index.clone()])
 }
 
-/// The extreme of each segment. Its value is that of an element; its derivative is shared by all that are equal to it.
-fn extreme(batch: usize, values: &Tensor, index: &Tensor, size: usize, none: f64, pick: impl Fn(&Tensor, &Tensor) -> Tensor) -> Tensor {
-    let runs = Runs::new(batch, index, size);
-    let found = runs.folded(&values.detach(), none, pick).detach();
-    if !values.dtype().is_float() || values.is_empty() {
-        return found;
+fn combined(batch: usize, values: &Tensor, index: &Tensor, size: usize, how: Combine) -> Tensor {
+    Tensor::record(ScatterReduce { batch, size, how }, [values.clone(), index.clone()])
+}
+
+/// The derivative of products of segments: that of the same products, put together step by step.
+struct Factors {
+    batch: usize,
+    size: usize,
+}
+
+impl CustomRule for Factors {
+    fn name(&self) -> &str {
+        "segment_prod"
     }
-    let own = gather(batch, &found, index);
-    let hit = (values.equal(&own) | (nan(values) & nan(&own))).cast(DType::F32);
-    let share = (&hit / gather(batch, &added(batch, &hit, index, size), index)).cast(values.dtype()).detach();
-    // Each hit contributes zero with the derivative of its element. An infinity, which less itself is no zero, stands as it
-    // is: infinities of one sign add up to the same.
-    let finite = own.abs().less(&Tensor::full(own.shape(), f64::INFINITY, own.dtype()));
-    let base = finite.select(&values.detach(), &values.zeros_like());
-    let parts = hit.cast(DType::Bool).select(&((values - base) * share), &values.zeros_like());
-    found + added(batch, &parts, index, size)
+    fn vjp(&self, inputs: &[Tensor], _: &Tensor, cotangent: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let (values, index) = (&inputs[0], &inputs[1]);
+        let product = Runs::new(self.batch, index, self.size).folded(values, 1.0, |a, b| a * b);
+        let of_values = vjp(&[&product], &[cotangent], &[values])?.remove(0);
+        Ok(vec![Some(of_values), None])
+    }
 }
 
 /// Segments as runs of sorted numbers.

@@ -203,7 +203,7 @@ impl Body {
     /// Whether an index in it may point outside.
     pub fn may_refuse(&self) -> bool {
         self.nodes.iter().any(|node| match &node.op {
-            Op::Gather(_) | Op::ScatterAdd(_) => true,
+            Op::Gather(_) | Op::ScatterAdd(_) | Op::ScatterReduce(_) => true,
             op => op.bodies().iter().any(Body::may_refuse),
         })
     }

@@ -5,6 +5,7 @@
 
 use super::{Array, Derivative, Lift, Op, Operation, Values, dtype_error, shape_error};
 use crate::tensor::{DType, Error, ErrorKind, Shape, Type};
+use smallvec::SmallVec;
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -44,10 +45,12 @@ pub trait HostFunction: Any + Send + Sync {
     /// # Errors
     /// As [`HostFunction::evaluate`].
     fn evaluate_f32(&self, inputs: &[HostArray<'_, f32>], output: &mut [f32]) -> Result<(), String> {
-        let wide: Vec<Vec<f64>> = inputs.iter().map(|input| input.values.iter().map(|&v| f64::from(v)).collect()).collect();
-        let inputs: Vec<HostArray<'_, f64>> =
+        // Of small examples there are many; they are spared the allocations.
+        type Wide = SmallVec<[f64; 64]>;
+        let wide: SmallVec<[Wide; 2]> = inputs.iter().map(|input| input.values.iter().map(|&v| f64::from(v)).collect()).collect();
+        let inputs: SmallVec<[HostArray<'_, f64>; 2]> =
             inputs.iter().zip(&wide).map(|(input, values)| HostArray { shape: input.shape, values }).collect();
-        let mut result = vec![0.0; output.len()];
+        let mut result: Wide = smallvec::smallvec![0.0; output.len()];
         self.evaluate(&inputs, &mut result)?;
         output.iter_mut().zip(result).for_each(|(to, value)| *to = value as f32);
         Ok(())

@@ -27,7 +27,7 @@ pub use contract::Einsum;
 pub use control::{Scan, Switch, While};
 pub use elementwise::{Binary, Cast, Select, Unary};
 pub use host::{HostArray, HostCall, HostFunction};
-pub use index::{Gather, ScatterAdd};
+pub use index::{Combine, Gather, ScatterAdd, ScatterReduce};
 pub use linear::{Derivative, LinearMap};
 pub use movement::{Broadcast, Concat, Pad, Permute, Reshape, Reverse, Slice};
 pub use reduce::{CumulativeSum, Max, Sum};
@@ -145,6 +145,8 @@ operations! {
     Gather(Gather),
     /// Parts added up by index.
     ScatterAdd(ScatterAdd),
+    /// Parts multiplied, or the extreme ones kept, by index.
+    ScatterReduce(ScatterReduce),
     /// The order of elements.
     ArgSort(ArgSort),
     /// A body for every step.
@@ -168,7 +170,7 @@ impl Op {
     pub fn arity(&self) -> Option<usize> {
         match self {
             Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
-            Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
+            Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::ScatterReduce(_) | Op::Barrier(_) => Some(2),
             Op::Select(_) => Some(3),
             Op::Concat(_) | Op::Custom(_) | Op::HostCall(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
             _ => Some(1),
@@ -191,6 +193,7 @@ impl Op {
         let (index, limit) = match (self, inputs) {
             (Op::Gather(op), [table, index]) => (index, table.ty.shape[op.batch]),
             (Op::ScatterAdd(op), [_, index]) => (index, op.size),
+            (Op::ScatterReduce(op), [_, index]) => (index, op.size),
             (Op::Scan(op), _) => return op.refuse(inputs),
             (Op::Switch(op), _) => return op.refuse(inputs),
             (Op::While(op), _) => return op.refuse(inputs),

@@ -11,9 +11,9 @@ use super::host::Hosted;
 use super::movement::Axes;
 use super::source::Scalar;
 use super::{
-    ArgSort, Barrier, Binary, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, HostArray,
-    HostCall, HostFunction, Input, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, Select, Slice,
-    StopGradient, Sum, Unary, Window,
+    ArgSort, Barrier, Binary, Broadcast, Cast, Combine, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather,
+    HostArray, HostCall, HostFunction, Input, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, ScatterAdd, ScatterReduce,
+    Select, Slice, StopGradient, Sum, Unary, Window,
 };
 use crate::tensor::random::word;
 use crate::tensor::{DType, Data, Result, Shape, Tensor, Type};
@@ -333,6 +333,16 @@ fn indexed(list: &mut Vec<Sample>) {
         add(list, ScatterAdd { batch, size }, &[(updates, PLAIN), (index, below(size))]);
     }
     add(list, ScatterAdd { batch: 0, size: 5 }, &[(&[7, 2], PLAIN), (&[7], Domain::Indices(5, DType::I32))]);
+    // Every place is reached: what stands at the others is infinite, and has no differences.
+    for how in Combine::ALL {
+        for (batch, size, updates, index) in
+            [(0, 2, &[9][..], &[9][..]), (0, 2, &[4, 4], &[4, 4]), (1, 1, &[2, 5, 3], &[2, 5]), (0, 2, &[8, 17], &[8])]
+        {
+            add(list, ScatterReduce { batch, size, how }, &[(updates, Domain::Apart(0.5)), (index, below(size))]);
+        }
+        let narrow = Domain::Indices(2, DType::I32);
+        add(list, ScatterReduce { batch: 0, size: 2, how }, &[(&[9, 2], Domain::Apart(0.25)), (&[9], narrow)]);
+    }
     // Cells of one are ties, once they are whole numbers.
     for (shape, domain) in
         [(&[3, 7][..], Domain::Apart(0.5)), (&[9], Domain::Cells(1.0)), (&[2, 1, 4], Domain::Cells(1.0)), (&[5, 1], PLAIN)]

@@ -31,6 +31,7 @@ fn kind(op: &Op) -> Option<&'static str> {
         Op::Einsum(_) => "Einsum",
         Op::Gather(_) => "Gather",
         Op::ScatterAdd(_) => "ScatterAdd",
+        Op::ScatterReduce(_) => "ScatterReduce",
         Op::ArgSort(_) => "ArgSort",
         Op::Scan(_) => "Scan",
         Op::Switch(_) => "Switch",

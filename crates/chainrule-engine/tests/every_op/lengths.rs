@@ -8,8 +8,8 @@ use crate::{Kind, kinds, loss, text};
 use chainrule_engine::ops::samples::{Domain, Sample, SampleInput, host_sample};
 use chainrule_engine::ops::source::Scalar;
 use chainrule_engine::ops::{
-    ArgSort, Barrier, Body, Broadcast, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad, Permute,
-    Random, Reshape, Reverse, Scan, ScatterAdd, Slice, StopGradient, Sum, Switch, While, Window,
+    ArgSort, Barrier, Body, Broadcast, Combine, Concat, Constant, CumulativeSum, Einsum, Fold, Gather, Iota, Max, Op, Operation, Pad,
+    Permute, Random, Reshape, Reverse, Scan, ScatterAdd, ScatterReduce, Slice, StopGradient, Sum, Switch, While, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, Data, Tensor};
@@ -78,6 +78,10 @@ fn cases(n: usize) -> Vec<Sample> {
     add(Gather { batch: 0 }.into(), &[(&[4, 2], PLAIN), (&[n], below(4))]);
     add(ScatterAdd { batch: 0, size: 3 }.into(), &[(&[n, 2], PLAIN), (&[n], below(3))]);
     add(ScatterAdd { batch: 0, size: 4 }.into(), &[(&[3, n], PLAIN), (&[3], below(4))]);
+    for how in Combine::ALL {
+        add(ScatterReduce { batch: 0, size: 3, how }.into(), &[(&[n], Domain::Apart(0.5)), (&[n], below(3))]);
+        add(ScatterReduce { batch: 0, size: 4, how }.into(), &[(&[3, n], Domain::Apart(0.5)), (&[3], below(4))]);
+    }
     add(ArgSort { descending: n.is_multiple_of(2), first: None }.into(), &[(&[3, n], Domain::Cells(1.0))]);
     add(ArgSort { descending: !n.is_multiple_of(2), first: Some(2) }.into(), &[(&[n, 5], PLAIN)]);
     let body = |types: &[&[usize]], record: &dyn Fn(&[Tensor]) -> Vec<Tensor>| {
@@ -148,7 +152,10 @@ fn infinities_nan_and_minus_zero_at_every_length() {
                 Tensor::from_data(Data::of(&values), input.shape.clone())
             }
         };
-        let moves = !matches!(case.op, Op::Sum(_) | Op::CumulativeSum(_) | Op::Einsum(_) | Op::ScatterAdd(_) | Op::Fold(_) | Op::Max(_));
+        let moves = !matches!(
+            case.op,
+            Op::Sum(_) | Op::CumulativeSum(_) | Op::Einsum(_) | Op::ScatterAdd(_) | Op::ScatterReduce(_) | Op::Fold(_) | Op::Max(_)
+        );
         for shift in 0..SPECIAL.len() {
             let y = case.record(&case.inputs.iter().map(|input| special(input, shift)).collect::<Vec<_>>());
             let (got, want) = (eval(&y), oracle(&y));

@@ -3,8 +3,8 @@
 //! trust it.
 
 use chainrule_engine::ops::{
-    ArgSort, Binary, Body, Broadcast, Cast, Concat, CumulativeSum, Derivative, Einsum, Fold, Gather, Iota, Lift, Max, Op, Operation, Pad,
-    Permute, Random, Reshape, Reverse, Scan, ScatterAdd, Select, Slice, Sum, Switch, Unary, While, Window,
+    ArgSort, Binary, Body, Broadcast, Cast, Combine, Concat, CumulativeSum, Derivative, Einsum, Fold, Gather, Iota, Lift, Max, Op,
+    Operation, Pad, Permute, Random, Reshape, Reverse, Scan, ScatterAdd, ScatterReduce, Select, Slice, Sum, Switch, Unary, While, Window,
 };
 use chainrule_engine::tensor::Type;
 use chainrule_engine::{DType, ErrorKind, Tensor};
@@ -107,6 +107,7 @@ fn products(x: &Tensor, truth: &Tensor) -> Vec<Case> {
 fn indexed(x: &Tensor, truth: &Tensor) -> Vec<Case> {
     let index = of(DType::I64, &[2]);
     let scatter = |batch| ScatterAdd { batch, size: 4 };
+    let extreme = ScatterReduce { batch: 0, size: 4, how: Combine::Maximum };
     let fold = |lengths: &[usize]| Fold { window: window(&[1], &[2], &[1], &[1]), lengths: list(lengths) };
     vec![
         case("a float for an index", Gather { batch: 0 }, &[x, x], "index"),
@@ -118,6 +119,9 @@ fn indexed(x: &Tensor, truth: &Tensor) -> Vec<Case> {
         case("updates with fewer axes than the index", scatter(0), &[x, &of(DType::I64, &[2, 3, 1])], "do not begin"),
         case("updates of truths", scatter(0), &[truth, &index], "bool"),
         case("a float for an index of updates", scatter(0), &[x, &of(DType::F32, &[2])], "index"),
+        case("extremes of updates that do not begin as the index does", extreme, &[x, &of(DType::I64, &[3])], "do not begin"),
+        case("extremes of truths", extreme, &[truth, &index], "bool"),
+        case("a float for an index of extremes", extreme, &[x, &of(DType::F32, &[2])], "index"),
         case("the order of a scalar", ArgSort { descending: true, first: None }, &[&of(DType::F32, &[])], "no axis"),
         case("more first elements than there are", ArgSort { descending: true, first: Some(4) }, &[x], "first 4 of 3"),
         case("a window wider than its axis", window(&[1], &[4], &[1], &[1]), &[x], "does not fit"),

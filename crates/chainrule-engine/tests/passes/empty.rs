@@ -3,7 +3,8 @@
 use crate::programs::ways;
 use chainrule_engine::backend::reference;
 use chainrule_engine::ops::{
-    ArgSort, Broadcast, Concat, CumulativeSum, Fold, Gather, Pad, Permute, Random, Reverse, ScatterAdd, Slice, Window,
+    ArgSort, Broadcast, Combine, Concat, CumulativeSum, Fold, Gather, Pad, Permute, Random, Reverse, ScatterAdd, ScatterReduce, Slice,
+    Window,
 };
 use chainrule_engine::{DType, Data, Options, Runtime, Step, Tensor};
 
@@ -55,6 +56,8 @@ fn cases(a: usize, b: usize, c: usize) -> Vec<(&'static str, Tensor)> {
         ("pad", Tensor::record(Pad { low: list(&[0, 1, 0]), high: list(&[1, 0, 0]), interior: list(&[0, 1, 2]) }, [x.clone()])),
         ("concat", Tensor::record(Concat { axis: 1 }, [x.clone(), floats(&[a, 0, c]), x.exp()])),
         ("scatter", Tensor::record(ScatterAdd { batch: 0, size: 2 }, [x.clone(), indices(&[a])])),
+        ("scattered extremes", Tensor::record(ScatterReduce { batch: 0, size: 2, how: Combine::Minimum }, [x.clone(), indices(&[a])])),
+        ("scattered products", Tensor::record(ScatterReduce { batch: 1, size: 1, how: Combine::Product }, [x.clone(), indices(&[a, b])])),
         ("scatter by parts", Tensor::record(ScatterAdd { batch: 1, size: 1 }, [x.clone(), indices(&[a, b])])),
         ("order", Tensor::record(ArgSort { descending: false, first: None }, [x.exp()])),
         ("random", Tensor::record(Random { bits: 7, shape: list(&[b, c]), offset: 1 }, [leaf(&[a], DType::I64)])),

@@ -265,7 +265,7 @@ fn kernels_as_text() {
           %0 = load 1 : i64 per row
           %1 = load 0 at %0 * 3 below 4 : f32
           %2 = store 0 %1 : f32
-        1: scatter batch 1 count 2 limit 4 rest 3
+        1: scatter add batch 1 count 2 limit 4 rest 3
           index b1 + 0 [1] i64
           updates b3 + 0 [3, 1] f32
           out b4 + 0 [3, 1] f32

@@ -36,7 +36,7 @@ pub fn eigh(a: &Tensor) -> Eigh {
     Eigh { eigenvalues, eigenvectors }
 }
 
-/// The eigenvalues of symmetric matrices, ascending; as those of [`eigh`].
+/// The eigenvalues of symmetric matrices, ascending; as those of [`eigh`], up to rounding.
 ///
 /// ```
 /// use chainrule::{Tensor, linalg::eigvalsh};
@@ -49,18 +49,23 @@ pub fn eigh(a: &Tensor) -> Eigh {
 pub fn eigvalsh(a: &Tensor) -> Tensor {
     attempt(|| {
         square("eigvalsh", a)?;
-        Ok(parts(&((a + a.t()) * 0.5)).0)
+        let symmetric = (a + a.t()) * 0.5;
+        let value = Host::Eigenvalues.of(&[&symmetric], batch(a));
+        Ok(with_rule("eigvalsh", &value, &[&symmetric], |inputs, _, cotangent| vec![of_values(&inputs[0], cotangent)]))
     })
+}
+
+/// The cotangent of a symmetric matrix from that of its eigenvalues.
+fn of_values(symmetric: &Tensor, cotangent: &Tensor) -> Tensor {
+    let (_, v) = parts(symmetric);
+    columns_times(&v, cotangent).matmul(&v.t())
 }
 
 /// Of a symmetric matrix. One call for both, and a rule for each, so that values have derivatives where vectors have none.
 fn parts(symmetric: &Tensor) -> (Tensor, Tensor) {
     let n = symmetric.shape()[symmetric.rank() - 1];
     let flat = Host::Eigh.of(&[symmetric], batch(symmetric));
-    let w = with_rule("eigh", &part(&flat, 0, &[n]), &[symmetric], |inputs, _, cotangent| {
-        let (_, v) = parts(&inputs[0]);
-        vec![columns_times(&v, cotangent).matmul(&v.t())]
-    });
+    let w = with_rule("eigh", &part(&flat, 0, &[n]), &[symmetric], |inputs, _, cotangent| vec![of_values(&inputs[0], cotangent)]);
     let v = with_rule("eigh", &part(&flat, n, &[n, n]), &[symmetric], move |inputs, v, cotangent| {
         let (w, _) = parts(&inputs[0]);
         let inner = v.t().matmul(cotangent) * inverse_gaps(&w, n);

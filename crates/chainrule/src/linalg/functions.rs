@@ -8,8 +8,8 @@ use chainrule_engine::Tensor;
 /// The exponential `1 + A + A^2 / 2 + ..` of square matrices `[.., n, n]`, by scaling and squaring (N. Higham, 2005); NaN where it
 /// is too large for f64.
 ///
-/// The derivative along `E` is the upper right part of `exp([[A, E], [0, A]])`, and its adjoint the same of the transposed
-/// matrix (R. Mathias, "A chain rule for matrix functions and applications", 1996).
+/// The derivative is computed beside the exponential, step by step (A. Al-Mohy and N. Higham, 2009); along `E` it is the upper right part of
+/// `exp([[A, E], [0, A]])` (R. Mathias, "A chain rule for matrix functions and applications", 1996), and so are those of higher order.
 ///
 /// ```
 /// use chainrule::{Tensor, linalg::expm};
@@ -27,13 +27,23 @@ pub fn expm(a: &Tensor) -> Tensor {
 
 fn exponential(a: &Tensor) -> Tensor {
     let value = Host::Exponential.of(&[a], batch(a));
-    with_rule("expm", &value, &[a], |inputs, _, cotangent| {
-        let a = inputs[0].t();
+    with_rule("expm", &value, &[a], |inputs, _, cotangent| vec![along(&inputs[0].t(), cotangent)])
+}
+
+/// The derivative of the exponential of `a` along `e`.
+fn along(a: &Tensor, e: &Tensor) -> Tensor {
+    let value = Host::ExponentialAlong.of(&[a, e], batch(a));
+    with_rule("expm", &value, &[a, e], |inputs, _, cotangent| {
+        let (a, e, zero) = (inputs[0].t(), inputs[1].t(), cotangent.zeros_like());
         let n = a.shape()[a.rank() - 1] as isize;
-        let upper = Tensor::concat(&[&a, cotangent], -1);
-        let lower = Tensor::concat(&[&a.zeros_like(), &a], -1);
-        let both = exponential(&Tensor::concat(&[&upper, &lower], -2));
-        vec![both.slice(-2, ..n).slice(-1, n..)]
+        let joined = |corners: [&Tensor; 4]| {
+            let [above, below] = [0, 2].map(|at| Tensor::concat(&corners[at..at + 2], -1));
+            Tensor::concat(&[&above, &below], -2)
+        };
+        // Of the matrix of four blocks, whose exponential has the derivative above its diagonal.
+        let of_both = along(&joined([&a, &zero, &e, &a]), &joined([&zero, cotangent, &zero, &zero]));
+        let (above, below) = (of_both.slice(-2, ..n), of_both.slice(-2, n..));
+        vec![above.slice(-1, ..n) + below.slice(-1, n..), above.slice(-1, n..)]
     })
 }
 

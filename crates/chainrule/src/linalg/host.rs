@@ -19,7 +19,8 @@ use chainrule_engine::tensor::Shape;
 pub(super) enum Host {
     /// Of a symmetric matrix `[n, n]`, the lower triangle `[n, n]`.
     Cholesky,
-    /// Of a matrix `[m, n]`, m at least n: the rows of the matrix in the order of the pivots `[m]`, `L [m, n]`, `U [n, n]`.
+    /// Of a matrix `[m, n]`: the rows of the matrix in the order of the pivots `[m]`, and `[m, n]` with L below the diagonal
+    /// and U from it on.
     Lu,
     /// Of what [`Host::Lu`] gives for a square matrix and right-hand sides `[n, k]`, the solutions `[n, k]`.
     LuSolve { transposed: bool },
@@ -31,14 +32,22 @@ pub(super) enum Host {
     Triangular { lower: bool, transposed: bool, unit: bool },
     /// Of a matrix `[m, n]`, m at least n: `Q [m, n]`, `R [n, n]` with a diagonal that is not negative.
     Qr,
+    /// Of orthonormal columns `[m, n]`, columns that make them a basis, `[m, m - n]`.
+    Complement,
     /// Of a symmetric matrix `[n, n]`: ascending eigenvalues `[n]`, and eigenvectors as columns `[n, n]`.
     Eigh,
+    /// Those eigenvalues alone.
+    Eigenvalues,
     /// Of a matrix `[m, n]`, k the smaller: descending singular values `[k]`, `U [m, k]`, the transpose of `V [k, n]`.
     Svd,
+    /// Those singular values alone.
+    SingularValues,
     /// Of a matrix `[m, n]`, the pseudoinverse `[n, m]`, made of the singular values above a part of the largest.
     Pinv { cutoff: f64 },
     /// Of a square matrix `[n, n]`, its exponential.
     Exponential,
+    /// Of two square matrices `[n, n]`, the derivative of the exponential of the first along the second.
+    ExponentialAlong,
 }
 
 impl Host {
@@ -59,10 +68,14 @@ impl HostFunction for Host {
             Host::Cofactors => "cofactors",
             Host::Triangular { .. } => "solve_triangular",
             Host::Qr => "qr",
+            Host::Complement => "complement",
             Host::Eigh => "eigh",
+            Host::Eigenvalues => "eigvalsh",
             Host::Svd => "svd",
+            Host::SingularValues => "svdvals",
             Host::Pinv { .. } => "pinv",
             Host::Exponential => "expm",
+            Host::ExponentialAlong => "expm_along",
         }
     }
 
@@ -79,12 +92,16 @@ impl HostFunction for Host {
     fn infer(&self, shapes: &[&[usize]]) -> Result<Shape, String> {
         let shape: &[usize] = match (self, shapes) {
             (Host::Cholesky | Host::Cofactors | Host::Exponential, [[n, columns]]) if n == columns => &[*n, *n],
-            (Host::Lu, [[m, n]]) if m >= n => &[m + m * n + n * n],
-            (Host::LuSolve { .. }, [[flat], [n, k]]) if *flat == n + 2 * n * n => &[*n, *k],
-            (Host::Determinant { n }, [[flat]]) if *flat == n + 2 * n * n => &[3],
+            (Host::Lu, [[m, n]]) => &[m + m * n],
+            (Host::LuSolve { .. }, [[flat], [n, k]]) if *flat == n + n * n => &[*n, *k],
+            (Host::Determinant { n }, [[flat]]) if *flat == n + n * n => &[3],
             (Host::Triangular { .. }, [[n, columns], [rows, k]]) if n == columns && n == rows => &[*n, *k],
             (Host::Qr, [[m, n]]) if m >= n => &[m * n + n * n],
+            (Host::Complement, [[m, n]]) if m >= n => &[*m, m - n],
             (Host::Eigh, [[n, columns]]) if n == columns => &[n + n * n],
+            (Host::Eigenvalues, [[n, columns]]) if n == columns => &[*n],
+            (Host::SingularValues, [[m, n]]) => &[*m.min(n)],
+            (Host::ExponentialAlong, [[n, columns], [rows, k]]) if n == columns && n == rows && n == k => &[*n, *n],
             (Host::Svd, [[m, n]]) => {
                 let k = m.min(n);
                 &[k + k * (m + n)]
@@ -105,16 +122,22 @@ impl HostFunction for Host {
             (Host::Triangular { lower, transposed, unit }, [b]) => {
                 factors::triangular(values, b.values, sides(b), (lower, transposed, unit), output)
             }
-            _ if !values.iter().all(|v| v.is_finite()) => None,
+            _ if !inputs.iter().all(|input| input.values.iter().all(|v| v.is_finite())) => None,
             (Host::Cholesky, _) => factors::cholesky(values, n, output),
             (Host::Lu, _) => factors::lu(values, (m, n), output),
             (Host::Cofactors, _) => factors::cofactors(values, n, output),
             (Host::Qr, _) => factors::qr(values, (m, n), output),
+            (Host::Complement, _) => factors::complement(values, (m, n), output),
             (Host::Eigh, _) => factors::eigh(values, n, output),
+            (Host::Eigenvalues, _) => factors::eigenvalues(values, n, output),
             (Host::Svd, _) => factors::svd(values, (m, n), output),
+            (Host::SingularValues, _) => factors::singular_values(values, (m, n), output),
             (Host::Pinv { cutoff }, _) => factors::pinv(values, (m, n), cutoff, output),
             (Host::Exponential, _) => exponential::expm(values, n, output),
-            (Host::LuSolve { .. } | Host::Triangular { .. }, _) => return Err("takes right-hand sides".into()),
+            (Host::ExponentialAlong, [e]) => exponential::derivative(values, e.values, n, output),
+            (Host::LuSolve { .. } | Host::Triangular { .. } | Host::ExponentialAlong, _) => {
+                return Err("takes a second matrix".into());
+            }
         };
         if done.is_none() {
             output.fill(f64::NAN);

@@ -48,14 +48,14 @@ pub use eigen::{Eigh, eigh, eigvalsh};
 pub use functions::{expm, matrix_power, multi_dot};
 pub use norm::{MatrixNorm, cond, matrix_rank, norm};
 pub use solve::{TriangularOptions, inv, solve, solve_triangular};
-pub use svd::{LeastSquares, Svd, lstsq, pinv, svd, svdvals};
-pub use triangles::{Lu, Qr, cholesky, lu, qr};
+pub use svd::{LeastSquares, Svd, lstsq, pinv, svd, svd_full, svdvals};
+pub use triangles::{Lu, Qr, cholesky, lu, qr, qr_complete};
 
 use crate::nn::mistake;
 use chainrule_engine::functions::recorded;
 use chainrule_engine::ops::CustomRule;
 use chainrule_engine::transform::custom_derivative;
-use chainrule_engine::{DType, ErrorKind, Result, Tensor};
+use chainrule_engine::{DType, Error, ErrorKind, Result, Tensor};
 
 /// A result, or the poisoned tensor to return instead.
 type Attempt<T = Tensor> = std::result::Result<T, Tensor>;
@@ -119,6 +119,29 @@ fn part(flat: &Tensor, start: usize, axes: &[usize]) -> Tensor {
     let end = start + axes.iter().product::<usize>();
     let shape = [&flat.shape()[..flat.rank() - 1], axes].concat();
     flat.slice(-1, start as isize..end as isize).reshape(shape)
+}
+
+/// Orthonormal columns and others that make them a basis, which have no derivative, for a function called `name`.
+fn completed(name: &'static str, columns: &Tensor) -> Tensor {
+    let others = host::Host::Complement.of(&[columns], batch(columns));
+    let whole = Tensor::concat(&[&columns.detach(), &others.detach()], -1);
+    custom_derivative(&whole, &[columns], Chosen { name })
+}
+
+/// Refuses to differentiate a basis of which a part was chosen.
+struct Chosen {
+    name: &'static str,
+}
+
+impl CustomRule for Chosen {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn vjp(&self, _: &[Tensor], _: &Tensor, _: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let message = "the vectors beyond those of the reduced decomposition are one choice of many, and have no derivative; \
+                       differentiate the reduced one, of whose vectors whatever does not depend on the choice can be made";
+        Err(Error::new(ErrorKind::Disconnected, self.name, message.to_string()))
+    }
 }
 
 /// The identity for each matrix of a batch.

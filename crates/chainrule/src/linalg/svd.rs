@@ -3,8 +3,8 @@
 use super::host::Host;
 use super::norm::rank_of;
 use super::{
-    Attempt, attempt, attempt_parts, batch, columns_times, epsilon, fits, inverse_gaps, inverse_unless, matrix, numbers, part, rounding,
-    rows_times, with_rule,
+    Attempt, attempt, attempt_parts, batch, columns_times, completed, epsilon, fits, inverse_gaps, inverse_unless, matrix, numbers, part,
+    rounding, rows_times, with_rule,
 };
 use crate::nn::mistake;
 use chainrule_engine::{ErrorKind, Tensor};
@@ -45,7 +45,35 @@ pub fn svd(a: &Tensor) -> Svd {
     Svd { u, s, vh }
 }
 
-/// The singular values of matrices, descending; as those of [`svd`].
+/// The singular value decomposition of matrices `[.., m, n]` with whole orthonormal bases, `u [.., m, m]` and `vh [.., n, n]`;
+/// NumPy's with `full_matrices=True`. The first vectors, and the values, are those of [`svd`].
+///
+/// Of a matrix that is not square, the other vectors of the larger basis are one choice of many, and to differentiate that
+/// basis is an error. What does not depend on the choice is made of the vectors of [`svd`]: the projection onto the null space is
+/// `1 - transpose(vh) vh` of those. The smaller basis has the derivative of [`svd`], and so have the values.
+///
+/// ```
+/// use chainrule::{Tensor, linalg::svd_full};
+/// let found = svd_full(&Tensor::f64([[0.0, 3.0, 0.0], [-2.0, 0.0, 0.0]]));
+/// assert_eq!((found.u.shape(), found.vh.shape()), (&[2, 2][..], &[3, 3][..]));
+/// let null = found.vh.index(0, 2).abs().to_vec::<f64>()?;
+/// assert_eq!(null, [0.0, 0.0, 1.0]);
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+#[track_caller]
+pub fn svd_full(a: &Tensor) -> Svd {
+    let [u, s, vh] = attempt_parts(|| {
+        let name = "svd_full";
+        let (m, n) = matrix(name, a)?;
+        let (u, s, vh) = parts(a);
+        let u = if m > n { completed(name, &u) } else { u };
+        let vh = if n > m { completed(name, &vh.t()).t() } else { vh };
+        Ok([u, s, vh])
+    });
+    Svd { u, s, vh }
+}
+
+/// The singular values of matrices, descending; as those of [`svd`], up to rounding.
 #[track_caller]
 pub fn svdvals(a: &Tensor) -> Tensor {
     attempt(|| singular_values("svdvals", a))
@@ -54,7 +82,13 @@ pub fn svdvals(a: &Tensor) -> Tensor {
 /// The singular values, for a function called `name`.
 pub(super) fn singular_values(name: &str, a: &Tensor) -> Attempt {
     matrix(name, a)?;
-    Ok(parts(a).1)
+    let value = Host::SingularValues.of(&[a], batch(a));
+    Ok(with_rule("svdvals", &value, &[a], |inputs, _, cotangent| vec![of_values(&parts(&inputs[0]), cotangent)]))
+}
+
+/// The cotangent of a matrix from that of its singular values.
+fn of_values((u, _, vh): &(Tensor, Tensor, Tensor), cotangent: &Tensor) -> Tensor {
+    columns_times(u, cotangent).matmul(vh)
 }
 
 /// U, s, the transpose of V. One call for all, a rule for the values, and one for the vectors.
@@ -62,10 +96,7 @@ fn parts(a: &Tensor) -> (Tensor, Tensor, Tensor) {
     let (m, n) = (a.shape()[a.rank() - 2], a.shape()[a.rank() - 1]);
     let k = m.min(n);
     let flat = Host::Svd.of(&[a], batch(a));
-    let s = with_rule("svd", &part(&flat, 0, &[k]), &[a], |inputs, _, cotangent| {
-        let (u, _, vh) = parts(&inputs[0]);
-        vec![columns_times(&u, cotangent).matmul(&vh)]
-    });
+    let s = with_rule("svd", &part(&flat, 0, &[k]), &[a], |inputs, _, cotangent| vec![of_values(&parts(&inputs[0]), cotangent)]);
     let vectors = with_rule("svd", &flat.slice(-1, k as isize..), &[a], move |inputs, vectors, cotangent| {
         let (_, s, _) = parts(&inputs[0]);
         let both = |flat: &Tensor| (part(flat, 0, &[m, k]), part(flat, m * k, &[k, n]));

@@ -2,7 +2,7 @@
 
 use super::host::Host;
 use super::solve::{TriangularOptions, lower, triangular, upper};
-use super::{attempt, attempt_parts, batch, inverse_unless, matrix, part, rounding, rows_times, square, with_rule};
+use super::{attempt, attempt_parts, batch, behind, completed, inverse_unless, matrix, part, rounding, rows_times, square, with_rule};
 use chainrule_engine::{DType, Tensor};
 
 /// The lower triangle `L` with a positive diagonal such that `L transpose(L)` is the matrix, of symmetric positive definite
@@ -83,25 +83,31 @@ fn tall_lu(a: &Tensor) -> (Tensor, Tensor, Tensor) {
     let flat = Host::Lu.of(&[a], batch(a));
     // Column i has its 1 in the row that comes i-th.
     let rows = part(&flat, 0, &[1, m]).detach();
-    let places = Tensor::arange(m, a.dtype()).unsqueeze(-1).broadcast_to(super::behind(a, &[m, m]));
+    let places = Tensor::arange(m, a.dtype()).unsqueeze(-1).broadcast_to(behind(a, &[m, m]));
     let p = places.equal(&rows.broadcast_to(places.shape())).cast(a.dtype());
-    let triangles = flat.slice(-1, m as isize..);
-    let order = p.clone();
-    let triangles = with_rule("lu", &triangles, &[a, &order], move |inputs, triangles, cotangent| {
-        let (l, u) = (part(triangles, 0, &[m, n]), part(triangles, m * n, &[n, n]));
-        let (of_l, of_u) = (part(cotangent, 0, &[m, n]).tril(-1), part(cotangent, m * n, &[n, n]).triu(0));
-        let rows = n as isize;
+    let (k, order) = (n as isize, p.clone());
+    let packed = with_rule("lu", &part(&flat, m, &[m, n]), &[a, &order], move |inputs, packed, cotangent| {
+        let (l, u) = unpacked(packed);
+        let (of_l, of_u) = (cotangent.tril(-1), cotangent.slice(-2, ..k).triu(0));
         // Rows below: their L is their A divided by U.
-        let below = upper(&u, &of_l.slice(-2, rows..).t(), false).t();
-        let of_u = of_u - l.slice(-2, rows..).t().matmul(&below).triu(0);
-        let (l, of_l) = (l.slice(-2, ..rows), of_l.slice(-2, ..rows));
+        let below = upper(&u, &of_l.slice(-2, k..).t(), false).t();
+        let of_u = of_u - l.slice(-2, k..).t().matmul(&below).triu(0);
+        let (l, of_l) = (l.slice(-2, ..k), of_l.slice(-2, ..k));
         let inner = l.t().matmul(&of_l).tril(-1) + of_u.matmul(&u.t()).triu(0);
         let options = TriangularOptions { lower: true, transposed: true, unit_diagonal: true };
         let above = upper(&u, &triangular(&l, &inner, options).t(), false).t();
         let of_a = inputs[1].matmul(&Tensor::concat(&[&above, &below], -2));
         vec![of_a, inputs[1].zeros_like()]
     });
-    (p, part(&triangles, 0, &[m, n]), part(&triangles, m * n, &[n, n]))
+    let (l, u) = unpacked(&packed);
+    (p, l, u)
+}
+
+/// L with its diagonal of ones, and U, of what lies in one matrix of at least as many rows as columns.
+fn unpacked(packed: &Tensor) -> (Tensor, Tensor) {
+    let (m, n) = (packed.shape()[packed.rank() - 2], packed.shape()[packed.rank() - 1]);
+    let ones = Tensor::eye(m, packed.dtype()).slice(-1, ..n as isize).broadcast_to(packed.shape());
+    (packed.tril(-1) + ones, packed.slice(-2, ..n as isize).triu(0))
 }
 
 /// What [`qr`] gives: `q r` is the matrix.
@@ -140,6 +146,36 @@ pub fn qr(a: &Tensor) -> Qr {
         }
         let beyond = q.t().matmul(&a.slice(-1, k..));
         Ok([q, Tensor::concat(&[&r, &beyond], -1)])
+    });
+    Qr { q, r }
+}
+
+/// The decomposition of matrices `[.., m, n]` into a whole orthonormal basis, `q [.., m, m]`, and an upper triangle with rows of
+/// zeros below it, `r [.., m, n]`; NumPy's `mode="complete"`. The first columns of `q`, and the first rows of `r`, are those of [`qr`].
+///
+/// With more rows than columns, the other columns of `q` are one choice of many, and none that varies with the matrix in a
+/// way of its own: to differentiate that `q` is an error. What does not depend on the choice is made of the columns of
+/// [`qr`]: the projection onto what the matrix does not reach is `1 - q transpose(q)` of those. `r` has its derivative.
+///
+/// ```
+/// use chainrule::{Tensor, linalg::qr_complete};
+/// let parts = qr_complete(&Tensor::f64([[3.0], [4.0]]));
+/// assert_eq!((parts.q.shape(), parts.r.shape()), (&[2, 2][..], &[2, 1][..]));
+/// let again = parts.q.matmul(&parts.r) - Tensor::f64([[3.0], [4.0]]);
+/// assert!(again.abs().max().item()? < 1e-15);
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+#[track_caller]
+pub fn qr_complete(a: &Tensor) -> Qr {
+    let [q, r] = attempt_parts(|| {
+        let name = "qr_complete";
+        let (m, n) = matrix(name, a)?;
+        let Qr { q, r } = qr(a);
+        if m <= n {
+            return Ok([q, r]);
+        }
+        let zeros = Tensor::zeros(behind(a, &[m - n, n])).cast(a.dtype());
+        Ok([completed(name, &q), Tensor::concat(&[&r, &zeros], -2)])
     });
     Qr { q, r }
 }

@@ -1,9 +1,11 @@
-//! Adding rows at places that are data ([`Scatter`]), and setting a buffer to one number ([`Fill`]).
+//! Combining rows at places that are data ([`Scatter`]), and setting a buffer to one number ([`Fill`]).
 //!
 //! A unit of a scatter is one batch item, a range of destinations and a range of columns; it
-//! walks all updates in order, so the order of additions to an element is always theirs. Types of
-//! two bytes are added in f32, in the thread's scratch, and rounded once.
+//! walks all updates in order, so the order in which an element is combined is always theirs. Types of
+//! two bytes are combined in f32, in the thread's scratch, and rounded once.
 //! Refuses to use atomics.
+
+mod combine;
 
 use super::fault::FaultCell;
 use super::level::Level;
@@ -12,6 +14,7 @@ use super::loops::{Call, Loop, table};
 use super::region::Scratch;
 use crate::compile::kernel::{Access, Binary, Fault, Fill, Lane, Number, Scatter};
 use crate::tensor::DType;
+use combine::Combined;
 
 /// Elements of one unit, about.
 const UNIT: usize = 64 * 1024;
@@ -19,16 +22,21 @@ const UNIT: usize = 64 * 1024;
 /// A scatter made ready to run.
 pub struct CompiledScatter {
     scatter: Scatter,
-    add: Add,
+    way: Way,
     dest_chunks: usize,
     rest_chunks: usize,
 }
 
-/// How a row of updates is added.
-enum Add {
-    /// To the destination itself, by `to = a + b` for whole rows.
+/// Elements from which a row is combined by a loop: calling one takes longer than a few elements do.
+const SHORT: usize = 16;
+
+/// How a row of updates is combined.
+enum Way {
+    /// Element by element, with the destination itself.
+    Short,
+    /// With the destination itself, by `to = f(a, b)` for whole rows.
     InPlace(Loop),
-    /// In f32 to a row of the scratch, which is rounded by this loop when all are added.
+    /// In f32 with a row of the scratch, which is rounded by this loop in the end.
     Aside { store: Loop },
 }
 
@@ -45,18 +53,19 @@ impl CompiledScatter {
         let scatter = scatter.clone();
         let loops = table(Level::detect());
         let dtype = scatter.out.dtype;
-        let whole = (loops.binary)(Binary::Add, Lane::of(dtype));
-        let add = match whole.filter(|_| Lane::of_parts(dtype) == dtype) {
-            Some(add) => Add::InPlace(add),
-            None => Add::Aside { store: (loops.store)(dtype) },
+        let whole = (loops.binary)(scatter.how, Lane::of(dtype));
+        let way = match whole.filter(|_| Lane::of_parts(dtype) == dtype) {
+            Some(_) if scatter.rest < SHORT => Way::Short,
+            Some(combine) => Way::InPlace(combine),
+            None => Way::Aside { store: (loops.store)(dtype) },
         };
         let work = (scatter.count + scatter.limit) * scatter.rest;
         let wanted = (work / UNIT).clamp(1, 32);
         let rest_chunks = wanted.min(scatter.rest / 128).max(1);
         // Every range of destinations reads all indices, which short rows do not pay back.
-        let most = if scatter.rest >= 16 { 32 } else { 4 };
+        let most = if scatter.rest >= SHORT { (scatter.rest / 8).min(32) } else { 1 };
         let dest_chunks = (wanted / rest_chunks).clamp(1, most).min(scatter.limit.max(1));
-        CompiledScatter { scatter, add, dest_chunks, rest_chunks }
+        CompiledScatter { scatter, way, dest_chunks, rest_chunks }
     }
 
     /// How many units there are.
@@ -71,7 +80,7 @@ impl CompiledScatter {
     pub fn cost(&self) -> f64 {
         let s = &self.scatter;
         let rows = (s.batch * s.count) as f64;
-        rows * (self.dest_chunks as f64 * 3.0 + s.rest as f64 * 0.3) + (s.batch * s.limit * s.rest) as f64 * 0.1
+        rows * (self.dest_chunks as f64 * 1.5 + s.rest as f64 * 0.3) + (s.batch * s.limit * s.rest) as f64 * 0.1
     }
 
     /// Runs one unit.
@@ -91,19 +100,23 @@ impl CompiledScatter {
         // SAFETY: the caller's; this unit's destinations and columns lie in the output, and the
         // scratch has as many rows of f32.
         unsafe {
-            match self.add {
-                Add::InPlace(add) => {
-                    (0..rows).for_each(|row| std::ptr::write_bytes(out.wrapping_add(row * down), 0, len * bytes));
-                    self.walk(batch, area, buffers, faults, |row, from| add(&Call::onto(len, bytes, out.wrapping_add(row * down), from)));
+            match self.way {
+                Way::Short => self.short(batch, area, buffers, faults, out),
+                Way::InPlace(combine) => {
+                    (0..rows).for_each(|row| combine::set(s.out.dtype, out.wrapping_add(row * down), len, s.none));
+                    self.walk(batch, area, buffers, faults, |row, from| {
+                        combine(&Call::onto(len, bytes, out.wrapping_add(row * down), from));
+                    });
                 }
-                Add::Aside { store } => {
+                Way::Aside { store } => {
                     let sums = scratch.aside(rows * len * size_of::<f32>()).cast::<f32>();
-                    std::ptr::write_bytes(sums, 0, rows * len);
-                    if s.out.dtype == DType::BF16 {
-                        self.walk(batch, area, buffers, faults, |row, from| add_wide(sums.add(row * len), from.cast(), len, widen_bf16));
-                    } else {
-                        self.walk(batch, area, buffers, faults, |row, from| add_wide(sums.add(row * len), from.cast(), len, widen_f16));
-                    }
+                    combine::set(DType::F32, sums.cast(), rows * len, s.none);
+                    let widen = if s.out.dtype == DType::BF16 { widen_bf16 } else { widen_f16 };
+                    let function = f32::function(s.how);
+                    self.walk(batch, area, buffers, faults, |row, from| {
+                        let (to, from) = (sums.add(row * len), from.cast::<u16>());
+                        (0..len).for_each(|i| *to.add(i) = function(*to.add(i), widen(from.add(i).read_unaligned())));
+                    });
                     store(&Call {
                         rows,
                         cols: len,
@@ -118,6 +131,62 @@ impl CompiledScatter {
                 }
             }
         }
+    }
+
+    /// Rows of few elements.
+    ///
+    /// # Safety
+    /// As [`CompiledScatter::run`]; `out` is where the area starts.
+    unsafe fn short(&self, batch: usize, area: Area, buffers: &[*mut u8], faults: &FaultCell, out: *mut u8) {
+        // SAFETY: the caller's; the type is that of the elements.
+        unsafe {
+            match self.scatter.out.dtype {
+                DType::F32 => self.short_of::<f32>(batch, area, buffers, faults, out.cast()),
+                DType::F64 => self.short_of::<f64>(batch, area, buffers, faults, out.cast()),
+                DType::I32 => self.short_of::<i32>(batch, area, buffers, faults, out.cast()),
+                DType::I64 => self.short_of::<i64>(batch, area, buffers, faults, out.cast()),
+                _ => self.short_of::<u8>(batch, area, buffers, faults, out),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`CompiledScatter::short`].
+    unsafe fn short_of<T: Combined>(&self, batch: usize, area: Area, buffers: &[*mut u8], faults: &FaultCell, out: *mut T) {
+        let s = &self.scatter;
+        let (rows, len) = (area.dest.1 - area.dest.0, area.cols.1 - area.cols.0);
+        // SAFETY: the caller's; rows of the area are as far apart as those of the result.
+        unsafe {
+            (0..rows).for_each(|row| (0..len).for_each(|i| out.add(row * s.rest + i).write_unaligned(T::of(s.none))));
+            // A function that the compiler knows takes a fraction of the time of one that is handed in.
+            match s.how {
+                Binary::Add => self.each(batch, area, buffers, faults, out, T::add),
+                Binary::Multiply => self.each(batch, area, buffers, faults, out, T::multiply),
+                Binary::Maximum => self.each(batch, area, buffers, faults, out, T::larger),
+                _ => self.each(batch, area, buffers, faults, out, T::smaller),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`CompiledScatter::short`].
+    unsafe fn each<T: Combined>(
+        &self,
+        batch: usize,
+        area: Area,
+        buffers: &[*mut u8],
+        faults: &FaultCell,
+        out: *mut T,
+        combine: impl Fn(T, T) -> T,
+    ) {
+        let (rest, len) = (self.scatter.rest, area.cols.1 - area.cols.0);
+        // SAFETY: the caller's: row and update have so many elements.
+        let one = |row: usize, from: *mut u8| unsafe {
+            let (to, from) = (out.add(row * rest), from.cast::<T>());
+            (0..len).for_each(|i| to.add(i).write_unaligned(combine(to.add(i).read_unaligned(), from.add(i).read_unaligned())));
+        };
+        // SAFETY: the caller's.
+        unsafe { self.walk(batch, area, buffers, faults, one) }
     }
 
     /// Calls `add(row of the area, its update)` for every update that belongs to an area.
@@ -144,13 +213,6 @@ impl CompiledScatter {
                 add(row as usize - dest.0, updates.wrapping_add((i * s.rest + area.cols.0) * bytes));
             }
         }
-    }
-}
-
-unsafe fn add_wide(to: *mut f32, from: *const u16, len: usize, widen: impl Fn(u16) -> f32) {
-    for i in 0..len {
-        // SAFETY: the caller's: both are valid for `len` elements.
-        unsafe { *to.add(i) += widen(from.add(i).read_unaligned()) }
     }
 }
 
@@ -268,36 +330,38 @@ mod tests {
     }
 
     #[test]
-    fn scatter_adds_in_order_for_any_order_of_units() {
-        for (batch, count, limit, rest) in [(1, 5, 3, 1), (2, 700, 50, 130), (1, 9000, 40, 17), (3, 4, 7, 600), (1, 3, 2, 0), (2, 0, 3, 4)]
+    fn scatter_combines_in_order_for_any_order_of_units() {
+        type Way = (Binary, f64, fn(f32, f32) -> f32);
+        let ways: [Way; 4] = [
+            (Binary::Add, 0.0, |a, b| a + b),
+            (Binary::Multiply, 1.0, |a, b| a * b),
+            (Binary::Maximum, f64::NEG_INFINITY, f32::max),
+            (Binary::Minimum, f64::INFINITY, f32::min),
+        ];
+        for (batch, count, limit, rest) in
+            [(1, 5, 3, 1), (2, 700, 50, 130), (1, 9000, 40, 17), (3, 4, 7, 600), (1, 3, 2, 0), (2, 0, 3, 4), (2, 90_000, 300, 3)]
         {
-            let scatter = Scatter {
-                batch,
-                count,
-                limit,
-                rest,
-                index: access(0, DType::I64),
-                updates: access(1, DType::F32),
-                out: access(2, DType::F32),
-                site: 4,
-            };
-            let mut index: Vec<i64> = (0..batch * count).map(|i| (i * 7919 % 101 % limit) as i64).collect();
-            let mut updates: Vec<f32> = (0..batch * count * rest).map(|i| (i as f32 * 0.37).sin() * 1e3).collect();
-            let mut expected = vec![0.0f32; batch * limit * rest];
-            for b in 0..batch {
-                for i in 0..count {
+            for (how, none, function) in ways {
+                let (index, updates, out) = (access(0, DType::I64), access(1, DType::F32), access(2, DType::F32));
+                let scatter = Scatter { how, none, batch, count, limit, rest, index, updates, out, site: 4 };
+                let mut index: Vec<i64> = (0..batch * count).map(|i| (i * 7919 % 101 % limit) as i64).collect();
+                let mut updates: Vec<f32> = (0..batch * count * rest).map(|i| 0.9 + (i as f32 * 0.37).sin()).collect();
+                let mut expected = vec![none as f32; batch * limit * rest];
+                for i in 0..batch * count {
                     for j in 0..rest {
-                        expected[(b * limit + index[b * count + i] as usize) * rest + j] += updates[(b * count + i) * rest + j];
+                        let to = &mut expected[(i / count * limit + index[i] as usize) * rest + j];
+                        *to = function(*to, updates[i * rest + j]);
                     }
                 }
-            }
-            for reverse in [false, true] {
-                assert_eq!(run(&scatter, &mut index, &mut updates, reverse), (expected.clone(), None));
-            }
-            if count > 2 && rest > 0 {
-                (index[2], index[1]) = (limit as i64, -1);
-                let fault = run(&scatter, &mut index, &mut updates, true).1;
-                assert_eq!(fault, Some(Fault { site: 4, index: -1, limit }));
+                for reverse in [false, true] {
+                    let found = run(&scatter, &mut index, &mut updates, reverse);
+                    assert!(found == (expected.clone(), None), "{how:?} of {count} rows of {rest}");
+                }
+                if count > 2 && rest > 0 {
+                    (index[2], index[1]) = (limit as i64, -1);
+                    let fault = run(&scatter, &mut index, &mut updates, true).1;
+                    assert_eq!(fault, Some(Fault { site: 4, index: -1, limit }));
+                }
             }
         }
     }

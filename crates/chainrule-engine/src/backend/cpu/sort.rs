@@ -2,10 +2,13 @@
 //!
 //! Each element becomes one unsigned number: a key that is ordered as the elements are, above the element's position.
 //! The numbers are all different, so that any way to sort them is stable, and the order is the same on every machine.
-//! A unit is a run of whole rows. Refuses to share one row among threads.
+//! A unit is a number of whole rows; of the stages in which a few long rows are sorted ([`runs`]), a run, or a piece of two that are
+//! merged. Refuses to share one row among threads in any other way.
+
+mod runs;
 
 use super::region::Scratch;
-use crate::compile::kernel::{Access, Sort};
+use crate::compile::kernel::{Access, Sort, SortStage};
 use crate::tensor::DType;
 use half::{bf16, f16};
 
@@ -24,23 +27,38 @@ pub struct CompiledSort {
 impl CompiledSort {
     /// Chooses units.
     pub fn new(sort: &Sort) -> CompiledSort {
-        let narrow = sort.input.dtype.bytes() <= 4 && u32::try_from(sort.len).is_ok();
+        let narrow = match sort.stage {
+            SortStage::Whole => sort.input.dtype.bytes() <= 4 && u32::try_from(sort.len).is_ok(),
+            stage => stage.words() == 1,
+        };
         CompiledSort { sort: sort.clone(), together: (UNIT / sort.len.max(1)).max(1), narrow }
     }
 
     /// How many units there are.
     pub fn units(&self) -> usize {
-        if self.sort.keep == 0 { 0 } else { self.sort.rows.div_ceil(self.together) }
+        match runs::length(self.sort.stage) {
+            Some(length) => self.sort.rows * self.sort.len.div_ceil(length),
+            None if self.sort.keep == 0 => 0,
+            None => self.sort.rows.div_ceil(self.together),
+        }
     }
 
-    /// Bytes of scratch that a unit needs: those of one row.
+    /// Bytes of scratch that a unit needs: those of one row, if it is sorted as a whole.
     pub fn aside(&self) -> usize {
+        if self.sort.stage != SortStage::Whole {
+            return 0;
+        }
         self.sort.len.saturating_mul(if self.narrow { size_of::<u64>() } else { size_of::<u128>() })
     }
 
     /// Estimated nanoseconds of all units on one thread.
     pub fn cost(&self) -> f64 {
         let (len, keep) = (self.sort.len as f64, self.sort.keep as f64);
+        match self.sort.stage {
+            SortStage::Whole => (),
+            SortStage::Runs { run, .. } => return self.sort.rows as f64 * len * (5.0 + (run as f64).log2()),
+            _ => return self.sort.rows as f64 * len * 3.0,
+        }
         self.sort.rows as f64 * (20.0 + len * 5.0 + keep * (keep + 1.0).log2())
     }
 
@@ -49,7 +67,13 @@ impl CompiledSort {
     /// # Safety
     /// `buffers[id]` is valid for the two dense accesses, which do not overlap.
     pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch) {
-        let Sort { rows, len, keep, descending, input, out } = &self.sort;
+        if self.sort.stage != SortStage::Whole {
+            // SAFETY: the caller's; both hold as many numbers as the stage's words say.
+            return unsafe {
+                if self.narrow { runs::run::<u64>(&self.sort, unit, buffers) } else { runs::run::<u128>(&self.sort, unit, buffers) }
+            };
+        }
+        let Sort { rows, len, keep, descending, input, out, .. } = &self.sort;
         let room = scratch.aside(self.aside());
         for row in unit * self.together..((unit + 1) * self.together).min(*rows) {
             let from = first(input, buffers).wrapping_add(row * len * input.dtype.bytes());
@@ -59,10 +83,10 @@ impl CompiledSort {
             unsafe {
                 if self.narrow {
                     let room = std::slice::from_raw_parts_mut(room.cast::<u64>(), *len);
-                    order(room, *keep, *descending, |at| narrow_key(input.dtype, from, at), to);
+                    order(room, *keep, *descending, |at| u64::key(input.dtype, from, at), to);
                 } else {
                     let room = std::slice::from_raw_parts_mut(room.cast::<u128>(), *len);
-                    order(room, *keep, *descending, |at| wide_key(input.dtype, from, at), to);
+                    order(room, *keep, *descending, |at| u128::key(input.dtype, from, at), to);
                 }
             }
         }
@@ -74,6 +98,9 @@ trait Keyed: Ord + Copy {
     type Key;
     fn new(key: Self::Key, descending: bool, position: usize) -> Self;
     fn position(self) -> i64;
+    /// # Safety
+    /// There is an element of the type at `at`.
+    unsafe fn key(dtype: DType, from: *const u8, at: usize) -> Self::Key;
 }
 
 impl Keyed for u64 {
@@ -84,6 +111,10 @@ impl Keyed for u64 {
     fn position(self) -> i64 {
         i64::from(self as u32)
     }
+    unsafe fn key(dtype: DType, from: *const u8, at: usize) -> u32 {
+        // SAFETY: the caller's.
+        unsafe { narrow_key(dtype, from, at) }
+    }
 }
 
 impl Keyed for u128 {
@@ -93,6 +124,10 @@ impl Keyed for u128 {
     }
     fn position(self) -> i64 {
         self as i64
+    }
+    unsafe fn key(dtype: DType, from: *const u8, at: usize) -> u64 {
+        // SAFETY: the caller's.
+        unsafe { wide_key(dtype, from, at) }
     }
 }
 
@@ -188,7 +223,8 @@ mod tests {
         for (rows, len) in [(1, 1), (5, 2), (700, 50), (3, 20_000), (1, 0), (40, 33)] {
             let mut values: Vec<i64> = (0..rows * len).map(|i| (i * 7919 % 1013 % 97) as i64 - 40).collect();
             for (descending, keep) in [(false, len), (true, len), (false, len / 3), (true, len.min(1))] {
-                let sort = Sort { rows, len, keep, descending, input: access(0, DType::I64), out: access(1, DType::I64) };
+                let (stage, input, out) = (SortStage::Whole, access(0, DType::I64), access(1, DType::I64));
+                let sort = Sort { rows, len, keep, descending, stage, input, out };
                 let compiled = CompiledSort::new(&sort);
                 let mut out = vec![-1_i64; rows * keep + 1];
                 let buffers = [values.as_mut_ptr().cast(), out.as_mut_ptr().cast()];

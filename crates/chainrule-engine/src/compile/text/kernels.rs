@@ -2,7 +2,9 @@
 //!
 //! Refuses to be read back.
 
-use crate::compile::kernel::{Access, Code, Contract, Control, Extent, Fold, Host, Instruction, Kernel, Number, Region, Scatter, Sort};
+use crate::compile::kernel::{
+    Access, Code, Contract, Control, Extent, Fold, Host, Instruction, Kernel, Number, Region, Scatter, Sort, SortStage,
+};
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::compile::schedule::Schedule;
 use crate::tensor::Precision;
@@ -29,8 +31,9 @@ impl Kernels {
                 }
                 Kernel::Contract(contract) => product(text, k, contract)?,
                 Kernel::Scatter(scatter) => {
-                    let Scatter { batch, count, limit, rest, index, updates, out, .. } = &**scatter;
-                    writeln!(text, "{k}: scatter batch {batch} count {count} limit {limit} rest {rest}")?;
+                    let Scatter { how, batch, count, limit, rest, index, updates, out, .. } = &**scatter;
+                    let how = format!("{how:?}").to_lowercase();
+                    writeln!(text, "{k}: scatter {how} batch {batch} count {count} limit {limit} rest {rest}")?;
                     accesses(text, "  ", &[("index", index), ("updates", updates), ("out", out)])?;
                 }
                 Kernel::Fold(fold) => {
@@ -47,8 +50,10 @@ impl Kernels {
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
                 }
                 Kernel::Sort(sort) => {
-                    let Sort { rows, len, keep, descending, input, out } = &**sort;
-                    writeln!(text, "{k}: sort rows {rows} of {len} keep {keep}{}", if *descending { " descending" } else { "" })?;
+                    let Sort { rows, len, keep, descending, stage, input, out } = &**sort;
+                    let descending = if *descending { " descending" } else { "" };
+                    let stage = if *stage == SortStage::Whole { String::new() } else { format!(" {stage:?}") };
+                    writeln!(text, "{k}: sort rows {rows} of {len} keep {keep}{descending}{stage}")?;
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
                 }
                 Kernel::Control(control) => {

@@ -8,9 +8,9 @@ use crate::ops::contract::Labels;
 use crate::ops::elementwise::{BINARY, UNARY};
 use crate::ops::host::{FromText, Hosted};
 use crate::ops::{
-    ArgSort, Barrier, Body, Broadcast, Cast, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, HostCall, Input,
-    Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, Scan, ScatterAdd, Select, Slice, StopGradient, Sum, Switch,
-    While, Window,
+    ArgSort, Barrier, Body, Broadcast, Cast, Combine, Concat, Constant, CumulativeSum, Custom, CustomRule, Einsum, Fold, Gather, HostCall,
+    Input, Iota, Max, Op, Operation, Pad, Permute, Random, Reshape, Reverse, Scalar, Scan, ScatterAdd, ScatterReduce, Select, Slice,
+    StopGradient, Sum, Switch, While, Window,
 };
 use crate::tensor::{DType, Error, ErrorKind, Origin, Precision, Result, Shape, Tensor, Type};
 use smallvec::SmallVec;
@@ -94,7 +94,7 @@ fn node(line: &str, graph: &Graph) -> Result<GraphNode, String> {
 fn arity(op: &Op) -> Option<usize> {
     match op {
         Op::Input(_) | Op::Constant(_) | Op::Iota(_) | Op::Poison(_) => Some(0),
-        Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::Barrier(_) => Some(2),
+        Op::Binary(_) | Op::Einsum(_) | Op::Gather(_) | Op::ScatterAdd(_) | Op::ScatterReduce(_) | Op::Barrier(_) => Some(2),
         Op::Select(_) => Some(3),
         Op::Concat(_) | Op::Custom(_) | Op::HostCall(_) | Op::Scan(_) | Op::Switch(_) | Op::While(_) => None,
         _ => Some(1),
@@ -130,6 +130,10 @@ fn operation(kind: &str, words: &mut Words<'_>, ty: Option<&Type>) -> Result<Op,
         "einsum" => einsum(words)?.into(),
         "gather" => Gather { batch: words.number("batch")? }.into(),
         "scatter_add" => ScatterAdd { batch: words.number("batch")?, size: words.number("size")? }.into(),
+        "scatter_reduce" => {
+            let how = Combine::ALL.into_iter().find(|how| words.flag(how.name())).ok_or("there is no such reduction")?;
+            ScatterReduce { batch: words.number("batch")?, size: words.number("size")?, how }.into()
+        }
         "argsort" => {
             let descending = words.flag("descending");
             ArgSort { descending, first: if words.flag("first") { Some(words.number("")?) } else { None } }.into()

@@ -3,8 +3,8 @@
 
 use super::{Verdict, ensure, within};
 use crate::compile::kernel::{
-    Access, Binary, Code, Contract, Control, Extent, Flow, Fold, Host, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, Unary,
-    Value,
+    Access, Binary, Code, Contract, Control, Extent, Flow, Fold, Host, Instruction, Kernel, Lane, Number, Region, Scatter, Sort, SortStage,
+    Unary, Value,
 };
 use crate::compile::lower::{Buffer, Kernels, Place};
 use crate::tensor::DType;
@@ -64,7 +64,7 @@ fn one(kernel: &Kernel, buffers: &[Buffer]) -> Verdict {
     match kernel {
         Kernel::Region(region) => scalar_code(region, buffers, false),
         Kernel::Contract(contract) => product(contract, buffers),
-        Kernel::Scatter(scatter) => scatter_add(scatter, buffers),
+        Kernel::Scatter(scatter) => scattered(scatter, buffers),
         Kernel::Fold(fold) => overlap_add(fold, buffers),
         Kernel::Sort(sort) => order(sort, buffers),
         Kernel::Control(control) => programs(control, buffers),
@@ -118,8 +118,10 @@ fn product(contract: &Contract, buffers: &[Buffer]) -> Verdict {
     scalar_code(region, buffers, true)
 }
 
-fn scatter_add(scatter: &Scatter, buffers: &[Buffer]) -> Verdict {
-    let Scatter { batch, count, limit, rest, index, updates, out, .. } = scatter;
+fn scattered(scatter: &Scatter, buffers: &[Buffer]) -> Verdict {
+    let Scatter { how, batch, count, limit, rest, index, updates, out, .. } = scatter;
+    let known = matches!(how, Binary::Add | Binary::Multiply | Binary::Maximum | Binary::Minimum);
+    ensure(known, || format!("nothing is scattered by {how:?}"))?;
     for (name, one, len) in
         [("index", index, batch * count), ("updates", updates, batch * count * rest), ("out", out, batch * limit * rest)]
     {
@@ -131,11 +133,19 @@ fn scatter_add(scatter: &Scatter, buffers: &[Buffer]) -> Verdict {
 }
 
 fn order(sort: &Sort, buffers: &[Buffer]) -> Verdict {
-    let Sort { rows, len, keep, input, out, .. } = sort;
-    for (name, one, row) in [("input", input, len), ("out", out, keep)] {
+    let Sort { rows, len, keep, stage, input, out, .. } = sort;
+    let words = len.saturating_mul(stage.words());
+    let (from, to, whole) = match *stage {
+        SortStage::Whole => (*len, *keep, true),
+        SortStage::Runs { run, .. } => (*len, words, run > 0 && run < *len),
+        SortStage::Merge { run, .. } => (words, words, 0 < run && run.saturating_mul(2) < *len),
+        SortStage::Last { run, .. } => (words, *keep, run < *len && run.saturating_mul(2) >= *len),
+    };
+    for (name, one, row) in [("input", input, from), ("out", out, to)] {
         access(name, one, &[], buffers)?;
         run(name, one, rows * row, buffers)?;
     }
+    ensure(whole && (*stage == SortStage::Whole || keep == len), || format!("{stage:?} of {keep} of {len}"))?;
     ensure(keep <= len, || format!("{keep} positions of {len}"))?;
     ensure(out.dtype == DType::I64, || "positions are i64".into())
 }

@@ -19,9 +19,60 @@ pub(super) fn transform(re: &Tensor, im: Option<&Tensor>, inverse: bool, scale: 
         return (re * scale, im.map_or_else(|| re.zeros_like(), |im| im * scale));
     }
     match factors(n) {
-        Some(factors) => staged(re, im, &factors, inverse, scale),
+        Some(factors) => staged(re, im, &Stages { n, factors, inverse, scale, ends: Ends::All }),
         None => chirped(re, im, inverse, scale),
     }
+}
+
+/// The first `n / 2 + 1` elements of the transform of `n` real numbers: the last stage makes no others.
+pub(super) fn of_real(x: &Tensor, scale: f64) -> (Tensor, Tensor) {
+    let n = x.shape()[x.rank() - 1];
+    let (re, im) = match factors(n).filter(|_| n > 1) {
+        Some(factors) => staged(x, None, &Stages { n, factors, inverse: false, scale, ends: Ends::OfReal }),
+        None => transform(x, None, false, scale),
+    };
+    let half = |part: &Tensor| part.slice(-1, ..(n / 2 + 1) as isize);
+    (half(&re), half(&im))
+}
+
+/// The `n` real numbers of whose transform the first `n / 2 + 1` elements are given: the real part of twice the sum over those that stand
+/// for their conjugates, too. The first stage looks at no others, and the last makes no imaginary parts.
+pub(super) fn to_real(re: &Tensor, im: &Tensor, n: usize, scale: f64) -> Tensor {
+    let have = n / 2 + 1;
+    let alone = |k: usize| k == 0 || 2 * k == n;
+    let weights = table(re, &[have], (0..have).map(|k| scale * if alone(k) { 1.0 } else { 2.0 }));
+    let factors = factors(n).filter(|_| n > 1);
+    let long = factors.as_ref().map_or(n, |factors| n / factors[0] * (factors[0] / 2 + 1));
+    let whole = |part: &Tensor| {
+        let mut widths = vec![(0, 0); part.rank()];
+        widths[part.rank() - 1].1 = long - have;
+        (part * &weights).pad(&widths)
+    };
+    let (re, im) = (whole(re), whole(im));
+    match factors {
+        Some(factors) => staged(&re, Some(&im), &Stages { n, factors, inverse: true, scale: 1.0, ends: Ends::ToReal }).0,
+        None => transform(&re, Some(&im), true, 1.0).0,
+    }
+}
+
+/// What is known of the first and the last stage.
+#[derive(Clone, Copy, PartialEq)]
+enum Ends {
+    /// Nothing.
+    All,
+    /// The last need make no more than the first half and one more.
+    OfReal,
+    /// The first is given no more than that, and the last need make no imaginary parts.
+    ToReal,
+}
+
+/// How a transform is put together.
+struct Stages {
+    n: usize,
+    factors: Vec<usize>,
+    inverse: bool,
+    scale: f64,
+    ends: Ends,
 }
 
 /// Factors of a length, if none of them is a large prime: few, and about equal, as a small one is a stage that moves all and
@@ -43,31 +94,35 @@ fn factors(mut n: usize) -> Option<Vec<usize>> {
 /// With `j = j1 m + j2` and `k = k1 + r k2`, where `n = r m`, the sum over `j` is one over `j1`, a turn by `j2 k1 / n`, and a
 /// transform of length `m` along `j2`. Of what is held as `[rows, done, left]`, each stage puts a digit of `k` before those
 /// that are done: they end up in order.
-fn staged(re: &Tensor, im: Option<&Tensor>, factors: &[usize], inverse: bool, scale: f64) -> (Tensor, Tensor) {
+fn staged(re: &Tensor, im: Option<&Tensor>, stages: &Stages) -> (Tensor, Tensor) {
+    let Stages { n, ref factors, inverse, scale, ends } = *stages;
     let shape = re.shape();
-    let n = shape[shape.len() - 1];
     let rows = shape[..shape.len() - 1].iter().product::<usize>();
     let mut parts: Vec<Tensor> = std::iter::once(re).chain(im).cloned().collect();
     let (mut left, mut done) = (n, 1);
     for (stage, &r) in factors.iter().enumerate() {
-        let m = left / r;
-        let scale = if stage == 0 { scale } else { 1.0 };
+        let (m, first, last) = (left / r, stage == 0, stage + 1 == factors.len());
+        let half = |ends_here: bool| if ends_here { r / 2 + 1 } else { r };
+        let (j, k) = (half(first && ends == Ends::ToReal), half(last && ends == Ends::OfReal));
+        let results = if last && ends == Ends::ToReal { 1 } else { 2 };
+        let scale = if first { scale } else { 1.0 };
         let product = |(from, part): (usize, &Tensor)| {
             let labels = Einsum::new("ckj", "bajm", "bckam").in_scope();
-            Tensor::record(labels, [matrix(r, from, inverse, scale, part), part.reshape([rows, done, r, m])])
+            Tensor::record(labels, [matrix(r, [results, k, j], from, inverse, scale, part), part.reshape([rows, done, j, m])])
         };
         // One term for each part there is.
         let sum = parts.iter().enumerate().map(product).reduce(|a, b| a + b).unwrap_or_else(|| re.clone());
-        let (re, im) = (sum.index(1, 0), sum.index(1, 1));
+        let (re, im) = (sum.index(1, 0), sum.index(1, results as isize - 1));
         parts = if m > 1 {
             let (cos, sin) = turns(r, m, inverse, &re);
             vec![&re * &cos - &im * &sin, re * sin + im * cos]
         } else {
             vec![re, im]
         };
-        (left, done) = (m, done * r);
+        (left, done) = (m, done * k);
     }
-    (parts[0].reshape(shape), parts[1].reshape(shape))
+    let shape: Shape = shape[..shape.len() - 1].iter().copied().chain([done]).collect();
+    (parts[0].reshape(shape.clone()), parts[1].reshape(shape))
 }
 
 /// `e^(-+ 2 pi i a / n)`, of an `a` that may be large. Quarters of a turn are exact.
@@ -87,8 +142,8 @@ fn table(like: &Tensor, shape: &[usize], numbers: impl Iterator<Item = f64>) -> 
     Tensor::from_data(Data::from_f64(like.dtype(), &numbers.collect::<Vec<_>>()), Shape::from_slice(shape))
 }
 
-/// What the real (0) or imaginary (1) parts of `r` numbers give of their transform: `[part of the result, k, j]`.
-fn matrix(r: usize, from: usize, inverse: bool, scale: f64, like: &Tensor) -> Tensor {
+/// What the real (0) or imaginary (1) parts of `r` numbers give of their transform: of the first `[parts of the result, k, j]` of all.
+fn matrix(r: usize, [parts, ks, js]: [usize; 3], from: usize, inverse: bool, scale: f64, like: &Tensor) -> Tensor {
     let number = move |part: usize, k: usize, j: usize| {
         let (cos, sin) = turn((j * k) as u128, r, inverse);
         scale
@@ -98,7 +153,8 @@ fn matrix(r: usize, from: usize, inverse: bool, scale: f64, like: &Tensor) -> Te
                 _ => sin,
             }
     };
-    table(like, &[2, r, r], (0..2).flat_map(|part| (0..r).flat_map(move |k| (0..r).map(move |j| number(part, k, j)))))
+    let all = (0..parts).flat_map(|part| (0..ks).flat_map(move |k| (0..js).map(move |j| number(part, k, j))));
+    table(like, &[parts, ks, js], all)
 }
 
 /// The turns by `j2 k1 / n` between two stages, `[k1, 1, j2]`.

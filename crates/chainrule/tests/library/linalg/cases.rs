@@ -67,6 +67,8 @@ pub const CASES: &[Case] = &[
     case!("qr", [[3, 3]], |x| both(&qr(&x[0]).q.cumsum(-1), &qr(&x[0]).r)),
     case!("qr of a tall matrix", [[4, 2]], |x| both(&qr(&x[0]).q.cumsum(-1), &qr(&x[0]).r)),
     case!("qr of a wide matrix", [[2, 4]], |x| both(&qr(&x[0]).q.cumsum(-1), &qr(&x[0]).r)),
+    case!("qr_complete of a wide matrix", [[2, 4]], |x| both(&qr_complete(&x[0]).q.cumsum(-1), &qr_complete(&x[0]).r)),
+    case!("qr_complete, its triangle", [[4, 2]], |x| qr_complete(&x[0]).r.sin()),
     case!("lu", [[3, 3]], |x| both(&lu(&x[0].flip(&[-2])).l, &lu(&x[0].flip(&[-2])).u)),
     case!("lu of a tall matrix", [[5, 3]], |x| both(&lu(&x[0].flip(&[-2])).l, &lu(&x[0].flip(&[-2])).u)),
     case!("lu of a wide matrix", [[2, 4]], |x| both(&lu(&x[0].flip(&[-2])).l, &lu(&x[0].flip(&[-2])).u)),
@@ -88,6 +90,14 @@ pub const CASES: &[Case] = &[
     case!("svd of a wide matrix", [[2, 4]], |x| {
         let found = svd(&x[0]);
         (&found.u * found.s.sin().unsqueeze(-2)).matmul(&found.vh)
+    }),
+    case!("svd_full, what has a derivative", [[4, 2]], |x| {
+        let found = svd_full(&x[0]);
+        (found.vh.t() * found.s.sin().unsqueeze(-2)).matmul(&found.vh)
+    }),
+    case!("svd_full of a wide matrix", [[2, 4]], |x| {
+        let found = svd_full(&x[0]);
+        (&found.u * found.s.sin().unsqueeze(-2)).matmul(&found.u.t())
     }),
     case!("pinv", [[3, 3]], |x| pinv(&x[0], None)),
     case!("pinv of a tall matrix", [[4, 2]], |x| pinv(&x[0], None)),

@@ -29,6 +29,9 @@ fn calls() -> Vec<(&'static str, &'static str, Tensor)> {
         ("slogdet", "square", slogdet(&wide).logabsdet),
         ("slogdet", "square", slogdet(&wide).sign),
         ("qr", "matrix", qr(&vector).r),
+        ("qr_complete", "matrix", qr_complete(&vector).q),
+        ("svd_full", "matrix", svd_full(&vector).u),
+        ("svd_full", "cast", svd_full(&half).vh),
         ("lu", "cast", lu(&whole).p),
         ("svd", "matrix", svd(&vector).vh),
         ("svdvals", "matrix", svdvals(&vector)),
@@ -68,5 +71,19 @@ fn a_mistake_is_handed_on() {
     let mistake = Tensor::ones([2, 3]).matmul(&Tensor::ones([2, 3]));
     for y in [solve(&mistake, &of(&[3])), solve(&of(&[3, 3]), &mistake), svd(&mistake).u, expm(&mistake), multi_dot(&[&mistake])] {
         assert_eq!(y.error().map(Error::operation), Some("matmul"));
+    }
+}
+
+#[test]
+fn a_basis_that_was_chosen_has_no_derivative() {
+    let (tall, wide) = (super::apart(&[4, 2], 1), super::apart(&[2, 4], 1));
+    for (name, x, basis) in
+        [("qr_complete", &tall, qr_complete(&tall).q), ("svd_full", &tall, svd_full(&tall).u), ("svd_full", &wide, svd_full(&wide).vh)]
+    {
+        let error = basis.sum().grad(&[x]).unwrap_err();
+        assert_eq!((error.operation(), error.kind()), (name, ErrorKind::Disconnected), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("choice") && text.contains("reduced") && text.contains("mistakes.rs"), "{text}");
+        assert!(chainrule::transform::jvp(&[&basis], &[x], &[&x.ones_like()]).is_err(), "forwards");
     }
 }

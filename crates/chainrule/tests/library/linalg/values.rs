@@ -1,6 +1,6 @@
 //! Values: what a decomposition promises, at many sizes, and figures of NumPy.
 
-use super::{apart, leaf, near, numbers, values};
+use super::{apart, largest, leaf, near, numbers, values};
 use chainrule::linalg::*;
 use chainrule::prelude::*;
 
@@ -33,7 +33,7 @@ fn decompositions_are_what_they_promise() {
         near(&what, &u.t().matmul(&u), &identity(k), 1e-13);
         near(&what, &vh.matmul(&vh.t()), &identity(k), 1e-13);
         assert!(values(&s).windows(2).all(|pair| pair[0] >= pair[1]) && values(&s)[k - 1] >= 0.0, "{what}");
-        assert_eq!(values(&svdvals(&a)), values(&s), "{what}");
+        near(&what, &svdvals(&a), &s, 1e-13);
         assert_eq!(matrix_rank(&a, None).to_vec::<i64>().unwrap(), [k as i64], "{what}");
         let p = pinv(&a, None);
         for (got, want) in [(a.matmul(&p).matmul(&a), a.clone()), (p.matmul(&a).matmul(&p), p.clone())] {
@@ -52,6 +52,7 @@ fn decompositions_are_what_they_promise() {
         near(&what, &(&eigenvectors * eigenvalues.unsqueeze(0)).matmul(&eigenvectors.t()), &positive, 1e-12);
         near(&what, &eigenvectors.t().matmul(&eigenvectors), &identity(n), 1e-13);
         assert!(values(&eigenvalues).is_sorted(), "{what}");
+        near(&what, &eigvalsh(&positive), &eigenvalues, 1e-12);
         near(&what, &inv(&positive).matmul(&positive), &identity(n), 1e-12);
         let b = numbers(&[n, 3], 2);
         near(&what, &positive.matmul(&solve(&positive, &b)), &b, 1e-12);
@@ -76,6 +77,64 @@ fn decompositions_are_what_they_promise() {
             near(&what, &(triangle.matmul(&x) / scale), &(&b / scale), 1e-12);
         }
     }
+}
+
+#[test]
+fn whole_bases_begin_with_those_of_the_reduced_decompositions() {
+    for (m, n) in SIZES.into_iter().chain([(3, 0), (0, 3), (0, 0)]) {
+        let a = numbers(&[2, m, n], 4);
+        let (what, k) = (format!("{m} x {n}"), m.min(n) as isize);
+        let (Qr { q, r }, reduced) = (qr_complete(&a), qr(&a));
+        assert_eq!((q.shape(), r.shape()), (&[2, m, m][..], &[2, m, n][..]));
+        near(&what, &q.matmul(&r), &a, 1e-13);
+        near(&what, &q.t().matmul(&q), &identity(m).broadcast_to([2, m, m]), 1e-13);
+        assert_eq!(values(&q.slice(-1, ..k)), values(&reduced.q), "{what}");
+        assert_eq!(values(&r.slice(-2, ..k)), values(&reduced.r), "{what}");
+        assert!(is_triangle(&r, false), "{what}");
+        let (Svd { u, s, vh }, reduced) = (svd_full(&a), svd(&a));
+        assert_eq!((u.shape(), vh.shape()), (&[2, m, m][..], &[2, n, n][..]));
+        near(&what, &(u.slice(-1, ..k) * s.unsqueeze(-2)).matmul(&vh.slice(-2, ..k)), &a, 1e-13);
+        near(&what, &u.t().matmul(&u), &identity(m).broadcast_to([2, m, m]), 1e-13);
+        near(&what, &vh.matmul(&vh.t()), &identity(n).broadcast_to([2, n, n]), 1e-13);
+        assert_eq!(values(&u.slice(-1, ..k)), values(&reduced.u), "{what}");
+        assert_eq!(values(&vh.slice(-2, ..k)), values(&reduced.vh), "{what}");
+        assert_eq!(values(&s), values(&reduced.s), "{what}");
+    }
+}
+
+#[test]
+fn small_and_large_matrices_are_decomposed_alike() {
+    // Around the size from which the library's blocks take over: a corner of a larger matrix is factored as by itself.
+    for n in 9..16 {
+        let large = leaf(&(apart(&[n + 8, n + 8], 5) + identity(n + 8) * 20.0));
+        let corner = leaf(&large.slice(-1, ..n as isize).slice(-2, ..n as isize));
+        let inside = |x: &Tensor| x.slice(-1, ..n as isize).slice(-2, ..n as isize);
+        near("lu", &lu(&corner).u, &inside(&lu(&large).u), 1e-11);
+        let (whole, part) = (large.matmul(&large.t()), leaf(&inside(&large.matmul(&large.t()))));
+        near("cholesky", &cholesky(&part), &inside(&cholesky(&whole)), 1e-11);
+        let b = numbers(&[n, 2], 6);
+        near("solve", &corner.matmul(&solve(&corner, &b)), &b, 1e-13);
+        near("det", &det(&corner).log(), &slogdet(&corner).logabsdet, 1e-12);
+    }
+}
+
+#[test]
+fn pseudoinverses_are_the_same_with_and_without_singular_values() {
+    // A condition of 1e7 is beyond what is inverted without them.
+    let near_singular =
+        |power: i32| apart(&[5, 3], 6).matmul(&Tensor::f64([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 10f64.powi(power)]]));
+    for power in [0, -3, -5, -7, -9] {
+        for a in [near_singular(power), near_singular(power).t()] {
+            let p = pinv(&a, None);
+            let scale = largest(&p) * 10.0 * f64::EPSILON * 10f64.powi(-power);
+            near("a p a", &a.matmul(&p).matmul(&a), &a, 1e-15 + scale);
+            near("p a", &p.matmul(&a).t(), &p.matmul(&a), 1e-14 + scale);
+            near("p, of the transposed matrix", &pinv(&a.t(), None).t(), &p, scale);
+        }
+    }
+    // What is well conditioned, but below the cutoff, is left out all the same.
+    let a = Tensor::f64([[1.0, 0.0], [0.0, 0.3], [0.0, 0.0]]);
+    near("cut", &pinv(&a, Some(0.4)), &Tensor::f64([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]), 1e-15);
 }
 
 #[test]
