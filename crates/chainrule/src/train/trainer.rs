@@ -4,7 +4,7 @@
 
 use crate::check::Audit;
 use crate::nn::module::replace;
-use crate::nn::{Mode, Module};
+use crate::nn::{Mode, Module, Training};
 use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
 use crate::rule::{Backpropagation, LearningRule};
 use chainrule_engine::tensor::random::word;
@@ -34,6 +34,25 @@ type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
 /// }
 /// assert!(trainer.step(&batch)? < 1e-4 * first);
 /// assert!((trainer.model()?.weight.to_vec::<f32>()?[1] + 2.0).abs() < 0.01);
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+///
+/// Buffers that a forward pass gives new values to ([`Training::update`]), such as running statistics, get them in the
+/// same program, and are saved and resumed with the rest; no optimizer touches them:
+///
+/// ```
+/// use chainrule::prelude::*;
+/// let mut rng = Rng::new(0);
+/// let model = (BatchNorm::new(3), Linear::new(3, 1, &mut rng));
+/// let mut trainer = Trainer::new(model, AdamW::new(0.01), |model, batch, mode| {
+///     model.1.forward(&model.0.forward(&batch[0], mode)).square().mean()
+/// })?;
+/// for _ in 0..60 {
+///     trainer.step(&[Tensor::randn([32, 3], &mut rng) * 2.0 + 5.0])?;
+/// }
+/// let norm = &trainer.model()?.0;
+/// assert_eq!(norm.num_batches_tracked.item()?, 60.0);
+/// assert!(norm.running_mean.to_vec::<f32>()?.iter().all(|mean| (mean - 5.0).abs() < 0.3));
 /// # Ok::<(), chainrule::Error>(())
 /// ```
 ///
@@ -70,18 +89,20 @@ pub struct Trainer<M> {
     captured: Option<Captured>,
 }
 
-/// A step for batches of certain types. While it is there, it owns the parameters' values.
+/// A step for batches of certain types. While it is there, it owns the values of all that it changes.
 struct Captured {
     types: Vec<Type>,
     step: Step,
     outputs: usize,
+    /// Which of the model's buffers the step gives new values to, after the parameters and what the optimizer keeps.
+    buffers: Vec<usize>,
     /// Whether the model's own tensors hold the values of the last step.
     in_model: bool,
 }
 
 impl<M: Module> Trainer<M> {
     /// A trainer of `model`, whose parameters get their first values now. `loss` is given the model,
-    /// a batch, and the mode for layers such as dropout, and records a scalar.
+    /// a batch, and the mode for layers such as dropout and batch normalisation, and records a scalar.
     ///
     /// # Errors
     /// The first mistake in the recording of the parameters.
@@ -254,7 +275,7 @@ impl<M: Module> Trainer<M> {
         Some(captured.step.item(at + 1))
     }
 
-    /// The model with its parameters as they are now, as leaves.
+    /// The model with its parameters and buffers as they are now, as leaves.
     ///
     /// # Errors
     /// None that is the caller's: reading the step's memory.
@@ -297,10 +318,11 @@ impl<M: Module> Trainer<M> {
         let (inputs_of_loss, [key, rate, count]) = inputs.split_at(types.len()) else {
             return Err(Error::new(ErrorKind::Machine, "train", "three scalars"));
         };
-        let mut rng = Rng::from_key(key);
-        let mut outputs = self.outputs(inputs_of_loss, &mut rng)?;
-        let named = distinct(&self.model);
-        let mut gradients = self.gradients(&outputs[0], &named, &mut rng)?;
+        let mut training = Training::new(Rng::from_key(key));
+        let mut outputs = self.outputs(inputs_of_loss, &mut training)?;
+        let (named, buffers) = (distinct(&self.model), distinct_buffers(&self.model));
+        let renewed = training.of_buffers(&buffers)?;
+        let mut gradients = self.gradients(&outputs[0], &named, &mut training.rng)?;
         if self.loss_scale != 1.0 {
             gradients.iter_mut().for_each(|gradient| *gradient = &*gradient / self.loss_scale);
         }
@@ -316,6 +338,8 @@ impl<M: Module> Trainer<M> {
             updates.push((parameter, updated.parameter));
             updates.extend(state.iter().zip(updated.state));
         }
+        let renewed_at = renewed.iter().map(|(at, _)| *at).collect();
+        updates.extend(renewed.into_iter().map(|(at, new)| (&buffers[at].1, new)));
         let inputs: Vec<&Tensor> = inputs.iter().collect();
         let results: Vec<&Tensor> = outputs.iter().collect();
         let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
@@ -323,12 +347,12 @@ impl<M: Module> Trainer<M> {
         let runtime = self.precision.map_or_else(|| runtime.clone(), |precision| runtime.with_precision(precision));
         let step = Step::capture_on(&runtime, &inputs, &results, &updates)?;
         let outputs = outputs.len();
-        Ok(Captured { types, step, outputs, in_model: true })
+        Ok(Captured { types, step, outputs, buffers: renewed_at, in_model: true })
     }
 
     /// The loss, first, and what else the objective tells of a batch.
-    fn outputs(&self, batch: &[Tensor], rng: &mut Rng) -> Result<Vec<Tensor>> {
-        let outputs = (self.objective)(&self.model, batch, &mut Mode::Train(rng));
+    fn outputs(&self, batch: &[Tensor], training: &mut Training) -> Result<Vec<Tensor>> {
+        let outputs = (self.objective)(&self.model, batch, &mut Mode::Train(training));
         outputs.iter().try_for_each(Tensor::check)?;
         if outputs.is_empty() {
             let message = "the objective gave no loss; return it first";
@@ -356,7 +380,7 @@ impl<M: Module> Trainer<M> {
         Ok(found.into_iter().zip(parameters).map(|(found, x)| found.unwrap_or_else(|| x.zeros_like())).collect())
     }
 
-    /// Brings the parameters' values from the captured step to the model.
+    /// Brings the values of parameters and buffers from the captured step to the model.
     pub(super) fn take_values(&mut self) -> Result<()> {
         let Some(captured) = self.captured.as_mut().filter(|captured| !captured.in_model) else {
             return Ok(());
@@ -370,6 +394,8 @@ impl<M: Module> Trainer<M> {
             }
             at += 1 + state.len();
         }
+        let buffers = distinct_buffers(&self.model);
+        new.extend(captured.buffers.iter().zip(at..).map(|(&buffer, at)| (buffers[buffer].1.id(), captured.step.state(at))));
         replace(&mut self.model, &new);
         captured.in_model = true;
         Ok(())
@@ -379,7 +405,9 @@ impl<M: Module> Trainer<M> {
     fn let_go(&mut self) {
         let Some(captured) = self.captured.as_mut().filter(|captured| captured.in_model) else { return };
         let gone = |tensor: &Tensor| Tensor::placeholder(tensor.shape(), tensor.dtype());
-        let new = distinct(&self.model).iter().map(|(_, parameter)| (parameter.id(), gone(parameter))).collect();
+        let (parameters, buffers) = (distinct(&self.model), distinct_buffers(&self.model));
+        let copied = parameters.iter().chain(captured.buffers.iter().map(|&at| &buffers[at]));
+        let new = copied.map(|(_, tensor)| (tensor.id(), gone(tensor))).collect();
         replace(&mut self.model, &new);
         self.states.iter_mut().flatten().for_each(|state| *state = gone(state));
         captured.in_model = false;
@@ -399,8 +427,15 @@ impl<M: Module> Trainer<M> {
 
 /// The parameters, each once under its first name.
 pub(crate) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
-    let mut seen = HashSet::new();
-    let mut all = model.parameters();
+    once(model.parameters(), HashSet::new())
+}
+
+/// The buffers, each once under its first name, without those that are parameters, too.
+fn distinct_buffers<M: Module>(model: &M) -> Vec<(String, Tensor)> {
+    once(model.buffers(), model.parameters().iter().map(|(_, tensor)| tensor.id()).collect())
+}
+
+fn once(mut all: Vec<(String, Tensor)>, mut seen: HashSet<u64>) -> Vec<(String, Tensor)> {
     all.retain(|(_, tensor)| seen.insert(tensor.id()));
     all
 }

@@ -2,6 +2,7 @@
 //! tests.
 
 mod batches;
+mod buffers;
 mod check;
 mod learning;
 #[cfg(feature = "linalg")]
