@@ -4,6 +4,7 @@
 #[path = "../functions/check.rs"]
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod check;
+mod layout;
 mod loss;
 mod pool;
 mod refused;

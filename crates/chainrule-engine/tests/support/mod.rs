@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use chainrule_engine::backend::reference;
+use chainrule_engine::ops::CustomRule;
 use chainrule_engine::tensor::random::word;
 use chainrule_engine::{DType, Data, Tensor};
 
@@ -176,4 +177,16 @@ pub fn numeric_along(arguments: &[Tensor], directions: &[Option<Tensor>], f: &dy
 /// The sum of products of matching elements.
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// A rule that has no derivative by any input.
+pub struct Silent;
+
+impl CustomRule for Silent {
+    fn name(&self) -> &str {
+        "silent"
+    }
+    fn vjp(&self, inputs: &[Tensor], _: &Tensor, _: &Tensor) -> chainrule_engine::Result<Vec<Option<Tensor>>> {
+        Ok(vec![None; inputs.len()])
+    }
 }
