@@ -1,6 +1,7 @@
 //! The library as its users see it. One program: linking the engine costs more than most of these
 //! tests.
 
+mod anomaly;
 mod batches;
 mod buffers;
 mod check;
