@@ -59,7 +59,7 @@ fn measure() -> chainrule::Result<()> {
     let runtime = Runtime::new(1)?;
     for (name, expression) in EXPRESSIONS {
         let times = [DType::F32, DType::F64].map(|dtype| time(&runtime, expression, dtype));
-        println!("{name:26} f32 {:7.0} ps   f64 {:7.0} ps an element", times[0].clone()?, times[1].clone()?);
+        say!("{name:26} f32 {:7.0} ps   f64 {:7.0} ps an element", times[0].clone()?, times[1].clone()?);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ fn measure() -> chainrule::Result<()> {
         drop(gradient);
     }
     per_node.sort_by(f64::total_cmp);
-    println!(
+    say!(
         "record and differentiate: {:.0} ns per node (median of {}, least {:.0})",
         per_node[per_node.len() / 2],
         per_node.len(),
@@ -41,11 +41,11 @@ fn measure() -> chainrule::Result<()> {
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
     times.sort_by(f64::total_cmp);
-    println!("replay of 1,000 scalar operations: {:.1} us (median of {}, least {:.1})", times[times.len() / 2], times.len(), times[0]);
+    say!("replay of 1,000 scalar operations: {:.1} us (median of {}, least {:.1})", times[times.len() / 2], times.len(), times[0]);
     for name in ["gpt_nano", "lstm"] {
         let mut times = steps::time_captures(name, 40)?;
         times.sort_by(f64::total_cmp);
-        println!("recording and compiling a step of {name}: {:.1} ms (median of {})", times[times.len() / 2], times.len());
+        say!("recording and compiling a step of {name}: {:.1} ms (median of {})", times[times.len() / 2], times.len());
     }
     Ok(())
 }

@@ -9,6 +9,11 @@
 //! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
 //! feature `gemm` beside those of that crate; `chainrule-bench functions` single functions beside PyTorch's.
 
+/// `println!` for results; see [`say`].
+macro_rules! say {
+    ($($text:tt)*) => { crate::say(&format!($($text)*)) };
+}
+
 mod compare;
 mod elements;
 mod functions;
@@ -19,7 +24,8 @@ mod products;
 mod steps;
 
 use chainrule::Precision;
-use std::process::ExitCode;
+use chainrule::io::output::Output;
+use std::process::{ExitCode, exit};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +45,18 @@ fn main() -> ExitCode {
             eprintln!("{message}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Writes a line of results. Where nobody reads them any more the program ends, quietly: there is nothing left to measure for.
+fn say(text: &str) {
+    let mut out = Output::new();
+    if let Err(error) = out.line(text) {
+        eprintln!("{error}");
+        exit(1);
+    }
+    if out.is_closed() {
+        exit(0);
     }
 }
 

@@ -92,14 +92,13 @@ fn measure(row: &Row, precision: Precision) -> chainrule::Result<()> {
         }
     }
     let turned = |turned: bool| if turned { "^T" } else { "  " };
-    print!("{:10} {:4} x {:4} x {:4} A{} B{}", row.place, row.m, row.n, row.k, turned(row.a_turned), turned(row.b_turned));
-    let speeds = times.map(|times| speeds(flops, times));
-    print!("  {:6.1} {:6.1}", speeds[0][0], speeds[0][1]);
-    if cfg!(feature = "gemm") {
-        let ratios = [0, 1].map(|i| speeds[0][i] / speeds[1][i]);
-        print!("   gemm {:6.1} {:6.1}   ratio {:.2} {:.2}", speeds[1][0], speeds[1][1], ratios[0], ratios[1]);
-    }
-    println!();
+    let product = format!("{:10} {:4} x {:4} x {:4} A{} B{}", row.place, row.m, row.n, row.k, turned(row.a_turned), turned(row.b_turned));
+    let [[least, median], others] = times.map(|times| speeds(flops, times));
+    let beside = match cfg!(feature = "gemm") {
+        true => format!("   gemm {:6.1} {:6.1}   ratio {:.2} {:.2}", others[0], others[1], least / others[0], median / others[1]),
+        false => String::new(),
+    };
+    say!("{product}  {least:6.1} {median:6.1}{beside}");
     Ok(())
 }
 

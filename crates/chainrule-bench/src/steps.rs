@@ -105,7 +105,7 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
         }
     }
     times.sort_by(f64::total_cmp);
-    println!(
+    say!(
         "{:12} chainrule      {:9.4} ms  least {:9.4} ms  first {:9.1} ms  loss {:.4}  products {:.6} GFLOP",
         row.name,
         times[times.len() / 2],
@@ -117,14 +117,14 @@ fn time(row: &Row, runtime: &Runtime) -> chainrule::Result<()> {
     if std::env::var_os("VERBOSE").is_some() {
         let (kernels, waves) = (step.program().kernels.kernels.len(), step.program().schedule.waves.len());
         let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
-        println!(
+        say!(
             "  {kernels} kernels, {waves} waves, {} KB; recorded in {:.1} ms, captured in {:.1} ms",
             step.arena_bytes() / 1024,
             ms(setup),
             ms(captured - setup)
         );
         if std::env::var_os("KERNELS").is_some() {
-            println!("{}", step.program().kernels.print());
+            say!("{}", step.program().kernels.print());
         }
         profile(&mut step, &batch.iter().collect::<Vec<_>>())?;
     }
@@ -160,12 +160,7 @@ fn profile(step: &mut Step, inputs: &[&Tensor]) -> chainrule::Result<()> {
     }
     lines.sort_by(|a, b| b.1.total_cmp(&a.1));
     for (name, nanoseconds, count, flops) in lines.iter().take(25) {
-        println!(
-            "  {:8.1} us {:4.1} % {:5.1} GFLOP/s {count:3} x {name}",
-            nanoseconds / 1e3,
-            nanoseconds / total * 100.0,
-            flops / nanoseconds
-        );
+        say!("  {:8.1} us {:4.1} % {:5.1} GFLOP/s {count:3} x {name}", nanoseconds / 1e3, nanoseconds / total * 100.0, flops / nanoseconds);
     }
     Ok(())
 }
@@ -237,12 +232,12 @@ pub fn passes(which: &[String]) -> Result<(), String> {
             least.iter_mut().zip(&times).for_each(|(least, (_, time))| *least = least.min(*time));
             first = if first.is_empty() { times } else { first };
         }
-        println!("{}", row.name);
+        say!("{}", row.name);
         for ((name, first), least) in first.iter().zip(&least) {
-            println!("  {name:10} first {first:7.2} ms, least {least:7.2} ms");
+            say!("  {name:10} first {first:7.2} ms, least {least:7.2} ms");
         }
         let (first, least): (f64, f64) = (first.iter().map(|(_, first)| first).sum(), least.iter().sum());
-        println!("  {:10} first {first:7.2} ms, least {least:7.2} ms", "all");
+        say!("  {:10} first {first:7.2} ms, least {least:7.2} ms", "all");
     }
     Ok(())
 }

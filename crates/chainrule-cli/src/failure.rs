@@ -71,6 +71,13 @@ impl From<chainrule::Error> for Failure {
     }
 }
 
+/// Standard output that cannot be written to.
+impl From<chainrule::io::output::NotWritten> for Failure {
+    fn from(error: chainrule::io::output::NotWritten) -> Failure {
+        Failure::went_wrong(error)
+    }
+}
+
 /// A file that could not be read or written.
 impl From<chainrule::io::error::FileError> for Failure {
     fn from(error: chainrule::io::error::FileError) -> Failure {

@@ -12,10 +12,11 @@ mod train;
 
 use std::process::ExitCode;
 
+use chainrule::io::output::Output;
 use clap::{Parser, Subcommand};
 
 use failure::{Failure, Outcome};
-use output::{Output, complain};
+use output::complain;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -50,8 +50,8 @@ pub mod prelude {
     pub use crate::data::batches::{Batches, LastBatch};
     pub use crate::loss;
     pub use crate::nn::{
-        Activation, Conv2d, Dropout, Embedding, Gpt, GroupNorm, LayerNorm, Linear, Mlp, Mode, Module, MultiHeadAttention, Recurrent,
-        RmsNorm, TransformerBlock,
+        Activation, BatchNorm, Conv2d, Dropout, Embedding, Gpt, GroupNorm, LayerNorm, Linear, Mlp, Mode, Module, MultiHeadAttention,
+        Recurrent, RmsNorm, Training, TransformerBlock,
     };
     pub use crate::optim::{Adam, AdamW, Optimizer, Schedule, Sgd};
     pub use crate::train::Trainer;

@@ -31,17 +31,17 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     // What was measured before a failure took its time, too.
     rows.retain(|row| row.samples.iter().any(|samples| !samples.is_empty()));
     if outcome.is_err() && !rows.is_empty() {
-        println!("NOT COMPLETE: the comparison ended with the failure below");
+        say!("NOT COMPLETE: the comparison ended with the failure below");
     }
     if let (false, Some(peak)) = (rows.is_empty(), Spread::of(peaks)) {
-        println!(
+        say!(
             "{}, {}, precision {}; times and ratios are least / median / greatest of the rounds",
             counted(plan.threads, "thread"),
             counted(plan.rounds, "round"),
             plan.precision
         );
-        println!("peak: {:.0} GFLOP/s of multiply-adds in f32, the greatest of all rounds (least {:.0})\n", peak.greatest, peak.least);
-        print!("{}", table::tables(&names, &rows, peak.greatest));
+        say!("peak: {:.0} GFLOP/s of multiply-adds in f32, the greatest of all rounds (least {:.0})\n", peak.greatest, peak.least);
+        say!("{}", table::tables(&names, &rows, peak.greatest).trim_end());
     }
     outcome
 }

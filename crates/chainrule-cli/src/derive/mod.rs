@@ -9,11 +9,12 @@ mod report;
 mod rules;
 mod table;
 
+use chainrule::io::output::Output;
 use clap::Args;
 
 use crate::expression::{self, Expression, NodeKind, parse, parse_bindings, parse_names};
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, complain};
+use crate::output::complain;
 use graph::Graph;
 use passes::Passes;
 

@@ -14,10 +14,10 @@ mod toys;
 use std::path::{Path, PathBuf};
 
 use chainrule::Runtime;
+use chainrule::io::output::Output;
 use clap::Args;
 
 use crate::failure::{Failure, Outcome};
-use crate::output::Output;
 use dataset::{Dataset, NAMED};
 use folder::Folder;
 use session::{End, Session};

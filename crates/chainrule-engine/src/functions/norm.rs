@@ -15,9 +15,9 @@ use crate::tensor::{DType, Shape, Tensor};
 pub struct BatchNormalized {
     /// The normalised tensor, of the shape of the input.
     pub output: Tensor,
-    /// The mean of each channel.
+    /// The mean of each channel; of f16 and bf16 it is f32.
     pub mean: Tensor,
-    /// The variance of each channel, without correction; times `n / (n - 1)` it is unbiased.
+    /// The variance of each channel, without correction; times `n / (n - 1)` it is unbiased. Of f16 and bf16 it is f32.
     pub variance: Tensor,
     /// How many numbers each channel had.
     pub count: usize,
@@ -49,32 +49,52 @@ impl RunningStatistics {
         RunningStatistics { mean: Tensor::full([channels], 0.0, dtype), variance: Tensor::full([channels], 1.0, dtype) }
     }
 
-    /// After one more batch: `(1 - momentum) old + momentum new`, without a gradient. A momentum of `1 / n` at the `n`-th
-    /// batch gives the mean over all. A batch of one number per channel has no variance, and is a mistake, which
-    /// poisons both.
+    /// After one more batch: `(1 - momentum) old + momentum new`, without a gradient, in the element type of the old. A
+    /// batch of less than two numbers per channel has no variance, and is a mistake, which poisons both.
     #[track_caller]
     pub fn after(&self, batch: &BatchNormalized, momentum: f64) -> RunningStatistics {
-        let all = [&self.mean, &self.variance, &batch.mean, &batch.variance];
-        let poisoned = |mistake: Tensor| RunningStatistics { mean: mistake.clone(), variance: mistake };
-        if let Some(mistake) = refuse_mixed("batch_norm", &all) {
-            return poisoned(mistake);
-        }
         if !(0.0..=1.0).contains(&momentum) {
-            return poisoned(disallowed("batch_norm", &all, format!("a momentum of {momentum} is not from 0 to 1")));
+            let message = format!("a momentum of {momentum} is not from 0 to 1");
+            return RunningStatistics::poisoned(disallowed("batch_norm", &[&self.mean, &self.variance, &batch.output], message));
         }
-        if let Some(other) = all.iter().find(|t| t.shape() != batch.mean.shape()) {
+        self.after_by(batch, &Tensor::scalar(momentum, DType::F64))
+    }
+
+    /// As [`RunningStatistics::after`], with a momentum that is computed, a scalar from 0 to 1: of `1 / n` at the `n`-th batch
+    /// it gives the mean over all.
+    #[track_caller]
+    pub fn after_by(&self, batch: &BatchNormalized, momentum: &Tensor) -> RunningStatistics {
+        let name = "batch_norm";
+        let (old, new) = ([&self.mean, &self.variance], [&batch.mean, &batch.variance]);
+        for alike in [&new[..], &old, &[momentum]] {
+            if let Some(mistake) = refuse_mixed(name, alike) {
+                return RunningStatistics::poisoned(mistake);
+            }
+        }
+        if let Some(other) = old.iter().chain(&new).find(|t| t.shape() != batch.mean.shape()) {
             let message = format!("running statistics {:?} for channels {:?}", other.shape(), batch.mean.shape());
-            return poisoned(misfit("batch_norm", message));
+            return RunningStatistics::poisoned(misfit(name, message));
         }
         if batch.count < 2 {
-            return poisoned(misfit("batch_norm", "one number for each channel has no variance; give a larger batch".into()));
+            let message = format!("{} numbers for each channel have no variance; give a larger batch", batch.count);
+            return RunningStatistics::poisoned(misfit(name, message));
+        }
+        if momentum.rank() > 0 {
+            return RunningStatistics::poisoned(misfit(name, format!("a momentum of {:?} is no scalar", momentum.shape())));
         }
         let unbiased = batch.count as f64 / (batch.count - 1) as f64;
         recorded(|| {
-            let mixed = |old: &Tensor, new: Tensor| (wide(old) * (1.0 - momentum) + new * momentum).detach().cast(old.dtype());
-            let mean = mixed(&self.mean, wide(&batch.mean));
-            RunningStatistics { mean, variance: mixed(&self.variance, wide(&batch.variance) * unbiased) }
+            let moved = |old: &Tensor, new: Tensor| {
+                let start = wide(old);
+                let part = |share: &Tensor| share.cast(start.dtype());
+                (&start * part(&(1.0 - momentum)) + new.cast(start.dtype()) * part(momentum)).detach().cast(old.dtype())
+            };
+            RunningStatistics { mean: moved(&self.mean, batch.mean.clone()), variance: moved(&self.variance, &batch.variance * unbiased) }
         })
+    }
+
+    fn poisoned(mistake: Tensor) -> RunningStatistics {
+        RunningStatistics { mean: mistake.clone(), variance: mistake }
     }
 }
 
@@ -128,12 +148,13 @@ pub fn batch_norm(x: &Tensor, channel_axis: isize, gamma: Option<&Tensor>, beta:
             let axes: Axes = (0..x.rank()).filter(|&axis| axis != channel).collect();
             let (normal, mean, variance) = standardize(&wide(x), &axes, eps);
             let output = affine(&normal, gamma, beta, |parameter| spread_channel(parameter, channel, x.shape())).cast(x.dtype());
-            BatchNormalized { output, mean: mean.cast(x.dtype()), variance: variance.cast(x.dtype()), count: super::count(x, &axes) }
+            BatchNormalized { output, mean, variance, count: super::count(x, &axes) }
         }),
     }
 }
 
-/// As [`batch_norm`], with the mean and variance given: `(x - mean) / sqrt(variance + eps) * gamma + beta`.
+/// As [`batch_norm`], with the mean and variance given: `(x - mean) / sqrt(variance + eps) * gamma + beta`. These may be of
+/// another float type than `x`.
 #[track_caller]
 pub fn batch_norm_with(
     x: &Tensor,
@@ -144,17 +165,18 @@ pub fn batch_norm_with(
     beta: Option<&Tensor>,
     eps: f64,
 ) -> Tensor {
-    match channelwise("batch_norm_with", x, channel_axis, &[Some(mean), Some(variance), gamma, beta], eps) {
+    match with_statistics("batch_norm_with", x, channel_axis, [mean, variance], &[gamma, beta], eps) {
         Err(mistake) => mistake,
         Ok(channel) => recorded(|| {
+            let dtype = wide(x).dtype();
             // All that is done per channel is done before it is spread.
             let per_element = |vector: &Tensor| spread_channel(vector, channel, x.shape());
-            let inverse = (wide(variance) + eps).rsqrt();
+            let inverse = (variance.cast(dtype) + eps).rsqrt();
             let factor = match gamma {
                 Some(gamma) => inverse * wide(gamma),
                 None => inverse,
             };
-            let scaled = (wide(x) - per_element(&wide(mean))) * per_element(&factor);
+            let scaled = (wide(x) - per_element(&mean.cast(dtype))) * per_element(&factor);
             affine(&scaled, None, beta, per_element).cast(x.dtype())
         }),
     }
@@ -281,6 +303,29 @@ fn channelwise(name: &str, x: &Tensor, axis: isize, parameters: &[Option<&Tensor
     let Some(channel) = resolve_axis(axis, x.rank()) else {
         return Err(misfit(name, format!("axis {axis} of {:?}", x.shape())));
     };
+    per_channel(name, x, channel, parameters)
+}
+
+/// As [`channelwise`], with statistics, which may be of another float type than the rest.
+#[track_caller]
+fn with_statistics(
+    name: &str,
+    x: &Tensor,
+    axis: isize,
+    statistics: [&Tensor; 2],
+    parameters: &[Option<&Tensor>],
+    eps: f64,
+) -> Result<usize, Tensor> {
+    let channel = channelwise(name, x, axis, parameters, eps)?;
+    match refuse_mixed(name, &statistics) {
+        Some(mistake) => Err(mistake),
+        None => per_channel(name, x, channel, &statistics.map(Some)),
+    }
+}
+
+/// The channels' axis again, if parameters have one number for each.
+#[track_caller]
+fn per_channel(name: &str, x: &Tensor, channel: usize, parameters: &[Option<&Tensor>]) -> Result<usize, Tensor> {
     match parameters.iter().flatten().find(|parameter| *parameter.shape() != x.shape()[channel..=channel]) {
         Some(parameter) => {
             Err(misfit(name, format!("a parameter is {:?}, {:?} has {} channels", parameter.shape(), x.shape(), x.shape()[channel])))

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Argument,
     /// The output does not depend on what its derivative was asked for, or only through a cut.
     Disconnected,
+    /// A number is NaN or infinite where that was asked to be told.
+    NotFinite,
     /// A placeholder was evaluated without a value.
     Unbound,
     /// The machine refused: memory, or a panic in a kernel.

@@ -1,9 +1,9 @@
 //! Which operations are the same: those of one kind with the same parameters. Programs are cached and nodes are merged
 //! by this.
 
+use crate::support::Silent;
 use chainrule_engine::ops::samples::samples;
 use chainrule_engine::ops::{Custom, CustomRule, Op};
-use chainrule_engine::{Result, Tensor};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
@@ -25,18 +25,6 @@ fn operations_are_equal_by_kind_and_parameters() {
     let ops: Vec<Op> = first.into_iter().chain(second).map(|sample| sample.op).filter(|op| !matches!(op, Op::Custom(_))).collect();
     let texts: Vec<String> = ops.iter().map(|op| format!("{op:?}")).collect();
     assert_equal_iff(&ops, |i, j| texts[i] == texts[j]);
-}
-
-/// A rule without an answer.
-struct Silent;
-
-impl CustomRule for Silent {
-    fn name(&self) -> &str {
-        "silent"
-    }
-    fn vjp(&self, inputs: &[Tensor], _: &Tensor, _: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None; inputs.len()])
-    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! A derivative that is missing names what cut its own path, whatever else is cut nearby.
 
-use crate::support::{eval, leaf, random};
-use chainrule_engine::ops::CustomRule;
+use crate::support::{Silent, eval, leaf, random};
 use chainrule_engine::transform::{checkpoint, custom_derivative, hessian, hvp, jvp, vjp};
 use chainrule_engine::{DType, ErrorKind, Result, Tensor};
 
@@ -50,18 +49,6 @@ fn a_cut_inside_a_checkpoint_is_named() {
     names(&missing(y.grad(&[&x])), "detach", line);
     names(&missing(jvp(&[&y], &[&x], &[&x])), "detach", line);
     assert_eq!(y.grad(&[&w]).map(|g| eval(&g[0])).ok(), Some(eval(&x)));
-}
-
-/// Gives no derivative by any input.
-struct Silent;
-
-impl CustomRule for Silent {
-    fn name(&self) -> &str {
-        "silent"
-    }
-    fn vjp(&self, inputs: &[Tensor], _: &Tensor, _: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![None; inputs.len()])
-    }
 }
 
 #[test]

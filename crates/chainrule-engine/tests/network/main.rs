@@ -6,6 +6,7 @@ mod catalogue;
 #[path = "../functions/check.rs"]
 #[allow(dead_code, reason = "the other test program uses the rest")]
 mod check;
+mod layout;
 mod loss;
 mod pool;
 mod refused;

@@ -1,20 +1,12 @@
 //! Convolution over three axes, and pooling over one to three: `data/torch/pool.py` has the same loops.
 
 use crate::check::{check_gradients, close, random, slope, values, vector};
+use crate::layout::{channels_first, channels_last, each_layout};
 use crate::stored::Stored;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
 
 const FIGURES: &str = include_str!("../data/torch/pool.txt");
-
-fn channels_last(t: &Tensor) -> Tensor {
-    t.permute([0].into_iter().chain(2..t.rank()).chain([1]).collect::<Vec<_>>())
-}
-
-fn channels_first(t: &Tensor) -> Tensor {
-    let rank = t.rank();
-    t.permute([0, rank - 1].into_iter().chain(1..rank - 1).collect::<Vec<_>>())
-}
 
 fn kernel_last(w: &Tensor) -> Tensor {
     w.permute((2..w.rank()).chain([1, 0]).collect::<Vec<_>>())
@@ -31,20 +23,19 @@ fn convolution_over_three_axes() {
                     let settings = format!("{stride:?} {padding:?} {dilation:?} {groups}");
                     let w = random(&[4, 4 / groups, 2, 3, 2], 2);
                     let x = random(&[2, 4, 4, 5, 6], 1);
-                    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+                    let kernel = |layout| if layout == Layout::ChannelsLast { kernel_last(&w) } else { w.clone() };
+                    for y in each_layout(&x, |x, layout| {
                         let options = Conv3dOptions { stride, padding: Padding::Both(padding), dilation, groups, layout };
-                        let y = match layout {
-                            Layout::ChannelsFirst => conv3d(&x, &w, &options),
-                            Layout::ChannelsLast => channels_first(&conv3d(&channels_last(&x), &kernel_last(&w), &options)),
-                        };
+                        conv3d(x, &kernel(layout), &options)
+                    }) {
                         plain.check(&format!("conv3d {settings}"), &y, &[&x, &w]);
-                        let x = random(&[2, 4, 2, 3, 2], 1);
+                    }
+                    let x = random(&[2, 4, 2, 3, 2], 1);
+                    for y in each_layout(&x, |x, layout| {
                         let output_padding = stride.map(|s| s - 1);
                         let options = ConvTranspose3dOptions { stride, padding, output_padding, dilation, groups, layout };
-                        let y = match layout {
-                            Layout::ChannelsFirst => conv_transpose3d(&x, &w, &options),
-                            Layout::ChannelsLast => channels_first(&conv_transpose3d(&channels_last(&x), &kernel_last(&w), &options)),
-                        };
+                        conv_transpose3d(x, &kernel(layout), &options)
+                    }) {
                         transposed.check(&format!("conv_transpose3d {settings}"), &y, &[&x, &w]);
                     }
                 }
@@ -128,22 +119,20 @@ impl<const D: usize> Family<D> {
         let x = random(self.shape, 3);
         for (settings, options) in self.grid() {
             for dilation in [1, 2] {
-                let options = PoolOptions { dilation: [dilation; D], ..options.clone() };
-                stored[0].check(&format!("max_pool {settings} {dilation}"), &(self.max)(&x, &options), &[&x]);
-                let (largest, places) = (self.indexed)(&x, &options);
-                stored[0].check(&format!("max_pool {settings} {dilation}"), &largest, &[&x]);
-                stored[1].check(&format!("max_pool_indices {settings} {dilation}"), &places, &[]);
-                let last = PoolOptions { layout: Layout::ChannelsLast, ..options };
-                let turned = (self.indexed)(&channels_last(&x), &last);
-                stored[0].check(&format!("max_pool {settings} {dilation}"), &channels_first(&turned.0), &[&x]);
-                stored[1].check(&format!("max_pool_indices {settings} {dilation}"), &channels_first(&turned.1), &[]);
+                let options = |layout| PoolOptions { dilation: [dilation; D], layout, ..options.clone() };
+                let largest = each_layout(&x, |x, layout| (self.max)(x, &options(layout)));
+                let indexed = each_layout(&x, |x, layout| (self.indexed)(x, &options(layout)).0);
+                for y in largest.into_iter().chain(indexed) {
+                    stored[0].check(&format!("max_pool {settings} {dilation}"), &y, &[&x]);
+                }
+                for places in each_layout(&x, |x, layout| (self.indexed)(x, &options(layout)).1) {
+                    stored[1].check(&format!("max_pool_indices {settings} {dilation}"), &places, &[]);
+                }
             }
             for count_padding in [false, true] {
-                let options = PoolOptions { count_padding, ..options.clone() };
-                let name = format!("avg_pool {settings} {}", count_padding as u8);
-                stored[2].check(&name, &(self.avg)(&x, &options), &[&x]);
-                let last = PoolOptions { layout: Layout::ChannelsLast, ..options };
-                stored[2].check(&name, &channels_first(&(self.avg)(&channels_last(&x), &last)), &[&x]);
+                for y in each_layout(&x, |x, layout| (self.avg)(x, &PoolOptions { count_padding, layout, ..options.clone() })) {
+                    stored[2].check(&format!("avg_pool {settings} {}", count_padding as u8), &y, &[&x]);
+                }
             }
             if options.padding != [0; D] {
                 continue;
@@ -181,10 +170,9 @@ impl<const D: usize> Family<D> {
         let x = random(self.shape, 4);
         for size in [1, 2, 3, 5, 8] {
             for (i, name) in ["avg", "max"].into_iter().enumerate() {
-                let name = format!("adaptive_{name} {D} {size}");
-                stored[i].check(&name, &self.adaptive[i](&x, sizes(size, 3), Layout::ChannelsFirst), &[&x]);
-                let last = self.adaptive[i](&channels_last(&x), sizes(size, 3), Layout::ChannelsLast);
-                stored[i].check(&name, &channels_first(&last), &[&x]);
+                for y in each_layout(&x, |x, layout| self.adaptive[i](x, sizes(size, 3), layout)) {
+                    stored[i].check(&format!("adaptive_{name} {D} {size}"), &y, &[&x]);
+                }
             }
         }
     }

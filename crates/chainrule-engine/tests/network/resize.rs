@@ -1,6 +1,7 @@
 //! Interpolation, grids, pixels and patches: `data/torch/resize.py` has the same loops.
 
 use crate::check::{check_gradients, close, random, slope, values};
+use crate::layout::each_layout;
 use crate::stored::Stored;
 use chainrule_engine::functions::*;
 use chainrule_engine::{DType, Tensor};
@@ -8,15 +9,6 @@ use chainrule_engine::{DType, Tensor};
 const FIGURES: &str = include_str!("../data/torch/resize.txt");
 const BOTH: [bool; 2] = [false, true];
 const SHAPES: [&[usize]; 3] = [&[2, 2, 5], &[2, 2, 5, 4], &[1, 2, 3, 4, 5]];
-
-fn channels_last(t: &Tensor) -> Tensor {
-    t.permute([0].into_iter().chain(2..t.rank()).chain([1]).collect::<Vec<_>>())
-}
-
-fn channels_first(t: &Tensor) -> Tensor {
-    let rank = t.rank();
-    t.permute([0, rank - 1].into_iter().chain(1..rank - 1).collect::<Vec<_>>())
-}
 
 /// Every mode that PyTorch has over so many axes, with corners aligned where there are any.
 fn modes(axes: usize) -> Vec<(Interpolation, bool)> {
@@ -36,9 +28,9 @@ fn resizing() {
         let x = random(SHAPES[axes - 1], 1);
         for (mode, align_corners) in modes(axes) {
             let both = |stored: &mut Stored, name: &str, options: InterpolateOptions| {
-                stored.check(name, &interpolate(&x, &options), &[&x]);
-                let last = InterpolateOptions { layout: Layout::ChannelsLast, ..options };
-                stored.check(name, &channels_first(&interpolate(&channels_last(&x), &last)), &[&x]);
+                for y in each_layout(&x, |x, layout| interpolate(x, &InterpolateOptions { layout, ..options.clone() })) {
+                    stored.check(name, &y, &[&x]);
+                }
             };
             for first in [1, 2, 3, 5, 7, 10, 11] {
                 let size = [first, 6, 3][..axes].to_vec();

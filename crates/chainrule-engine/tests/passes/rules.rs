@@ -1,10 +1,15 @@
 //! The table of rewrites: what each does, shown on examples, and that none changes a value.
 
 use crate::examples::EXAMPLES;
+use crate::parts::PARTS;
 use crate::support::{equal, graph, leaves, same_text, values};
 use chainrule_engine::compile::rules::{NamedRule, RULES};
 use chainrule_engine::compile::simplify::{rewrite, simplify};
 use chainrule_engine::compile::verify;
+
+fn examples() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    EXAMPLES.iter().chain(PARTS)
+}
 
 fn rule(name: &str) -> &'static NamedRule {
     RULES.iter().find(|rule| rule.name == name).unwrap_or_else(|| panic!("there is no rule `{name}`; rename or remove its example"))
@@ -13,20 +18,20 @@ fn rule(name: &str) -> &'static NamedRule {
 #[test]
 fn every_rule_has_an_example() {
     for rule in RULES {
-        assert!(EXAMPLES.iter().any(|example| example.0 == rule.name), "the rule `{}` has no example", rule.name);
+        assert!(examples().any(|example| example.0 == rule.name), "the rule `{}` has no example", rule.name);
     }
 }
 
 #[test]
 fn examples_become_what_they_say() {
-    for (name, before, after) in EXAMPLES {
+    for (name, before, after) in examples() {
         same_text(name, &rewrite(&graph(before), rule(name)).print(), after);
     }
 }
 
 #[test]
 fn no_rule_changes_a_value() {
-    for (name, before, _) in EXAMPLES {
+    for (name, before, _) in examples() {
         let before = graph(before);
         for after in [rewrite(&before, rule(name)), simplify(&before, true), simplify(&before, false)] {
             assert_eq!(verify::graph(&after), Ok(()), "{name}\n{}", after.print());
@@ -45,7 +50,7 @@ fn no_rule_changes_a_value() {
 
 #[test]
 fn what_is_simple_stays() {
-    for (name, before, _) in EXAMPLES {
+    for (name, before, _) in examples() {
         let once = simplify(&graph(before), true);
         same_text(name, &simplify(&once, true).print(), &once.print());
     }

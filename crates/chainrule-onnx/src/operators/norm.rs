@@ -32,8 +32,7 @@ pub fn batch_normalization(call: &Call) -> Outcome {
         return Err(Error::unsupported("statistics of every element (spatial = 0); those of channels are known"));
     }
     if !training {
-        let (mean, variance) = (mean.cast(x.dtype()), variance.cast(x.dtype()));
-        return one(batch_norm_with(x, 1, &mean, &variance, Some(&gamma), Some(&beta), eps));
+        return one(batch_norm_with(x, 1, mean, variance, Some(&gamma), Some(&beta), eps));
     }
     let momentum = call.float_or("momentum", 0.9)?;
     let normal = batch_norm(x, 1, Some(&gamma), Some(&beta), eps);
@@ -42,8 +41,8 @@ pub fn batch_normalization(call: &Call) -> Outcome {
         normal.output.into(),
         moved(mean, &normal.mean).into(),
         moved(variance, &normal.variance).into(),
-        normal.mean.into(),
-        normal.variance.into(),
+        normal.mean.cast(x.dtype()).into(),
+        normal.variance.cast(x.dtype()).into(),
     ])
 }
 

@@ -1,10 +1,11 @@
-//! Files: safetensors, and models in them.
+//! Files: safetensors, and models in them; and standard output.
 //!
-//! Everything is written beside its place, brought to the disk and renamed, so that no reader ever
+//! Every file is written beside its place, brought to the disk and renamed, so that no reader ever
 //! sees a part; nothing in a file is trusted when it is read.
 
 pub mod atomic;
 pub mod error;
+pub mod output;
 pub mod safetensors;
 pub mod weights;
 

@@ -1,25 +1,7 @@
-//! Dropout, and the mode that tells layers whether a model is being trained.
+//! Dropout: some elements are zero while a model is trained.
 
-use super::{Module, mistake};
-use chainrule_engine::{ErrorKind, Rng, Tensor};
-
-/// Whether a model is being trained; if so, with the source of its random numbers.
-///
-/// Layers that behave differently take it as an argument: no module remembers a mode.
-#[derive(Debug)]
-pub enum Mode<'a> {
-    /// Parameters are being learned.
-    Train(&'a mut Rng),
-    /// The model is being used: no randomness.
-    Evaluate,
-}
-
-impl Mode<'_> {
-    /// Whether parameters are being learned.
-    pub fn is_training(&self) -> bool {
-        matches!(self, Mode::Train(_))
-    }
-}
+use super::{Mode, Module, mistake};
+use chainrule_engine::{ErrorKind, Tensor};
 
 /// Sets elements to zero with probability `p` while training, and scales the others by
 /// `1 / (1 - p)`, so that the expected value stays (Srivastava et al., 2014).
@@ -27,7 +9,7 @@ impl Mode<'_> {
 /// ```
 /// use chainrule::prelude::*;
 /// let (dropout, x) = (Dropout::new(0.25), Tensor::ones([1000]));
-/// let y = dropout.forward(&x, &mut Mode::Train(&mut Rng::new(3))).to_vec::<f32>()?;
+/// let y = dropout.forward(&x, &mut Mode::Train(&mut Training::new(Rng::new(3)))).to_vec::<f32>()?;
 /// assert!(y.iter().all(|&y| y == 0.0 || (y - 4.0 / 3.0).abs() < 1e-6));
 /// assert!((700..800).contains(&y.iter().filter(|&&y| y > 0.0).count()));
 /// assert!(dropout.forward(&x, &mut Mode::Evaluate).is(&x));
@@ -53,8 +35,8 @@ impl Dropout {
             return mistake(ErrorKind::Argument, "dropout", message);
         }
         match mode {
-            Mode::Train(rng) if self.p > 0.0 && x.error().is_none() => {
-                let kept = Tensor::bernoulli(x.shape(), 1.0 - self.p, rng);
+            Mode::Train(training) if self.p > 0.0 && x.error().is_none() => {
+                let kept = Tensor::bernoulli(x.shape(), 1.0 - self.p, &mut training.rng);
                 kept.select(&(x * (1.0 / (1.0 - self.p))), &x.zeros_like())
             }
             _ => x.clone(),

@@ -5,12 +5,14 @@
 //! engine: any of them could stand in a program of yours.
 
 mod activation;
+mod batch_norm;
 mod conv;
 mod dropout;
 mod embedding;
 mod feedback;
 mod linear;
 mod mlp;
+mod mode;
 pub(crate) mod module;
 mod norm;
 mod recurrent;
@@ -18,12 +20,14 @@ mod state;
 pub mod transformer;
 
 pub use activation::Activation;
+pub use batch_norm::BatchNorm;
 pub use conv::Conv2d;
-pub use dropout::{Dropout, Mode};
+pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use feedback::FeedbackLinear;
 pub use linear::Linear;
 pub use mlp::Mlp;
+pub use mode::{Mode, Training};
 pub use module::{Module, Role, Visitor, VisitorMut};
 pub use norm::{GroupNorm, LayerNorm, RmsNorm};
 pub use recurrent::{Recurrent, RecurrentLayer, RecurrentWeights};

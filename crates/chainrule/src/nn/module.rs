@@ -18,7 +18,8 @@ pub use chainrule_derive::Module;
 /// [`DType`] and the library's own settings hold no parameters and may stand in a module as they
 /// are. A tensor that stands in two fields (a clone of the handle) is one parameter with two names,
 /// and stays one. Any other field, say an enum of your own, is marked `#[module(skip)]`, and a tensor that is
-/// saved but not trained `#[module(buffer)]`. In an enum, and in a tuple struct, a single unnamed
+/// saved but not trained `#[module(buffer)]`: no optimizer touches it, and a forward pass of training may give it a new
+/// value ([`super::Training::update`]). In an enum, and in a tuple struct, a single unnamed
 /// field adds nothing to the name.
 ///
 /// ```
@@ -104,6 +105,23 @@ pub trait Module {
     fn parameters(&self) -> Vec<(String, Tensor)> {
         let mut all = Vec::new();
         self.visit(&mut |name, tensor| all.push((name.to_string(), tensor.clone())));
+        all
+    }
+
+    /// The buffers and their names, in the order of declaration: what is saved, but not learned.
+    ///
+    /// ```
+    /// use chainrule::prelude::*;
+    /// let names: Vec<String> = BatchNorm::new(3).buffers().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["running_mean", "running_var", "num_batches_tracked"]);
+    /// ```
+    fn buffers(&self) -> Vec<(String, Tensor)> {
+        let mut all = Vec::new();
+        self.walk(&mut Visitor::new(&mut |name, role, tensor| {
+            if role == Role::Buffer {
+                all.push((name.to_string(), tensor.clone()));
+            }
+        }));
         all
     }
 

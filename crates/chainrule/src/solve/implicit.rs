@@ -5,8 +5,9 @@
 //! that has a rule of its own, `d(A^-1) = -A^-1 dA A^-1`. So it can be differentiated again, to any
 //! order, forwards, backwards and for batches. It does not solve: that was done by whoever asks.
 
+use super::check_finite;
 use super::error::SolveError;
-use super::linear::Lu;
+use super::linear::{Lu, Matrix};
 use super::recorded::{Compiled, Recorded, Unknowns, again};
 use chainrule_engine::ops::CustomRule;
 use chainrule_engine::transform::{custom_derivative, jacobian, vjp};
@@ -47,14 +48,16 @@ impl Equations {
         Ok(values)
     }
 
+    /// The unknowns after a part of a step.
+    pub fn moved(&self, x: &[f64], step: &[f64], part: f64) -> Vec<f64> {
+        self.unknowns.round(x.iter().zip(step).map(|(x, step)| x + part * step).collect())
+    }
+
     /// The factors of the Jacobian.
     pub fn factors(&mut self, x: &[f64], iteration: usize) -> Result<Lu, SolveError> {
         let [values] = self.jacobian.ask(&[&self.unknowns.leaf(x)])?;
-        let matrix = super::linear::Matrix::new(x.len(), x.len(), values);
-        match matrix.is_finite() {
-            true => Lu::new(&matrix, "the Jacobian", self.unknowns.epsilon()),
-            false => Err(SolveError::NotFinite { what: "the Jacobian", iteration }),
-        }
+        check_finite("the Jacobian", iteration, &values)?;
+        Lu::new(&Matrix::new(x.len(), x.len(), values), "the Jacobian", self.unknowns.epsilon())
     }
 
     /// The solution `x` as a tensor of the shape of the guess that can be differentiated by

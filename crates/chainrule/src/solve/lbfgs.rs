@@ -4,9 +4,9 @@
 use super::error::SolveError;
 use super::line::{self, Line, Trial};
 use super::linear::{dot, norm};
-use super::minimize::{Minimum, change, scalar, slope};
+use super::minimize::{Minimum, Objective, change, slope};
 use super::recorded::{Compiled, Unknowns};
-use super::{Stopped, check_tolerance, is_finite};
+use super::{Stopped, check_finite, check_tolerance};
 use chainrule_engine::Tensor;
 use std::collections::VecDeque;
 
@@ -60,18 +60,12 @@ impl Lbfgs {
         if self.memory == 0 {
             return Err(SolveError::Setting { name: "memory", allowed: "at least 1" });
         }
-        let (unknowns, first) = Unknowns::new(guesses)?;
-        let value = scalar(&unknowns, function)?;
-        let gradient = value.grad(&[&unknowns.row])?.swap_remove(0);
+        let Objective { unknowns, first, value, gradient } = Objective::new(function, guesses)?;
         let compiled = Compiled::new(&[&unknowns.row], &[&value, &gradient])?;
         let mut function = Function { unknowns, compiled };
         let start = function.at(first, 0.0, &[])?;
-        if !start.value.is_finite() {
-            return Err(SolveError::NotFinite { what: "the function", iteration: 0 });
-        }
-        if !is_finite(&start.gradient) {
-            return Err(SolveError::NotFinite { what: "the gradient", iteration: 0 });
-        }
+        check_finite("the function", 0, &[start.value])?;
+        check_finite("the gradient", 0, &start.gradient)?;
         self.run(&mut function, start)
     }
 

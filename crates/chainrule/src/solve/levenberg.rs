@@ -11,7 +11,7 @@
 
 use super::error::SolveError;
 use super::linear::{Matrix, Qr, dot, norm};
-use super::{Stopped, is_finite};
+use super::{Stopped, check_finite, is_finite};
 
 /// What is minimised: half the sum of the squares of residuals.
 pub(super) trait Residuals {
@@ -118,13 +118,9 @@ struct Step {
 impl Point {
     fn first(problem: &mut impl Residuals, x: Vec<f64>) -> Result<Point, SolveError> {
         let residuals = problem.residuals(&x)?;
-        if !is_finite(&residuals) {
-            return Err(SolveError::NotFinite { what: "the residuals", iteration: 0 });
-        }
+        check_finite("the residuals", 0, &residuals)?;
         let jacobian = problem.jacobian(&x)?;
-        if !jacobian.is_finite() {
-            return Err(SolveError::NotFinite { what: "the Jacobian", iteration: 0 });
-        }
+        check_finite("the Jacobian", 0, &jacobian.values)?;
         let zeros = vec![0.0; x.len()];
         Ok(Point::new(x, residuals, jacobian, &zeros))
     }

@@ -4,7 +4,7 @@ use super::error::SolveError;
 use super::linear::Matrix;
 use super::recorded::{Compiled, Unknowns};
 use super::region::{Lowest, Quadratic};
-use super::{Stopped, check_tolerance};
+use super::{Stopped, check_finite, check_tolerance};
 use chainrule_engine::transform::hessian;
 use chainrule_engine::{Error, ErrorKind, Tensor};
 
@@ -83,9 +83,7 @@ impl Newton {
         if !(self.radius > 0.0 && self.radius.is_finite()) {
             return Err(SolveError::Setting { name: "radius", allowed: "a finite number above 0" });
         }
-        let (unknowns, first) = Unknowns::new(guesses)?;
-        let value = scalar(&unknowns, function)?;
-        let gradient = value.grad(&[&unknowns.row])?.swap_remove(0);
+        let Objective { unknowns, first, value, gradient } = Objective::new(function, guesses)?;
         let curvature = hessian(&value, &unknowns.row)?;
         let mut function = Function {
             value: Compiled::new(&[&unknowns.row], &[&value])?,
@@ -93,9 +91,7 @@ impl Newton {
             unknowns,
         };
         let start = function.value(&first)?;
-        if !start.is_finite() {
-            return Err(SolveError::NotFinite { what: "the function", iteration: 0 });
-        }
+        check_finite("the function", 0, &[start])?;
         let Some(point) = function.point(first, start)? else {
             return Err(SolveError::NotFinite { what: "the gradient or the Hessian", iteration: 0 });
         };
@@ -150,15 +146,26 @@ const HARDLY: f64 = 1e4;
 /// A [`Minimum::slope`] that is no gradient any more where values are much less exact than their type.
 const LEVEL: f64 = 1e-5;
 
-/// What a function to be minimised makes of the unknowns: one float.
-pub(super) fn scalar(unknowns: &Unknowns, function: impl FnOnce(&[Tensor]) -> Tensor) -> Result<Tensor, SolveError> {
-    let value = unknowns.record(function)?;
-    match value.rank() {
-        0 => Ok(value),
-        _ => {
+/// A function to be minimised, recorded, with the unknowns at the first guesses.
+pub(super) struct Objective {
+    pub unknowns: Unknowns,
+    pub first: Vec<f64>,
+    /// One float.
+    pub value: Tensor,
+    /// In a row, as the unknowns are.
+    pub gradient: Tensor,
+}
+
+impl Objective {
+    pub fn new(function: impl FnOnce(&[Tensor]) -> Tensor, guesses: &[&Tensor]) -> Result<Objective, SolveError> {
+        let (unknowns, first) = Unknowns::new(guesses)?;
+        let value = unknowns.record(function)?;
+        if value.rank() > 0 {
             let message = format!("a function of shape {:?} has no minimum: reduce it with `sum` or `mean`", value.shape());
-            Err(Error::new(ErrorKind::Shape, "minimize", message).at(value.origin()).into())
+            return Err(Error::new(ErrorKind::Shape, "minimize", message).at(value.origin()).into());
         }
+        let gradient = value.grad(&[&unknowns.row])?.swap_remove(0);
+        Ok(Objective { unknowns, first, value, gradient })
     }
 }
 

@@ -32,6 +32,7 @@
 //! ```
 
 mod error;
+mod fixed_point;
 mod implicit;
 mod lbfgs;
 mod least_squares;
@@ -42,12 +43,15 @@ mod minimize;
 mod recorded;
 mod region;
 mod root;
+mod search;
 
 pub use error::SolveError;
+pub use fixed_point::FixedPoint;
 pub use lbfgs::Lbfgs;
 pub use least_squares::{Fit, LevenbergMarquardt};
 pub use minimize::{Minimum, Newton};
-pub use root::{FixedPoint, Root, Solution};
+pub use root::Root;
+pub use search::Solution;
 
 /// Why a solver stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +79,14 @@ impl Stopped {
 
 fn is_finite(values: &[f64]) -> bool {
     values.iter().all(|value| value.is_finite())
+}
+
+/// Numbers that a search cannot go on from unless all are finite.
+fn check_finite(what: &'static str, iteration: usize, values: &[f64]) -> Result<(), SolveError> {
+    match is_finite(values) {
+        true => Ok(()),
+        false => Err(SolveError::NotFinite { what, iteration }),
+    }
 }
 
 /// A setting that must be a finite number, not negative.

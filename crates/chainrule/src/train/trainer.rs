@@ -2,15 +2,19 @@
 //!
 //! It knows no data set, prints nothing and decides nothing about when to stop.
 
-use crate::check::Audit;
+mod anomaly;
+mod recorded;
+
 use crate::nn::module::replace;
 use crate::nn::{Mode, Module};
-use crate::optim::{Optimizer, Schedule, clip_by_global_norm};
+use crate::optim::{Optimizer, Schedule};
 use crate::rule::{Backpropagation, LearningRule};
+use chainrule_engine::tensor::Type;
 use chainrule_engine::tensor::random::word;
-use chainrule_engine::tensor::{Shape, Type};
-use chainrule_engine::{DType, Error, ErrorKind, Precision, Result, Rng, Runtime, Step, Tensor};
-use std::collections::{HashMap, HashSet};
+use chainrule_engine::{DType, Error, ErrorKind, Precision, Result, Runtime, Step, Tensor};
+pub(crate) use recorded::distinct;
+use recorded::{Recorded, distinct_buffers};
+use std::collections::HashMap;
 
 /// What is minimised, then what else is to be told of each step.
 type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
@@ -34,6 +38,25 @@ type Objective<M> = dyn Fn(&M, &[Tensor], &mut Mode<'_>) -> Vec<Tensor> + Send;
 /// }
 /// assert!(trainer.step(&batch)? < 1e-4 * first);
 /// assert!((trainer.model()?.weight.to_vec::<f32>()?[1] + 2.0).abs() < 0.01);
+/// # Ok::<(), chainrule::Error>(())
+/// ```
+///
+/// Buffers that a forward pass gives new values to ([`crate::nn::Training::update`]), such as running statistics, get them in the
+/// same program, and are saved and resumed with the rest; no optimizer touches them:
+///
+/// ```
+/// use chainrule::prelude::*;
+/// let mut rng = Rng::new(0);
+/// let model = (BatchNorm::new(3), Linear::new(3, 1, &mut rng));
+/// let mut trainer = Trainer::new(model, AdamW::new(0.01), |model, batch, mode| {
+///     model.1.forward(&model.0.forward(&batch[0], mode)).square().mean()
+/// })?;
+/// for _ in 0..60 {
+///     trainer.step(&[Tensor::randn([32, 3], &mut rng) * 2.0 + 5.0])?;
+/// }
+/// let norm = &trainer.model()?.0;
+/// assert_eq!(norm.num_batches_tracked.item()?, 60.0);
+/// assert!(norm.running_mean.to_vec::<f32>()?.iter().all(|mean| (mean - 5.0).abs() < 0.3));
 /// # Ok::<(), chainrule::Error>(())
 /// ```
 ///
@@ -64,24 +87,29 @@ pub struct Trainer<M> {
     schedule: Schedule,
     longest_gradient: Option<f64>,
     zeros_where_disconnected: bool,
+    detects_anomalies: bool,
     runtime: Option<Runtime>,
     precision: Option<Precision>,
     loss_scale: f64,
     captured: Option<Captured>,
 }
 
-/// A step for batches of certain types. While it is there, it owns the parameters' values.
+/// A step for batches of certain types. While it is there, it owns the values of all that it changes.
 struct Captured {
     types: Vec<Type>,
     step: Step,
     outputs: usize,
+    /// How many tensors the step changes.
+    states: usize,
+    /// Which of the model's buffers the step gives new values to, after the parameters and what the optimizer keeps.
+    buffers: Vec<usize>,
     /// Whether the model's own tensors hold the values of the last step.
     in_model: bool,
 }
 
 impl<M: Module> Trainer<M> {
     /// A trainer of `model`, whose parameters get their first values now. `loss` is given the model,
-    /// a batch, and the mode for layers such as dropout, and records a scalar.
+    /// a batch, and the mode for layers such as dropout and batch normalisation, and records a scalar.
     ///
     /// # Errors
     /// The first mistake in the recording of the parameters.
@@ -129,6 +157,7 @@ impl<M: Module> Trainer<M> {
             schedule: Schedule::Constant,
             longest_gradient: None,
             zeros_where_disconnected: false,
+            detects_anomalies: false,
             runtime: None,
             precision: None,
             loss_scale: 1.0,
@@ -182,6 +211,33 @@ impl<M: Module> Trainer<M> {
         self
     }
 
+    /// Takes back a step that makes NaN or an infinity, and gives the operation that made it first as an error, with its
+    /// source line, scope, and the ranges of its operands, as PyTorch's `detect_anomaly` does; see
+    /// [`crate::check::anomaly()`]. It looks at the loss, the parameters, and whatever else is kept between steps.
+    ///
+    /// Each step copies all of these, so training is slower; a step that fails is recorded again and evaluated operation by
+    /// operation, with all values in memory.
+    ///
+    /// ```
+    /// use chainrule::{ErrorKind, prelude::*};
+    /// let model = Linear::without_bias(2, 1, &mut Rng::new(0));
+    /// let mut trainer = Trainer::new(model, Sgd::new(0.1), |model, batch, _| {
+    ///     // Below 0 for some of them.
+    ///     model.forward(&batch[0]).log().mean()
+    /// })?
+    /// .detect_anomaly();
+    /// let error = trainer.step(&[Tensor::from([[1.0, 2.0], [-1.0, -2.0]])]).unwrap_err();
+    /// assert_eq!((error.kind(), error.operation()), (ErrorKind::NotFinite, "log"));
+    /// assert!(error.to_string().contains("gives NaN in 1 of 2 elements"), "{error}");
+    /// // The model is as it was.
+    /// assert!(trainer.model()?.weight.to_vec::<f32>()?.iter().all(|w| w.is_finite()));
+    /// # Ok::<(), chainrule::Error>(())
+    /// ```
+    pub fn detect_anomaly(mut self) -> Self {
+        self.detects_anomalies = true;
+        self
+    }
+
     /// Runs the steps on these threads.
     pub fn on(mut self, runtime: &Runtime) -> Self {
         self.runtime = Some(runtime.clone());
@@ -221,7 +277,8 @@ impl<M: Module> Trainer<M> {
     /// One step on a batch; gives the loss before the update.
     ///
     /// A batch of other shapes or element types than the last is compiled for anew, so keep them
-    /// constant. A loss that is not finite is given as it is: the parameters are spoilt then.
+    /// constant. A loss that is not finite is given as it is, and the parameters are spoilt then, unless
+    /// [`Trainer::detect_anomaly`] was asked for.
     ///
     /// # Errors
     /// The first mistake in the recording of the loss; a parameter that no gradient reaches; an
@@ -241,7 +298,11 @@ impl<M: Module> Trainer<M> {
         let key = word(self.seed as i64, self.steps) as i64;
         let rate = self.rate * self.schedule.factor(self.steps);
         let scalars = [Tensor::from_slice(&[key], ()), Tensor::from_slice(&[rate], ()), Tensor::from_slice(&[self.steps as f64 + 1.0], ())];
+        let before = if self.detects_anomalies { captured.states() } else { Vec::new() };
         captured.step.run(&batch.iter().chain(&scalars).collect::<Vec<_>>())?;
+        if self.detects_anomalies && !captured.is_finite(&before)? {
+            return Err(self.explain(batch, &scalars, &before)?);
+        }
         self.steps = self.steps.saturating_add(1);
         Ok(captured.step.item(0))
     }
@@ -254,7 +315,7 @@ impl<M: Module> Trainer<M> {
         Some(captured.step.item(at + 1))
     }
 
-    /// The model with its parameters as they are now, as leaves.
+    /// The model with its parameters and buffers as they are now, as leaves.
     ///
     /// # Errors
     /// None that is the caller's: reading the step's memory.
@@ -290,73 +351,20 @@ impl<M: Module> Trainer<M> {
     /// Records and compiles a step for batches like this one.
     fn capture(&self, batch: &[Tensor]) -> Result<Captured> {
         let types: Vec<Type> = batch.iter().map(|t| t.ty().clone()).collect();
-        let given = types.iter().map(|ty| (ty.shape.clone(), ty.dtype));
-        // The key of the step's random numbers, the learning rate, and the step's number.
-        let scalars = [DType::I64, DType::F64, DType::F64].map(|dtype| (Shape::new(), dtype));
-        let inputs: Vec<Tensor> = given.chain(scalars).map(|(shape, dtype)| Tensor::placeholder(shape, dtype)).collect();
-        let (inputs_of_loss, [key, rate, count]) = inputs.split_at(types.len()) else {
-            return Err(Error::new(ErrorKind::Machine, "train", "three scalars"));
-        };
-        let mut rng = Rng::from_key(key);
-        let mut outputs = self.outputs(inputs_of_loss, &mut rng)?;
-        let named = distinct(&self.model);
-        let mut gradients = self.gradients(&outputs[0], &named, &mut rng)?;
-        if self.loss_scale != 1.0 {
-            gradients.iter_mut().for_each(|gradient| *gradient = &*gradient / self.loss_scale);
-        }
-        if let Some(longest) = self.longest_gradient {
-            let (short, length) = clip_by_global_norm(&gradients, longest);
-            gradients = short;
-            outputs.push(length);
-        }
-        let shared = self.optimizer.shared(rate, count);
-        let mut updates: Vec<(&Tensor, Tensor)> = Vec::new();
-        for (((_, parameter), gradient), state) in named.iter().zip(&gradients).zip(&self.states) {
-            let updated = self.optimizer.update(parameter, gradient, state, &shared);
-            updates.push((parameter, updated.parameter));
-            updates.extend(state.iter().zip(updated.state));
-        }
-        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        let given: Vec<Tensor> = types.iter().map(|ty| Tensor::placeholder(&ty.shape[..], ty.dtype)).collect();
+        let scalars = [DType::I64, DType::F64, DType::F64].map(|dtype| Tensor::placeholder((), dtype));
+        let Recorded { outputs, updates, buffers, .. } = self.record(&given, &scalars)?;
+        let inputs: Vec<&Tensor> = given.iter().chain(&scalars).collect();
         let results: Vec<&Tensor> = outputs.iter().collect();
-        let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (*old, new)).collect();
+        let updates: Vec<(&Tensor, &Tensor)> = updates.iter().map(|(old, new)| (old, new)).collect();
         let runtime = self.runtime.as_ref().unwrap_or_else(|| Runtime::shared());
         let runtime = self.precision.map_or_else(|| runtime.clone(), |precision| runtime.with_precision(precision));
         let step = Step::capture_on(&runtime, &inputs, &results, &updates)?;
-        let outputs = outputs.len();
-        Ok(Captured { types, step, outputs, in_model: true })
+        let (outputs, states) = (outputs.len(), updates.len());
+        Ok(Captured { types, step, outputs, states, buffers, in_model: true })
     }
 
-    /// The loss, first, and what else the objective tells of a batch.
-    fn outputs(&self, batch: &[Tensor], rng: &mut Rng) -> Result<Vec<Tensor>> {
-        let outputs = (self.objective)(&self.model, batch, &mut Mode::Train(rng));
-        outputs.iter().try_for_each(Tensor::check)?;
-        if outputs.is_empty() {
-            let message = "the objective gave no loss; return it first";
-            return Err(Error::new(ErrorKind::Argument, "train", message));
-        }
-        match outputs[1..].iter().find(|output| output.rank() > 0) {
-            Some(wide) => {
-                let shape = wide.shape();
-                let message = format!("a metric of shape {shape:?} is no scalar; reduce it with `sum` or `mean`");
-                Err(Error::new(ErrorKind::Shape, "train", message).at(wide.origin()))
-            }
-            None => Ok(outputs),
-        }
-    }
-
-    /// The gradient by each parameter, or which parameters have none and why.
-    fn gradients(&self, loss: &Tensor, named: &[(String, Tensor)], rng: &mut Rng) -> Result<Vec<Tensor>> {
-        let parameters: Vec<&Tensor> = named.iter().map(|(_, tensor)| tensor).collect();
-        let loss = &if self.loss_scale == 1.0 { loss.clone() } else { loss * self.loss_scale };
-        let found = self.rule.gradients(loss, &parameters, rng)?;
-        let missing: Vec<usize> = (0..found.len()).filter(|&at| found[at].is_none()).collect();
-        if !self.zeros_where_disconnected && !missing.is_empty() {
-            return Err(disconnected(loss, &Audit::of(loss, named)?, &missing));
-        }
-        Ok(found.into_iter().zip(parameters).map(|(found, x)| found.unwrap_or_else(|| x.zeros_like())).collect())
-    }
-
-    /// Brings the parameters' values from the captured step to the model.
+    /// Brings the values of parameters and buffers from the captured step to the model.
     pub(super) fn take_values(&mut self) -> Result<()> {
         let Some(captured) = self.captured.as_mut().filter(|captured| !captured.in_model) else {
             return Ok(());
@@ -370,6 +378,8 @@ impl<M: Module> Trainer<M> {
             }
             at += 1 + state.len();
         }
+        let buffers = distinct_buffers(&self.model);
+        new.extend(captured.buffers.iter().zip(at..).map(|(&buffer, at)| (buffers[buffer].1.id(), captured.step.state(at))));
         replace(&mut self.model, &new);
         captured.in_model = true;
         Ok(())
@@ -379,7 +389,9 @@ impl<M: Module> Trainer<M> {
     fn let_go(&mut self) {
         let Some(captured) = self.captured.as_mut().filter(|captured| captured.in_model) else { return };
         let gone = |tensor: &Tensor| Tensor::placeholder(tensor.shape(), tensor.dtype());
-        let new = distinct(&self.model).iter().map(|(_, parameter)| (parameter.id(), gone(parameter))).collect();
+        let (parameters, buffers) = (distinct(&self.model), distinct_buffers(&self.model));
+        let copied = parameters.iter().chain(captured.buffers.iter().map(|&at| &buffers[at]));
+        let new = copied.map(|(_, tensor)| (tensor.id(), gone(tensor))).collect();
         replace(&mut self.model, &new);
         self.states.iter_mut().flatten().for_each(|state| *state = gone(state));
         captured.in_model = false;
@@ -395,25 +407,4 @@ impl<M: Module> Trainer<M> {
     pub(super) fn model_mut(&mut self) -> &mut M {
         &mut self.model
     }
-}
-
-/// The parameters, each once under its first name.
-pub(crate) fn distinct<M: Module>(model: &M) -> Vec<(String, Tensor)> {
-    let mut seen = HashSet::new();
-    let mut all = model.parameters();
-    all.retain(|(_, tensor)| seen.insert(tensor.id()));
-    all
-}
-
-/// The error of parameters that would never change: all their names, and of the first why.
-fn disconnected(loss: &Tensor, audit: &Audit, missing: &[usize]) -> Error {
-    let rows = || missing.iter().filter_map(|&at| audit.parameters().get(at));
-    let names: Vec<String> = rows().map(|row| format!("`{}`", row.name)).collect();
-    let (what, them) = if names.len() == 1 { ("parameter", "it") } else { ("parameters", "them") };
-    let first = rows().next().map(|row| format!("`{}` {}", row.name, row.reach)).unwrap_or_default();
-    let message = format!(
-        "no gradient reaches the {what} {}: use {them}, remove {them} from the model, or call `allow_disconnected` ({first})",
-        names.join(", "),
-    );
-    Error::new(ErrorKind::Disconnected, "train", message).at(loss.origin())
 }

@@ -1,7 +1,9 @@
 //! The library as its users see it. One program: linking the engine costs more than most of these
 //! tests.
 
+mod anomaly;
 mod batches;
+mod buffers;
 mod check;
 mod learning;
 #[cfg(feature = "linalg")]

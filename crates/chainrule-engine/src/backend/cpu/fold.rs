@@ -7,7 +7,7 @@
 //! element, and rounded once.
 
 use super::level::Level;
-use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
+use super::loops::narrow::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::loops::{Call, Loop, table};
 use crate::compile::kernel::{Binary, Fold, Lane};
 use crate::tensor::DType;

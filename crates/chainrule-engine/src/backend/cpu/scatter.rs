@@ -9,7 +9,7 @@ mod combine;
 
 use super::fault::FaultCell;
 use super::level::Level;
-use super::loops::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
+use super::loops::narrow::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::loops::{Call, Loop, table};
 use super::region::Scratch;
 use crate::compile::kernel::{Access, Binary, Fault, Fill, Lane, Number, Scatter};

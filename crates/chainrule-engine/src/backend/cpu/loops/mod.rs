@@ -10,6 +10,7 @@
 pub mod blocks;
 pub mod drive;
 pub mod elements;
+pub mod narrow;
 pub mod sequence;
 #[cfg(test)]
 mod tests;
@@ -175,6 +176,7 @@ macro_rules! level {
             use super::blocks::$isa as Isa;
             use super::drive::{self, Sums};
             use super::elements::*;
+            use super::narrow::*;
             use super::sequence::{self, FromInteger, Sequence};
             use super::{Binary, Call, DType, Lane, Loop, Reduction, Table, Unary};
 

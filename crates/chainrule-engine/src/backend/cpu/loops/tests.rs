@@ -2,7 +2,7 @@
 //! conversions and sums against what is known of them.
 
 use super::super::math::single;
-use super::elements::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
+use super::narrow::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::*;
 
 const UNARY: [Unary; 17] = [

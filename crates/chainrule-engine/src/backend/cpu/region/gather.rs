@@ -2,7 +2,7 @@
 //!
 //! Refuses to report: it says where the first index outside was found.
 
-use super::super::loops::elements::{widen_bf16, widen_f16};
+use super::super::loops::narrow::{widen_bf16, widen_f16};
 use crate::compile::kernel::Lane;
 use crate::tensor::DType;
 

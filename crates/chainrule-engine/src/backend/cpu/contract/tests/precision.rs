@@ -2,6 +2,7 @@
 
 use super::super::matrix::{Unit, emulated::EMULATED};
 use super::super::split::rounded;
+use super::windows::windows;
 use super::*;
 
 /// Without tiles, and with every unit that can run here.
