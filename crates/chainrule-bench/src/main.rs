@@ -7,11 +7,13 @@
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench passes` each
 //! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
 //! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
-//! feature `gemm` beside those of that crate.
+//! feature `gemm` beside those of that crate; `chainrule-bench loops` training steps of recurrent networks, in loops of the
+//! graph and unrolled.
 
 mod compare;
 mod elements;
 mod graph;
+mod loops;
 mod models;
 mod peak;
 mod products;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Some((command, which)) if command == "passes" => steps::passes(which),
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "products" => products::run(which),
+        Some((command, which)) if command == "loops" => loops::run(which),
         _ => Err(usage()),
     };
     match outcome {
@@ -49,6 +52,7 @@ fn usage() -> String {
        chainrule-bench graph
        chainrule-bench passes [workload ...]
        chainrule-bench elements
+       chainrule-bench loops [number ...]
 workloads: {workloads}; of steps: THREADS=n, PRECISION={}",
         Precision::ALL.map(Precision::name).join("|")
     )

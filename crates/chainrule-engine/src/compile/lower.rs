@@ -12,7 +12,9 @@ use super::view::{View, is_dense};
 use crate::ops::{Op, Pad, Reshape, Scalar};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Shape};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// Elements of a padded tensor from which several small kernels are better than one that sets everything.
 const LEAST_PADDED: usize = 16 * 1024;
@@ -114,6 +116,8 @@ pub struct Lowering<'a> {
     pub kernels: Kernels,
     buffer_of: Vec<Option<BufferId>>,
     outside: Vec<bool>,
+    /// Of loops and branches the results that have buffers of their own: from where on in the flat vector, and which.
+    parts: FxHashMap<NodeId, Vec<(Range<usize>, BufferId)>>,
     /// Kernels that should run as soon as a buffer has been written.
     early: Vec<(usize, BufferId)>,
     /// For products that name no precision, and for bodies.
@@ -134,7 +138,8 @@ impl<'a> Lowering<'a> {
             }
         }
         let (kernels, buffer_of) = (Kernels::default(), vec![None; graph.nodes.len()]);
-        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new(), options };
+        let mut lowering =
+            Lowering { graph, views, fusion, kernels, buffer_of, outside, parts: Default::default(), early: Vec::new(), options };
         for (id, node) in graph.nodes.iter().enumerate() {
             if let Some(leaf) = node.leaf {
                 lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
@@ -144,7 +149,36 @@ impl<'a> Lowering<'a> {
             let ty = &graph.node(root).ty;
             lowering.buffer_of[root as usize] = Some(lowering.buffer(ty.len(), ty.dtype, Place::Root(i as u32)));
         }
+        lowering.place_parts();
         lowering
+    }
+
+    /// A buffer for each result of a loop or branch that is read by itself.
+    fn place_parts(&mut self) {
+        let mut found: Vec<(NodeId, control::Parts)> = control::parts(self.graph).into_iter().collect();
+        found.sort_unstable_by_key(|&(id, _)| id);
+        for (id, parts) in found {
+            let dtype = self.graph.node(id).ty.dtype;
+            let read = |range: &Range<usize>, view: &View| view.base == id && range.contains(&(view.offset as usize));
+            let read: Vec<_> =
+                parts.into_iter().filter(|(range, _)| self.views.iter().skip(id as usize + 1).any(|view| read(range, view))).collect();
+            let mut own = |(range, root): (Range<usize>, Option<NodeId>)| {
+                let buffer = root.and_then(|root| self.buffer_of[root as usize]);
+                (range.clone(), buffer.unwrap_or_else(|| self.buffer(range.len(), dtype, Place::Temporary)))
+            };
+            let placed = read.into_iter().map(&mut own).collect();
+            self.parts.insert(id, placed);
+        }
+    }
+
+    /// Where a result of a loop or branch goes, from an element of the flat vector on; nowhere if nobody reads it.
+    pub fn result(&mut self, id: NodeId, start: usize, len: usize) -> Option<Access> {
+        let dtype = self.graph.node(id).ty.dtype;
+        let (buffer, offset) = match self.parts.get(&id) {
+            Some(parts) => (parts.iter().find(|(range, _)| range.start == start && range.len() == len)?.1, 0),
+            None => (self.own_buffer(id), start as isize),
+        };
+        Some(Access { buffer, dtype, offset, strides: dense_strides(&[len]) })
     }
 
     /// A new buffer.
@@ -204,6 +238,13 @@ impl<'a> Lowering<'a> {
                 let out = Access { buffer, dtype, offset: 0, strides: Axes::new() };
                 self.push(Kernel::Fill(Fill { out, len: 1, value: number(constant.value) }), base);
                 Access { buffer, dtype, offset: 0, strides: view.strides.iter().map(|_| 0).collect() }
+            }
+            _ if self.parts.contains_key(&base) => {
+                let own = self.parts[&base].iter().find(|(range, _)| range.contains(&(view.offset as usize)));
+                // What is not there is empty.
+                let (range, buffer) =
+                    own.cloned().unwrap_or_else(|| (view.offset as usize..view.offset as usize, self.buffer(0, dtype, Place::Temporary)));
+                Access { buffer, dtype, offset: view.offset - range.start as isize, strides: view.strides.clone() }
             }
             op => {
                 if is_inline(op) && self.buffer_of[base as usize].is_none() {
@@ -279,7 +320,8 @@ impl<'a> Lowering<'a> {
                 self.push(Kernel::Sort(Box::new(kernel)), first);
             }
             (Kind::Single, Op::Scan(_) | Op::Switch(_) | Op::While(_)) => {
-                let kernel = control::kernel(self, first);
+                let members = found.members.clone();
+                let kernel = control::kernel(self, &members);
                 self.push(Kernel::Control(Box::new(kernel)), first);
             }
             (Kind::Single, Op::HostCall(call)) => {

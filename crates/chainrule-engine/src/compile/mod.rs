@@ -23,6 +23,7 @@ pub mod remake;
 pub mod rules;
 pub mod schedule;
 pub mod simplify;
+mod stages;
 pub mod step;
 pub mod sums;
 pub mod text;

@@ -87,7 +87,7 @@ impl Uses {
             Kernel::Sort(sort) => Uses { reads: vec![sort.input.buffer], writes: vec![sort.out.buffer] },
             Kernel::Control(control) => Uses {
                 reads: control.inputs.iter().map(|access| access.buffer).collect(),
-                writes: vec![control.out.buffer, control.room.buffer],
+                writes: control.outs.iter().flatten().chain([&control.room]).map(|access| access.buffer).collect(),
             },
             Kernel::Host(host) => Uses { reads: host.inputs.iter().map(|access| access.buffer).collect(), writes: vec![host.out.buffer] },
             Kernel::Fill(fill) => Uses { reads: Vec::new(), writes: vec![fill.out.buffer] },

@@ -73,7 +73,19 @@ impl Executor {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
-        let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
+        Executor::with_arena(kernels, schedule, schedule.arena_bytes)
+    }
+
+    /// As [`Executor::new`], of a program in a program, whose arena is in the memory of the whole.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn inner(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
+        Executor::with_arena(kernels, schedule, 0)
+    }
+
+    fn with_arena(kernels: &Kernels, schedule: &Schedule, arena_bytes: usize) -> Result<Executor> {
+        let arena = Data::try_zeros(DType::U8, arena_bytes)?;
         let mut compiled = compile_all(&kernels.kernels);
         if let Some(error) = compiled.iter().find_map(|kernel| if let Compiled::Failed(error) = kernel { Some(error) } else { None }) {
             return Err(error.clone());
@@ -103,7 +115,7 @@ impl Executor {
         let together = waves.iter().any(|wave| wave.shared);
         let aside = compiled.iter().map(Compiled::aside).max().unwrap_or(0);
         let free = Mutex::new(vec![first]);
-        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes: schedule.arena_bytes, packed, aside })
+        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes, packed, aside })
     }
 
     /// Bytes of packed operands and of what loops and branches need, next to the arena.
