@@ -53,8 +53,14 @@ impl CompiledControl {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(control: &Control) -> Result<CompiledControl> {
+        // What every step reads: its operands of products are packed once for all steps.
+        let steady = |leaf: usize| match control.flow {
+            Flow::Scan { sequences, .. } => leaf >= control.carried.len() + sequences,
+            Flow::While => leaf >= control.carried.len(),
+            Flow::Switch => false,
+        };
         let program = |body: &crate::compile::kernel::Inner| -> Result<Program> {
-            let executor = Executor::inner(&body.kernels, &body.schedule)?;
+            let executor = Executor::inner(&body.kernels, &body.schedule, |leaf| steady(leaf as usize))?;
             let (mut leaves, mut roots, mut temporary) = (Vec::new(), Vec::new(), Vec::new());
             for (at, buffer) in body.kernels.buffers.iter().enumerate() {
                 let bytes = buffer.len * buffer.dtype.bytes();
@@ -159,8 +165,12 @@ impl Run<'_> {
         self.first(&self.of.control.inputs[at])
     }
 
-    /// Points what the programs keep for themselves to the room.
+    /// Points what the programs keep for themselves to the room, and forgets what was packed for an earlier run.
     fn start(&mut self) {
+        if self.member.index() == 0 {
+            self.room.workspaces.iter().for_each(Workspace::start_anew);
+        }
+        self.member.barrier();
         let room = self.first(&self.of.control.room);
         for (program, list) in self.of.programs.iter().zip(self.lists.iter_mut()) {
             program.temporary.iter().for_each(|&(at, offset)| list[at] = room.wrapping_add(offset));
