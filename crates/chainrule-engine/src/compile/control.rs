@@ -8,10 +8,11 @@ use super::kernel::{Access, Control, Flow, Inner};
 use super::lower::{Lowering, Place};
 use super::pipeline::{Options, compile};
 use super::view::is_dense;
+use crate::ops::body::BodyNode;
 use crate::ops::control::places;
 use crate::ops::{Body, Input, Op, Scan};
 use crate::tensor::shape::dense_strides;
-use crate::tensor::{DType, Type};
+use crate::tensor::{DType, Origin, Type};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -97,8 +98,8 @@ pub fn kernel(lowering: &mut Lowering<'_>, ids: &[NodeId]) -> Control {
     // Carries are needed for the next step, of the other results those that somebody reads.
     let wanted: Vec<usize> = (0..types.len()).filter(|&k| k < carries || outs[k].is_some()).collect();
     let compiled = |(at, body): (usize, &Body)| match (flow, at) {
-        (Flow::While, 0) => program(body, &[0], node.site, lowering.options),
-        _ => program(body, &wanted, node.site, lowering.options),
+        (Flow::While, 0) => program(body, &[0], 0, node.site, lowering.options),
+        _ => program(body, &wanted, carries, node.site, lowering.options),
     };
     let bodies: Vec<Inner> = node.op.bodies().iter().enumerate().map(compiled).collect();
     // What comes first is of a condition.
@@ -109,7 +110,12 @@ pub fn kernel(lowering: &mut Lowering<'_>, ids: &[NodeId]) -> Control {
         start
     };
     let of = |ty: &Type| ty.len().saturating_mul(ty.dtype.bytes());
-    let carried = types[..carries].iter().map(|ty| [place(of(ty)), place(of(ty))]).collect();
+    let mut places = |(carry, ty): (usize, &Type)| {
+        let first = place(of(ty));
+        let over = bodies.last().is_some_and(|body| body.schedule.in_place[carry].is_some());
+        [first, if over { first } else { place(of(ty)) }]
+    };
+    let carried = types[..carries].iter().enumerate().map(&mut places).collect();
     let arena = place(bodies.iter().map(|body| body.schedule.arena_bytes).max().unwrap_or(0));
     let room = lowering.buffer(bytes, DType::U8, Place::Temporary);
     Control {
@@ -131,23 +137,27 @@ fn run(lowering: &mut Lowering<'_>, id: NodeId) -> Access {
     if reads { lowering.access(id) } else { lowering.dense(id) }
 }
 
-/// A body as a graph, with some of its results as roots, all for one site.
+/// A body as a graph, with some of its results as roots. What does not know its site is there for the given one.
 pub fn graph(body: &Body, outputs: impl Iterator<Item = usize>, site: u32) -> Graph {
     let count = body.input_types().len();
-    let node = |(at, node): (usize, &crate::ops::body::BodyNode)| match at < count {
-        true => GraphNode { op: Input.into(), inputs: Default::default(), ty: node.ty.clone(), leaf: Some(at as u32), site },
-        false => GraphNode { op: node.op.clone(), inputs: node.inputs.clone(), ty: node.ty.clone(), leaf: None, site },
+    let node = |(at, (node, origin)): (usize, (&BodyNode, &Origin))| {
+        let (ty, site) = (node.ty.clone(), origin.site().unwrap_or(site));
+        match at < count {
+            true => GraphNode { op: Input.into(), inputs: Default::default(), ty, leaf: Some(at as u32), site },
+            false => GraphNode { op: node.op.clone(), inputs: node.inputs.clone(), ty, leaf: None, site },
+        }
     };
     Graph {
-        nodes: body.nodes().iter().enumerate().map(node).collect(),
+        nodes: body.nodes().iter().zip(body.origins()).enumerate().map(node).collect(),
         roots: outputs.map(|k| body.outputs()[k]).collect(),
         leaves: count as u32,
     }
 }
 
-/// A body compiled, with some of its results as roots. Whatever goes wrong there is the whole's fault.
-fn program(body: &Body, outputs: &[usize], site: u32, options: Options) -> Inner {
+/// A body compiled, with some of its results as roots, the first of which are carries. Whatever goes wrong there is the whole's fault.
+fn program(body: &Body, outputs: &[usize], carries: usize, site: u32, options: Options) -> Inner {
     let graph = graph(body, outputs.iter().copied(), site);
-    let compilation = compile(graph, &vec![None; outputs.len()], options, |_, _, _| ());
+    let updates: Vec<Option<u32>> = (0..outputs.len()).map(|root| (root < carries).then_some(root as u32)).collect();
+    let compilation = compile(graph, &updates, options, |_, _, _| ());
     Inner { kernels: compilation.kernels, schedule: compilation.schedule }
 }

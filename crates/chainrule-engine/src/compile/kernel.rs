@@ -407,7 +407,7 @@ pub struct Control {
     /// Room, in bytes, for what a condition gives, at its start, for carries between steps, and for what is made within one.
     /// Nothing is in it before or after.
     pub room: Access,
-    /// For each carry two places in the room.
+    /// For each carry two places in the room, which are one if a step may write it over what it was.
     pub carried: Vec<[usize; 2]>,
     /// Where in the room the memory of the programs begins, of which one runs at a time.
     pub arena: usize,

@@ -44,27 +44,32 @@ fn staged(scan: &Scan) -> Option<Body> {
 
 /// A body simplified, with all its inputs.
 pub(super) fn simplified(body: &Body) -> Body {
-    let graph = simplify(&graph_of(body, 0..body.outputs().len(), 0), true);
+    let mut graph = graph_of(body, 0..body.outputs().len(), 0);
+    // Each for its own position, to find its origin again.
+    (0..).zip(&mut graph.nodes).for_each(|(at, node)| node.site = at);
+    let graph = simplify(&graph, true);
     let input = |ty: &Type| BodyNode { op: crate::ops::Input.into(), inputs: Default::default(), ty: ty.clone() };
     let mut nodes: Vec<BodyNode> = body.input_types().map(input).collect();
     let count = nodes.len();
+    let mut origins = body.origins()[..count].to_vec();
     let mut place: Vec<u32> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         place.push(node.leaf.unwrap_or(nodes.len() as u32));
         if node.leaf.is_none() {
             let inputs = node.inputs.iter().map(|&input| place[input as usize]).collect();
             nodes.push(BodyNode { op: node.op.clone(), inputs, ty: node.ty.clone() });
+            origins.push(body.origins()[node.site as usize].clone());
         }
     }
     let outputs = graph.roots.iter().map(|&root| place[root as usize]).collect();
-    let origins = vec![body.origins()[0].clone(); nodes.len()];
     Body::new(nodes, count, outputs, origins)
 }
 
 /// The one result of a body as nodes of a graph.
 fn inline(builder: &mut Builder, body: &Body, inputs: &[NodeId]) -> NodeId {
     let mut place: Vec<NodeId> = inputs.to_vec();
-    for node in &body.nodes()[inputs.len()..] {
+    for (node, origin) in body.nodes().iter().zip(body.origins()).skip(inputs.len()) {
+        builder.stand_for(origin.site());
         let inputs: Vec<NodeId> = node.inputs.iter().map(|&input| place[input as usize]).collect();
         place.push(builder.add(node.op.clone(), &inputs, node.ty.clone()));
     }

@@ -154,6 +154,13 @@ impl Body {
         Body::new(self.nodes.clone(), self.inputs, outputs, self.origins.clone())
     }
 
+    /// The same body with other origins, and what `inner` makes of operations that run bodies of their own.
+    pub fn with_origins(&self, origins: Vec<Origin>, mut inner: impl FnMut(&Op) -> Op) -> Body {
+        let mut body = Body { origins, ..self.clone() };
+        body.nodes.iter_mut().filter(|node| !node.op.bodies().is_empty()).for_each(|node| node.op = inner(&node.op));
+        body
+    }
+
     /// The same body with some of its results, in another order.
     pub fn with_outputs(&self, outputs: impl IntoIterator<Item = usize>) -> Body {
         let outputs = outputs.into_iter().map(|at| self.outputs[at]).collect();

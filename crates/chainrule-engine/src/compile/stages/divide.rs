@@ -29,6 +29,13 @@ pub struct Sums {
     pub moves: Vec<Term>,
 }
 
+impl Sums {
+    /// Terms that are added at every step after all.
+    fn keep(&mut self, terms: Vec<Term>) {
+        self.stays.extend(terms.iter().map(|term| *term.moved.last().unwrap_or(&term.core)));
+    }
+}
+
 /// A contraction whose sum over all steps is one contraction.
 pub struct Term {
     /// A product or a sum over axes.
@@ -115,11 +122,11 @@ impl Analysis<'_> {
         Some(terms)
     }
 
-    /// A contraction, perhaps moved, that nobody else reads.
+    /// A contraction, perhaps moved.
     fn term(&self, mut at: usize) -> Option<Term> {
         let mut moved = Vec::new();
         loop {
-            if self.uses[at] != 1 || !self.plain_here(at) {
+            if !self.varies[at] || !is_plain(&self.nodes[at].op) {
                 return None;
             }
             match self.nodes[at].op {
@@ -135,10 +142,6 @@ impl Analysis<'_> {
                 _ => return None,
             }
         }
-    }
-
-    fn plain_here(&self, at: usize) -> bool {
-        self.varies[at] && is_plain(&self.nodes[at].op)
     }
 }
 
@@ -157,6 +160,12 @@ impl Division {
         });
         let mut stepwise = vec![false; nodes.len()];
         known.mark(roots.chain((0..nodes.len()).filter(|&at| !is_plain(&nodes[at].op))), &mut stepwise);
+        // A term that a carry needs besides is there at every step.
+        for sums in sums.iter_mut().flatten() {
+            let (stays, moves) = std::mem::take(&mut sums.moves).into_iter().partition(|term| stepwise[term.core]);
+            sums.keep(stays);
+            sums.moves = moves;
+        }
         let before: Vec<usize> = (0..nodes.len()).filter(|&at| known.is_early(at)).collect();
         let mut after = vec![false; nodes.len()];
         for at in 0..nodes.len() {
@@ -176,7 +185,7 @@ impl Division {
                 let operand = nodes[term.core].inputs[0] as usize;
                 known.is_product(term.core) || after[operand] || handed.has(operand)
             });
-            sums.stays.extend(stays.iter().map(|term| *term.moved.last().unwrap_or(&term.core)));
+            sums.keep(stays);
             sums.moves = moves;
         }
         sums.iter_mut().for_each(|sums| *sums = sums.take().filter(|sums| !sums.moves.is_empty()));
