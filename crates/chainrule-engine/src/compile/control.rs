@@ -71,13 +71,13 @@ fn results(op: &Op) -> Vec<Type> {
 
 /// Whether two nodes are results of two types of one loop or branch.
 pub fn are_twins(a: &GraphNode, b: &GraphNode) -> bool {
+    let how = |scan: &Scan| (scan.carries, scan.sequences, scan.length, scan.reverse);
     let same = match (&a.op, &b.op) {
-        (Op::Scan(a), Op::Scan(b)) => Scan { dtype: b.dtype, ..Scan::clone(a) } == **b,
-        (Op::Switch(a), Op::Switch(b)) => a.branches == b.branches,
-        (Op::While(a), Op::While(b)) => a.bodies == b.bodies,
+        (Op::Scan(a), Op::Scan(b)) => how(a) == how(b),
+        (Op::Switch(_), Op::Switch(_)) | (Op::While(_), Op::While(_)) => true,
         _ => false,
     };
-    same && a.inputs == b.inputs
+    same && a.inputs == b.inputs && a.op.bodies() == b.op.bodies()
 }
 
 /// The kernel of a loop or a branch: one node for each type of results.
