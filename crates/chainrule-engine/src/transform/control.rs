@@ -155,10 +155,7 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
         .chain(sums.iter().map(|sum| zeros(sum.ty())))
         .collect();
     if !saved.is_empty() {
-        let keeping = Scan { body: scan.body.with_further_outputs(saved.iter().copied()), ..scan.clone() };
-        let types = keeping.results();
-        let kept = record(|dtype| Scan { dtype, ..keeping.clone() }.into(), &types, node.inputs());
-        inputs.extend(kept.into_iter().skip(types.len() - saved.len()));
+        inputs.extend(kept_values(scan, node, &saved));
     }
     inputs.extend(sequences.iter().map(|&k| node.inputs()[k].clone()));
     inputs.extend(given.iter().filter_map(|&k| Some(piece(cotangent, at_result[k]?, &types[k]))));
@@ -180,6 +177,25 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
         contributions[k] = (wanted[k] && reached).then_some(result);
     }
     Ok(contributions)
+}
+
+/// What stood at some positions of the body, at every step, from a run of the same loop that keeps it.
+fn kept_values(scan: &Scan, node: &Tensor, positions: &[usize]) -> Vec<Tensor> {
+    let outputs = scan.body.outputs();
+    // A carry that is a result, too, is kept by it: before a step it is what the result was of the step before.
+    let result = |at: usize| {
+        let shifted = at < scan.carries && !scan.reverse && scan.length > 0;
+        (scan.carries..outputs.len()).find(|&k| shifted && outputs[k] == outputs[at])
+    };
+    let further: Vec<usize> = positions.iter().copied().filter(|&at| result(at).is_none()).collect();
+    let keeping = Scan { body: scan.body.with_further_outputs(further.iter().copied()), ..scan.clone() };
+    let all = record(|dtype| Scan { dtype, ..keeping.clone() }.into(), &keeping.results(), node.inputs());
+    let mut kept = all[outputs.len()..].iter();
+    let value = |&at: &usize| match result(at) {
+        Some(k) => Some(Tensor::concat(&[&node.inputs()[at].unsqueeze(0), &all[k].slice(0, ..scan.length - 1)], 0)),
+        None => kept.next().cloned(),
+    };
+    positions.iter().filter_map(value).collect()
 }
 
 /// The tangents of a body's results, and the placeholders for those of the inputs that move, once all carries that move

@@ -107,6 +107,24 @@ fn memory_grows_with_what_must_be_kept() {
     assert!(each >= kept && each <= kept + 4 * 8 * 4, "{each} bytes for each step, of which {kept} are kept");
 }
 
+/// States that are results are kept once: those before the steps are those after the steps before.
+#[test]
+fn states_that_are_results_are_kept_once() {
+    let (w, x) = (Tensor::full([64, 64], 0.02, DType::F32), Tensor::full([4096, 4, 64], 0.2, DType::F32).to_leaf().unwrap());
+    let bytes = |length: usize| {
+        let cell = |c: &[Tensor], x: &[Tensor]| {
+            let next = (c[0].matmul(&w) + &x[0]).tanh();
+            Ok((vec![next.clone()], vec![next]))
+        };
+        let x = x.slice(0, ..length);
+        let (_, states) = scan(&[&Tensor::ones([4, 64])], &[&x], ScanOptions::default(), cell).unwrap();
+        let gradient = states[0].square().sum().grad(&[&w]).unwrap().remove(0);
+        Step::capture_on(&Runtime::new(1).unwrap(), &[], &[&gradient], &[]).unwrap().arena_bytes()
+    };
+    // The state, the product, and the cotangent of the state.
+    assert_eq!((bytes(4096) - bytes(2048)) / 2048, 3 * 4 * 4 * 64);
+}
+
 /// A body behind a checkpoint keeps its carries alone.
 #[test]
 fn a_checkpoint_keeps_less() {

@@ -9,7 +9,7 @@ use crate::tensor::{Result, Tensor, Type};
 use crate::transform::batch::lift;
 
 /// Bytes that wait between the stages of a block.
-const MOST_WAITING: usize = 1 << 20;
+const MOST_WAITING: usize = 1 << 19;
 
 /// From the inputs of a loop to its flat vector of results.
 pub fn in_blocks(scan: &Scan, division: &Division) -> Result<Body> {
