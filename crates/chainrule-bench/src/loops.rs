@@ -50,12 +50,6 @@ fn measure(case: Case, threads: usize) -> chainrule::Result<()> {
             times.push(start.elapsed().as_secs_f64() * 1e3);
         }
     }
-    if std::env::var("DUMP").is_ok() {
-        println!("{}", made[1].2.program().kernels.print());
-        for (b, o) in made[1].2.program().kernels.buffers.iter().zip(&made[1].2.program().schedule.offsets).enumerate() {
-            println!("{b:?} {o:?}");
-        }
-    }
     let (cell, inputs, units, n, length) = case;
     println!("{cell:?}, {inputs} inputs, {units} units, {n} examples, {length} steps, {threads} threads");
     for (form, capture, step, mut times) in made {
