@@ -32,6 +32,7 @@ pub fn run(which: &[String]) -> Result<(), String> {
     let threads = std::env::var("THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     let wanted = |at: usize| which.is_empty() || which.contains(&at.to_string());
     let mut cases = CASES.iter().enumerate().filter(|(at, _)| wanted(*at));
+    cases.try_for_each(|(_, case)| measure(*case, threads)).map_err(|error| error.to_string())
 }
 
 fn measure(case: Case, threads: usize) -> chainrule::Result<()> {
