@@ -7,7 +7,8 @@
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench passes` each
 //! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
 //! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
-//! feature `gemm` beside those of that crate; `chainrule-bench functions` single functions beside PyTorch's.
+//! feature `gemm` beside those of that crate; `chainrule-bench functions` single functions beside PyTorch's;
+//! `chainrule-bench loops` training steps of recurrent networks, in loops of the graph and unrolled.
 
 /// `println!` for results; see [`say`].
 macro_rules! say {
@@ -18,6 +19,7 @@ mod compare;
 mod elements;
 mod functions;
 mod graph;
+mod loops;
 mod models;
 mod peak;
 mod products;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "products" => products::run(which),
         Some((command, arguments)) if command == "functions" => functions::run(arguments),
+        Some((command, which)) if command == "loops" => loops::run(which),
         _ => Err(usage()),
     };
     match outcome {
@@ -70,6 +73,7 @@ fn usage() -> String {
        chainrule-bench passes [workload ...]
        chainrule-bench elements
        chainrule-bench functions [--peers DIR] [part of a row's name ...]
+       chainrule-bench loops [number ...]
 workloads: {workloads}; of steps: THREADS=n, PRECISION={}",
         Precision::ALL.map(Precision::name).join("|")
     )

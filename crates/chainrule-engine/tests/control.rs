@@ -13,5 +13,7 @@ mod costs;
 mod mistakes;
 #[path = "control/scans.rs"]
 mod scans;
+#[path = "control/stages.rs"]
+mod stages;
 #[path = "control/whiles.rs"]
 mod whiles;

@@ -6,6 +6,7 @@
 
 mod order;
 
+use super::control::are_twins;
 use super::graph::{Graph, NodeId};
 use super::kernel::Binary;
 use super::product::Product;
@@ -152,6 +153,11 @@ pub fn reduction(graph: &Graph, id: NodeId) -> Option<(usize, bool)> {
 
 impl Fusion {
     fn put(&mut self, graph: &Graph, views: &[View], id: NodeId) {
+        if let Some(group) = self.twin(graph, id) {
+            self.groups[group as usize].members.push(id);
+            self.place[id as usize] = Some((group, Cover::Full));
+            return;
+        }
         let mut needed: Vec<u32> = Vec::new();
         for input in graph.node(id).inputs.iter().flat_map(|&input| std::iter::once(input).chain(behind(graph, input))) {
             if let Some((group, _)) = self.place[views[input as usize].base as usize]
@@ -174,6 +180,16 @@ impl Fusion {
             }
             None => self.open(graph, views, id, &needed),
         }
+    }
+
+    /// The group that runs the loop or branch of which a node is the results of another type.
+    fn twin(&self, graph: &Graph, id: NodeId) -> Option<u32> {
+        let node = graph.node(id);
+        if node.op.bodies().is_empty() || self.most == 1 {
+            return None;
+        }
+        let alike = |group: &Group| group.kind == Kind::Single && are_twins(graph.node(group.members[0]), node);
+        self.groups.iter().position(|group| !group.members.is_empty() && alike(group)).map(|group| group as u32)
     }
 
     /// Moves all members of a group into another that has the same space, if neither needs the

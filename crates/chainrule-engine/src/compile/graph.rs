@@ -3,7 +3,7 @@
 //! Nodes stand in topological order and refer to each other by position. Leaves are numbered in
 //! the order they are met; their data is not here.
 
-use crate::ops::{Input, Op};
+use crate::ops::{Body, Input, Op};
 use crate::tensor::{Origin, Tensor, Type};
 use crate::transform::walk::Walk;
 use smallvec::SmallVec;
@@ -38,6 +38,14 @@ pub struct GraphNode {
     pub site: u32,
 }
 
+/// A body whose operations know where their origins are in a list, to which they are added.
+fn with_sites(body: &Body, origins: &mut Vec<Origin>) -> Body {
+    let first = origins.len() as u32;
+    origins.extend(body.origins().iter().cloned());
+    let own = (first..).zip(body.origins()).map(|(site, origin)| origin.with_site(site)).collect();
+    body.with_origins(own, |op| op.with_bodies(|body| with_sites(body, origins)))
+}
+
 impl Graph {
     /// The graph of what `roots` still need computed, the tensors it takes as leaves, and the
     /// origins its nodes refer to. Evaluated tensors are leaves.
@@ -58,6 +66,11 @@ impl Graph {
                 None => (node.op().clone(), node.inputs().iter().filter_map(|input| walk.find(input)).map(|at| at as NodeId).collect()),
             };
             graph.nodes.push(GraphNode { op, inputs, ty: node.ty().clone(), leaf, site: site as u32 });
+        }
+        for node in &mut graph.nodes {
+            if !node.op.bodies().is_empty() {
+                node.op = node.op.with_bodies(|body| with_sites(body, &mut origins));
+            }
         }
         graph.leaves = leaves.len() as u32;
         graph.roots = roots.iter().filter_map(|root| walk.find(root)).map(|at| at as NodeId).collect();

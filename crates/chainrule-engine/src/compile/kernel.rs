@@ -450,14 +450,15 @@ pub struct Control {
     pub bodies: Vec<Inner>,
     /// Leaf `i` of a program is input `i`; of one of several branches, input `i + 1`: the first says which.
     pub inputs: Vec<Access>,
-    /// A flat vector of results.
-    pub out: Access,
-    /// For each root of a program the first of its elements in `out`; `None` of a carry that is no result.
-    pub places: Vec<Option<usize>>,
-    /// Room, in bytes, for what a condition gives, at its start, and for carries between steps. Nothing is in it before or after.
+    /// Where each root of a program goes, or its parts one after the other; `None` of a carry that is no result.
+    pub outs: Vec<Option<Access>>,
+    /// Room, in bytes, for what a condition gives, at its start, for carries between steps, and for what is made within one.
+    /// Nothing is in it before or after.
     pub room: Access,
-    /// For each carry two places in the room.
+    /// For each carry two places in the room, which are one if a step may write it over what it was.
     pub carried: Vec<[usize; 2]>,
+    /// Where in the room the memory of the programs begins, of which one runs at a time.
+    pub arena: usize,
 }
 
 /// How programs in a program follow each other.

@@ -13,7 +13,9 @@ use super::view::{View, is_dense};
 use crate::ops::{Binary, Op, Pad, Reshape, Scalar, ScatterAdd};
 use crate::tensor::shape::dense_strides;
 use crate::tensor::{DType, Shape};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// Elements of a padded tensor from which several small kernels are better than one that sets everything.
 const LEAST_PADDED: usize = 16 * 1024;
@@ -115,6 +117,10 @@ pub struct Lowering<'a> {
     pub kernels: Kernels,
     buffer_of: Vec<Option<BufferId>>,
     outside: Vec<bool>,
+    /// Of loops and branches the results that have buffers of their own: of each its part of the flat vector, and where it is.
+    parts: FxHashMap<NodeId, Vec<(Range<usize>, BufferId, usize)>>,
+    /// Concatenations whose last part is written where it belongs.
+    joined: Vec<NodeId>,
     /// Kernels that should run as soon as a buffer has been written.
     early: Vec<(usize, BufferId)>,
     /// For products that name no precision, and for bodies.
@@ -135,7 +141,18 @@ impl<'a> Lowering<'a> {
             }
         }
         let (kernels, buffer_of) = (Kernels::default(), vec![None; graph.nodes.len()]);
-        let mut lowering = Lowering { graph, views, fusion, kernels, buffer_of, outside, early: Vec::new(), options };
+        let mut lowering = Lowering {
+            graph,
+            views,
+            fusion,
+            kernels,
+            buffer_of,
+            outside,
+            parts: Default::default(),
+            joined: Vec::new(),
+            early: Vec::new(),
+            options,
+        };
         for (id, node) in graph.nodes.iter().enumerate() {
             if let Some(leaf) = node.leaf {
                 lowering.buffer_of[id] = Some(lowering.buffer(node.ty.len(), node.ty.dtype, Place::Leaf(leaf)));
@@ -145,7 +162,64 @@ impl<'a> Lowering<'a> {
             let ty = &graph.node(root).ty;
             lowering.buffer_of[root as usize] = Some(lowering.buffer(ty.len(), ty.dtype, Place::Root(i as u32)));
         }
+        lowering.place_parts();
+        lowering.join_parts();
         lowering
+    }
+
+    /// A buffer for each result of a loop or branch that is read by itself.
+    fn place_parts(&mut self) {
+        let mut found: Vec<(NodeId, control::Parts)> = control::parts(self.graph).into_iter().collect();
+        found.sort_unstable_by_key(|&(id, _)| id);
+        for (id, parts) in found {
+            let dtype = self.graph.node(id).ty.dtype;
+            let read = |range: &Range<usize>, view: &View| view.base == id && range.contains(&(view.offset as usize));
+            let read: Vec<_> =
+                parts.into_iter().filter(|(range, _)| self.views.iter().skip(id as usize + 1).any(|view| read(range, view))).collect();
+            let mut own = |(range, root): (Range<usize>, Option<NodeId>)| {
+                let buffer = root.and_then(|root| self.buffer_of[root as usize]);
+                (range.clone(), buffer.unwrap_or_else(|| self.buffer(range.len(), dtype, Place::Temporary)), 0)
+            };
+            let placed = read.into_iter().map(&mut own).collect();
+            self.parts.insert(id, placed);
+        }
+    }
+
+    /// What begins with something else and goes on with the beginning of a loop's result, as the states before each step do
+    /// with the first one and the states after, has the result in it.
+    fn join_parts(&mut self) {
+        for (id, node) in (0..).zip(&self.graph.nodes) {
+            let (Op::Concat(concat), Some(&last), None) = (&node.op, node.inputs.last(), self.buffer_of[id as usize]) else { continue };
+            let (view, ty) = (&self.views[last as usize], &self.graph.node(last).ty);
+            let outermost = node.ty.shape[..concat.axis].iter().all(|&size| size == 1);
+            if !outermost || ty.is_empty() || self.fusion.place[id as usize].is_none() || !is_dense(&ty.shape, &view.strides) {
+                continue;
+            }
+            let begins =
+                |(range, ..): &&mut (Range<usize>, BufferId, usize)| range.start as isize == view.offset && range.len() >= ty.len();
+            if let Some((_, buffer, at)) = self.parts.get_mut(&view.base).and_then(|parts| parts.iter_mut().find(begins))
+                && self.kernels.buffers[*buffer as usize].place == Place::Temporary
+                && *at == 0
+            {
+                *at = node.ty.len() - ty.len();
+                self.kernels.buffers[*buffer as usize].len += *at;
+                self.buffer_of[id as usize] = Some(*buffer);
+                self.joined.push(id);
+            }
+        }
+    }
+
+    /// Where a result of a loop or branch goes, from an element of the flat vector on; nowhere if nobody reads it.
+    pub fn result(&mut self, id: NodeId, start: usize, len: usize) -> Option<Access> {
+        let dtype = self.graph.node(id).ty.dtype;
+        let (buffer, offset) = match self.parts.get(&id) {
+            Some(parts) => {
+                let (_, buffer, at) = parts.iter().find(|(range, ..)| range.start == start && range.len() == len)?;
+                (*buffer, *at as isize)
+            }
+            None => (self.own_buffer(id), start as isize),
+        };
+        Some(Access { buffer, dtype, offset, strides: dense_strides(&[len]) })
     }
 
     /// A new buffer.
@@ -205,6 +279,13 @@ impl<'a> Lowering<'a> {
                 let out = Access { buffer, dtype, offset: 0, strides: Axes::new() };
                 self.push(Kernel::Fill(Fill { out, len: 1, value: number(constant.value) }), base);
                 Access { buffer, dtype, offset: 0, strides: view.strides.iter().map(|_| 0).collect() }
+            }
+            _ if self.parts.contains_key(&base) => {
+                let own = self.parts[&base].iter().find(|(range, ..)| range.contains(&(view.offset as usize))).cloned();
+                // What is not there is empty.
+                let (range, buffer, at) = own.unwrap_or_else(|| (0..0, self.buffer(0, dtype, Place::Temporary), 0));
+                let offset = view.offset + at as isize - range.start as isize;
+                Access { buffer, dtype, offset, strides: view.strides.clone() }
             }
             op => {
                 if is_inline(op) && self.buffer_of[base as usize].is_none() {
@@ -270,7 +351,8 @@ impl<'a> Lowering<'a> {
                 sort::stages(self, whole).into_iter().for_each(|kernel| self.push(Kernel::Sort(Box::new(kernel)), first));
             }
             (Kind::Single, Op::Scan(_) | Op::Switch(_) | Op::While(_)) => {
-                let kernel = control::kernel(self, first);
+                let members = found.members.clone();
+                let kernel = control::kernel(self, &members);
                 self.push(Kernel::Control(Box::new(kernel)), first);
             }
             (Kind::Single, Op::HostCall(call)) => {
@@ -300,7 +382,8 @@ impl<'a> Lowering<'a> {
             (Kind::Single, Op::Concat(concat)) => {
                 let out = dense_strides(&node.ty.shape);
                 let mut at = 0;
-                for &input in &node.inputs {
+                let there = usize::from(self.joined.contains(&first));
+                for &input in &node.inputs[..node.inputs.len() - there] {
                     let before = self.kernels.kernels.len();
                     self.place_input(first, input, at as isize * out[concat.axis], &out);
                     at += self.graph.node(input).ty.shape[concat.axis];

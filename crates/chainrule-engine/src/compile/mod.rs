@@ -1,6 +1,7 @@
 //! From a graph to a program, by small passes.
 //!
-//! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `sums` makes one product of
+//! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `loops` and `stages` let a loop run once and hold
+//! what belongs in its steps alone, `sums` makes one product of
 //! several that are added up, `view` turns
 //! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `seats` leaves out copies, `schedule` orders them
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
@@ -26,6 +27,7 @@ pub mod schedule;
 pub mod seats;
 pub mod simplify;
 mod sort;
+mod stages;
 pub mod step;
 pub mod sums;
 pub mod text;

@@ -81,6 +81,19 @@ pub fn neighbours(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) 
     Some(builder.add(joined, &[whole], ty.clone()))
 }
 
+/// A slice of a slice.
+pub fn slice_twice(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
+    let Op::Slice(outer) = op else { return None };
+    let node = builder.node(inputs[0]);
+    let (Op::Slice(inner), whole) = (&node.op, node.inputs.first().copied()?) else { return None };
+    let at = |axis: usize, index: usize| inner.start[axis] + index * inner.step[axis];
+    let axes = 0..ty.shape.len();
+    let start: Axes = axes.clone().map(|axis| at(axis, outer.start[axis])).collect();
+    let step: Axes = axes.clone().map(|axis| inner.step[axis] * outer.step[axis]).collect();
+    let stop = axes.map(|axis| start[axis] + ty.shape[axis].saturating_sub(1) * step[axis] + ty.shape[axis].min(1)).collect();
+    Some(builder.add(Slice { start, stop, step }, &[whole], ty.clone()))
+}
+
 /// A slice that reaches into one piece alone of what was put together.
 pub fn part_of_one(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let Op::Slice(slice) = op else { return None };

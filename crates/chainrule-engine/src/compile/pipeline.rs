@@ -10,6 +10,7 @@ use super::remake::remake;
 use super::schedule::{Schedule, schedule};
 use super::seats::seat;
 use super::simplify::simplify;
+use super::stages::in_stages;
 use super::sums::gather_sums;
 use super::verify;
 use super::view::{View, views};
@@ -80,6 +81,14 @@ pub static PASSES: &[Pass] = &[
         run: |c| {
             if c.options.simplify {
                 c.graph = share_loops(std::mem::take(&mut c.graph));
+            }
+        },
+    },
+    Pass {
+        name: "stages",
+        run: |c| {
+            if c.options.simplify {
+                c.graph = in_stages(std::mem::take(&mut c.graph));
             }
         },
     },

@@ -99,7 +99,7 @@ pub fn reaches(kernel: &Kernel) -> Vec<Reach> {
         Kernel::Fill(fill) => all.push(whole(&fill.out, true)),
         Kernel::Control(control) => {
             all.extend(control.inputs.iter().map(|access| whole(access, false)));
-            all.extend([&control.out, &control.room].map(|access| whole(access, true)));
+            all.extend(control.outs.iter().flatten().chain([&control.room]).map(|access| whole(access, true)));
         }
     }
     all

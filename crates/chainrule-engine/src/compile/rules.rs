@@ -5,7 +5,7 @@
 
 use super::graph::NodeId;
 use super::kernel::Lane;
-use super::parts::{neighbours, part_of_one, side_by_side};
+use super::parts::{neighbours, part_of_one, side_by_side, slice_twice};
 use super::simplify::Builder;
 use crate::ops::movement::{Axes, inverse_order};
 use crate::ops::{
@@ -57,6 +57,7 @@ pub static RULES: &[NamedRule] = &[
     NamedRule { name: "a running sum is over the last axis", needed: true, rule: last_axis },
     NamedRule { name: "a sum of parts laid side by side is one concat", needed: false, rule: side_by_side },
     NamedRule { name: "neighbouring parts of a tensor are one part of it", needed: false, rule: neighbours },
+    NamedRule { name: "a part of a part is one part", needed: false, rule: slice_twice },
     NamedRule { name: "a part of what is laid side by side is a part of one of them", needed: false, rule: part_of_one },
     NamedRule { name: "windows that tile an axis are a reshape", needed: false, rule: tiling_window },
 ];

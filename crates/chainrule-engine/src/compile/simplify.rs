@@ -95,6 +95,11 @@ impl Builder {
         id
     }
 
+    /// What is added from now on stands for the recorded node of a site, if it is known.
+    pub fn stand_for(&mut self, site: Option<u32>) {
+        self.site = site.unwrap_or(self.site);
+    }
+
     fn push(&mut self, node: GraphNode) -> NodeId {
         let site = self.site;
         self.graph.nodes.push(GraphNode { site, ..node });

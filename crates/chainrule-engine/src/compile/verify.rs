@@ -22,7 +22,7 @@ pub type Verdict = Result<(), String>;
 /// Checks what the pass of this name made.
 pub fn after(pass: &str, compilation: &Compilation) -> Verdict {
     match pass {
-        "simplify" | "loops" | "sums" | "layout" | "remake" | "own roots" => graph(&compilation.graph),
+        "simplify" | "loops" | "stages" | "sums" | "layout" | "remake" | "own roots" => graph(&compilation.graph),
         "view" => views(&compilation.graph, &compilation.views),
         "fuse" => fusion(&compilation.graph, &compilation.fusion),
         "recompute" => fusion(&compilation.graph, &compilation.fusion).and_then(|()| recomputed(compilation)),

@@ -2,6 +2,7 @@
 //!
 //! A view has no mask: what reads zeros around a value (padding) is written out instead.
 
+use super::control::parts;
 use super::graph::{Graph, NodeId};
 use super::kernel::Axes;
 use crate::ops::Op;
@@ -19,11 +20,13 @@ pub struct View {
 }
 
 /// For every node, where its elements are. A node that is no view of another is its own base, and
-/// so is a root: it gets a dense value of its own.
+/// so is a root, which gets a dense value of its own; but not one that is a result of a loop or branch, which writes it there.
 pub fn views(graph: &Graph) -> Vec<View> {
+    let written: Vec<NodeId> = parts(graph).into_values().flatten().filter_map(|(_, root)| root).collect();
     let mut views: Vec<View> = Vec::with_capacity(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
-        let source = if graph.roots.contains(&(id as NodeId)) { None } else { node.inputs.first() };
+        let own = graph.roots.contains(&(id as NodeId)) && !written.contains(&(id as NodeId));
+        let source = if own { None } else { node.inputs.first() };
         let moved = source.and_then(|&input| moved(&node.op, &views[input as usize], &graph.node(input).ty.shape, &node.ty.shape));
         views.push(moved.unwrap_or_else(|| View { base: id as NodeId, offset: 0, strides: dense_strides(&node.ty.shape) }));
     }

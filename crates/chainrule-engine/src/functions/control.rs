@@ -3,12 +3,14 @@
 //!
 //! A body is a function that is called once, with placeholders, to record what it does; whatever it uses of the tensors around
 //! it becomes a further input. So recording, differentiating and compiling a loop take as long as those of one step, and memory
-//! is that of one step, the results and, for a gradient, the carries before each step: the rest of a step is computed again on
-//! the way back. Use a plain `for` loop for few and different steps: it is unrolled, and can be optimized as a whole.
-//! A random draw whose key comes from outside is the same at every step: pass keys as a sequence.
+//! is that of a block of steps, the results and, for a gradient, the carries before each step and its products: the rest of a
+//! step is computed again on the way back, and products, too, behind a [`checkpoint`](crate::transform::checkpoint()).
+//! Products of parts of sequences, those that no carry needs, and what steps only add up are computed for a block of steps at
+//! once, so that a recurrent network takes about the time of its steps one by one, unrolled. Use a plain `for` loop for few and
+//! different steps. A random draw whose key comes from outside is the same at every step: pass keys as a sequence.
 //!
-//! Carries and results may be of any element types, those that are not floats have no derivative. A loop whose results of two
-//! types are both asked for runs once for each. Refuses bodies that change the shape or type of what they carry.
+//! Carries and results may be of any element types, those that are not floats have no derivative.
+//! Refuses bodies that change the shape or type of what they carry.
 
 use crate::ops::control::record;
 use crate::ops::{Body, Scan, Switch, While};

@@ -1,12 +1,13 @@
 //! Recurrent cells, step by step and over a sequence, with PyTorch's layout of weights.
 //!
-//! A sequence is unrolled: each step is recorded, some twenty nodes of it. What the input contributes is one product
-//! for all steps. f16 and bf16 are computed in f32. Refuses to know layers: several of them are several calls.
+//! A sequence is a loop in the graph ([`scan`]), recorded and compiled once whatever its length; one of a few steps is
+//! unrolled. f16 and bf16 are computed in f32. Refuses to know layers: several of them are several calls.
 
+use super::control::{ScanOptions, scan};
 use super::{first_mistake, misfit, part, recorded, refuse_mixed, spread, wide};
 use crate::ops::dtype_error;
 use crate::ops::movement::Axes;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Result, Tensor};
 
 /// Which cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +180,14 @@ pub fn recurrent(cell: Cell, x: &Tensor, first: Option<&CellState>, weights: &Ce
             Some(state) => CellState { hidden: wide(&state.hidden), cell: state.cell.as_ref().map(wide) },
             None => CellState { hidden: zeros(outputs), cell: (cell == Cell::Lstm).then(|| zeros(units)) },
         };
-        let (y, last) = unrolled(cell, &by_input(&wide_x, &w), state, &w, units, sequence);
+        let time = wide_x.shape()[sequence.batch_first as usize];
+        let (y, last) = match time <= UNROLLED {
+            true => unrolled(cell, &by_input(&wide_x, &w), state, &w, units, sequence),
+            false => looped(cell, &wide_x, state, &w, units, sequence).unwrap_or_else(|error| {
+                let mistake = Tensor::poison(error);
+                (mistake.clone(), CellState { hidden: mistake.clone(), cell: (cell == Cell::Lstm).then_some(mistake) })
+            }),
+        };
         (y.cast(x.dtype()), CellState { hidden: last.hidden.cast(x.dtype()), cell: last.cell.map(|c| c.cast(x.dtype())) })
     })
 }
@@ -201,6 +209,50 @@ pub fn bidirectional(
     (output, [last, begin])
 }
 
+/// Steps up to which recording each is cheaper than a loop.
+const UNROLLED: usize = 3;
+
+/// Whether a step is one of an example's own, `true` where `lengths` are beyond its number.
+struct Running<'a> {
+    number: Tensor,
+    lengths: &'a Tensor,
+}
+
+impl Running<'_> {
+    fn choose(&self, new: &Tensor, old: &Tensor) -> Tensor {
+        let runs = self.number.less(&self.lengths.cast(DType::I64));
+        spread(&runs, &Axes::from_slice(&[1]), new.shape()).select(new, old)
+    }
+
+    /// The state after a step, and its output.
+    fn after(&self, next: CellState, state: &CellState) -> (CellState, Tensor) {
+        let output = self.choose(&next.hidden, &next.hidden.zeros_like());
+        let cell = next.cell.as_ref().zip(state.cell.as_ref()).map(|(new, old)| self.choose(new, old));
+        (CellState { hidden: self.choose(&next.hidden, &state.hidden), cell }, output)
+    }
+}
+
+fn looped(cell: Cell, x: &Tensor, first: CellState, w: &CellWeights, units: usize, sequence: &Sequence) -> Result<(Tensor, CellState)> {
+    let steps_first = |x: &Tensor| if sequence.batch_first { x.swapaxes(0, 1) } else { x.clone() };
+    let x = steps_first(x);
+    let numbers = sequence.lengths.as_ref().map(|_| Tensor::arange(x.shape()[0], DType::I64));
+    let sequences: Vec<&Tensor> = std::iter::once(&x).chain(&numbers).collect();
+    let init: Vec<&Tensor> = std::iter::once(&first.hidden).chain(&first.cell).collect();
+    let body = |state: &[Tensor], parts: &[Tensor]| {
+        let state = CellState { hidden: state[0].clone(), cell: state.get(1).cloned() };
+        let next = step(cell, &by_input(&parts[0], w), &state, w, units);
+        let (next, output) = match &sequence.lengths {
+            Some(lengths) => Running { number: parts[1].clone(), lengths }.after(next, &state),
+            None => (next.clone(), next.hidden),
+        };
+        Ok((std::iter::once(next.hidden).chain(next.cell).collect(), vec![output]))
+    };
+    let (last, outputs) = scan(&init, &sequences, ScanOptions { length: None, reverse: sequence.reverse }, body)?;
+    let mut last = last.into_iter();
+    let hidden = last.next().unwrap_or_else(|| first.hidden.clone());
+    Ok((steps_first(&outputs[0]), CellState { hidden, cell: last.next() }))
+}
+
 fn unrolled(cell: Cell, inputs: &Tensor, first: CellState, w: &CellWeights, units: usize, sequence: &Sequence) -> (Tensor, CellState) {
     let axis = sequence.batch_first as usize;
     let time = inputs.shape()[axis];
@@ -209,16 +261,12 @@ fn unrolled(cell: Cell, inputs: &Tensor, first: CellState, w: &CellWeights, unit
     for i in 0..time {
         let t = if sequence.reverse { time - 1 - i } else { i };
         let next = step(cell, &part(inputs, axis, t, t + 1).squeeze(axis as isize), &state, w, units);
-        let Some(lengths) = &sequence.lengths else {
-            outputs.push(next.hidden.clone());
-            state = next;
-            continue;
+        let (next, output) = match &sequence.lengths {
+            Some(lengths) => Running { number: Tensor::from_slice(&[t as i64], ()), lengths }.after(next, &state),
+            None => (next.clone(), next.hidden),
         };
-        let runs = Tensor::from_slice(&[t as i64], ()).less(&lengths.cast(DType::I64));
-        let chosen = |new: &Tensor, old: &Tensor| spread(&runs, &Axes::from_slice(&[1]), new.shape()).select(new, old);
-        outputs.push(chosen(&next.hidden, &next.hidden.zeros_like()));
-        let inner = next.cell.as_ref().zip(state.cell.as_ref()).map(|(new, old)| chosen(new, old));
-        state = CellState { hidden: chosen(&next.hidden, &state.hidden), cell: inner };
+        outputs.push(output);
+        state = next;
     }
     if sequence.reverse {
         outputs.reverse();
@@ -277,7 +325,14 @@ fn step(cell: Cell, inputs: &Tensor, state: &CellState, w: &CellWeights, units: 
 
 /// The number of units, once everything fits: `x` has `rank` axes.
 #[track_caller]
-fn refuse(name: &str, cell: Cell, x: &Tensor, rank: usize, weights: &CellWeights, state: Option<&CellState>) -> Result<usize, Tensor> {
+fn refuse(
+    name: &str,
+    cell: Cell,
+    x: &Tensor,
+    rank: usize,
+    weights: &CellWeights,
+    state: Option<&CellState>,
+) -> std::result::Result<usize, Tensor> {
     let states = state.into_iter().flat_map(|state| std::iter::once(&state.hidden).chain(&state.cell));
     let all: Vec<&Tensor> = std::iter::once(x).chain(weights.all()).chain(states).collect();
     if let Some(mistake) = refuse_mixed(name, &all) {
@@ -337,7 +392,7 @@ fn refuse_sequence(
     first: Option<&CellState>,
     weights: &CellWeights,
     sequence: &Sequence,
-) -> Result<(usize, usize, usize), Tensor> {
+) -> std::result::Result<(usize, usize, usize), Tensor> {
     let name = "recurrent";
     let units = refuse(name, cell, x, 3, weights, None)?;
     let outputs = weights.projection.as_ref().map_or(units, |projection| projection.shape()[0]);

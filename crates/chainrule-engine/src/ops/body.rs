@@ -4,6 +4,7 @@
 //! equal if they compute the same. Refuses to hold tensors: what it reads from outside is an input of its own.
 
 use super::{Array, Op, Operation};
+use crate::compile::kernel::Binary;
 use crate::tensor::node::Inputs;
 use crate::tensor::origin::recorded_as;
 use crate::tensor::{Error, Origin, Result, Tensor, Type};
@@ -12,6 +13,9 @@ use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+
+/// Terms of a sum from which a product is dear.
+const DEAR_TERMS: usize = 8;
 
 /// Operations on some inputs, and which of them are results.
 #[derive(Clone)]
@@ -144,10 +148,17 @@ impl Body {
         self.outputs.iter().map(|&at| &self.nodes[at as usize].ty)
     }
 
-    /// The same body with some of its inputs as further results.
-    pub fn with_inputs_as_outputs(&self, inputs: impl IntoIterator<Item = usize>) -> Body {
-        let outputs = self.outputs.iter().copied().chain(inputs.into_iter().map(|at| at as u32)).collect();
+    /// The same body with the values at some positions as further results: inputs, or what it makes of them.
+    pub fn with_further_outputs(&self, positions: impl IntoIterator<Item = usize>) -> Body {
+        let outputs = self.outputs.iter().copied().chain(positions.into_iter().map(|at| at as u32)).collect();
         Body::new(self.nodes.clone(), self.inputs, outputs, self.origins.clone())
+    }
+
+    /// The same body with other origins, and what `inner` makes of operations that run bodies of their own.
+    pub fn with_origins(&self, origins: Vec<Origin>, mut inner: impl FnMut(&Op) -> Op) -> Body {
+        let mut body = Body { origins, ..self.clone() };
+        body.nodes.iter_mut().filter(|node| !node.op.bodies().is_empty()).for_each(|node| node.op = inner(&node.op));
+        body
     }
 
     /// The same body with some of its results, in another order.
@@ -176,14 +187,47 @@ impl Body {
         self.outputs.iter().map(|&at| depends[at as usize]).collect()
     }
 
+    /// Positions of what is dear to compute again: products, each with what is added to it.
+    pub fn dear(&self) -> Vec<usize> {
+        let nodes = &self.nodes;
+        let mut users: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            node.inputs.iter().for_each(|&input| users[input as usize].push(at));
+        }
+        let dear = |at: &usize| {
+            let Op::Einsum(einsum) = &nodes[*at].op else { return false };
+            let shape = &nodes[nodes[*at].inputs[0] as usize].ty.shape;
+            let summed = einsum.a.iter().zip(shape).filter(|(label, _)| !einsum.out.contains(label));
+            nodes[*at].ty.dtype.is_float() && summed.map(|(_, &size)| size).product::<usize>() >= DEAR_TERMS
+        };
+        let with_what_is_added = |mut at: usize| {
+            while let ([user], false) = (&users[at][..], self.outputs.contains(&(at as u32)))
+                && matches!(nodes[*user].op, Op::Binary(Binary::Add))
+            {
+                at = *user;
+            }
+            at
+        };
+        let mut found: Vec<usize> = (0..nodes.len()).filter(dear).map(with_what_is_added).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// Records the body again, applied to tensors of the types of its inputs. Each node keeps the line that it had.
     pub fn record(&self, inputs: &[Tensor]) -> Vec<Tensor> {
+        let all = self.record_all(inputs);
+        self.outputs.iter().map(|&at| all[at as usize].clone()).collect()
+    }
+
+    /// As [`Body::record`], and gives what stands at each position instead of the results.
+    pub fn record_all(&self, inputs: &[Tensor]) -> Vec<Tensor> {
         let mut copies: Vec<Tensor> = inputs.to_vec();
         for (node, origin) in self.nodes.iter().zip(&self.origins).skip(self.inputs) {
             let inputs: Inputs = node.inputs.iter().map(|&at| copies[at as usize].clone()).collect();
             copies.push(recorded_as(origin.clone(), || Tensor::record(node.op.clone(), inputs)));
         }
-        self.outputs.iter().map(|&at| copies[at as usize].clone()).collect()
+        copies
     }
 
     /// The results, in the most obvious way, or the first index that points outside.

@@ -2,7 +2,7 @@
 //!
 //! A node has one result, so what these give is one flat vector: the results of one element type, one after the other. Whoever
 //! records them (`functions::control`) hands out its parts, which are views. Results of another type are those of a second
-//! node with the same bodies. Refuses to differentiate or to batch: the transformations record bodies anew.
+//! node with the same bodies, which the compiler runs as one. Refuses to differentiate or to batch: the transformations record bodies anew.
 
 use super::movement::Axes;
 use super::{Array, Body, Derivative, Lift, Op, Operation, Reshape, Slice, Values, dtype_error, shape_error};

@@ -179,6 +179,16 @@ impl Op {
         }
     }
 
+    /// The same operation with what `other` makes of each of its bodies.
+    pub fn with_bodies(&self, mut other: impl FnMut(&Body) -> Body) -> Op {
+        match self {
+            Op::Scan(scan) => Scan { body: other(&scan.body), ..Scan::clone(scan) }.into(),
+            Op::Switch(switch) => Switch { branches: switch.branches.iter().map(other).collect(), dtype: switch.dtype }.into(),
+            Op::While(repeat) => While { bodies: [0, 1].map(|at| other(&repeat.bodies[at])), dtype: repeat.dtype }.into(),
+            op => op.clone(),
+        }
+    }
+
     /// The bodies that the operation runs.
     pub fn bodies(&self) -> &[Body] {
         match self {

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ pub struct Origin {
     location: &'static Location<'static>,
     scope: Option<Arc<str>>,
     backward: bool,
+    /// Of an operation in a body that is being compiled, its place in the program's list of origins.
+    site: Option<NonZeroU32>,
 }
 
 #[derive(Default)]
@@ -87,8 +90,18 @@ impl Origin {
     pub(crate) fn here(location: &'static Location<'static>) -> Origin {
         LABELS.with_borrow(|labels| match &labels.transformed {
             Some(origin) => origin.clone(),
-            None => Origin { location, scope: labels.scope.clone(), backward: false },
+            None => Origin { location, scope: labels.scope.clone(), backward: false, site: None },
         })
+    }
+
+    /// The same, at a place in a program's list of origins; place 0 cannot be told.
+    pub(crate) fn with_site(&self, site: u32) -> Origin {
+        Origin { site: NonZeroU32::new(site), ..self.clone() }
+    }
+
+    /// The place in a program's list of origins.
+    pub(crate) fn site(&self) -> Option<u32> {
+        self.site.map(NonZeroU32::get)
     }
 
     /// The source file, as the compiler names it.

@@ -102,12 +102,13 @@ fn joined(parts: Vec<Tensor>, examples: Option<usize>) -> Tensor {
 }
 
 /// Backwards through the steps: the carries are the cotangents of the loop's carries, and what has gathered for what every
-/// step reads; each step is computed again from the carries before it, which a run of the same loop keeps.
+/// step reads; each step is computed again from the carries before it and its products, which a run of the same loop keeps.
 fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[bool]) -> Result<Vec<Option<Tensor>>> {
     let start = Tensor::next_id();
     let (carries, first_rest) = (scan.carries, scan.carries + scan.sequences);
     let own = scan.body.placeholders();
-    let results = scan.body.record(&own);
+    let all = scan.body.record_all(&own);
+    let results: Vec<Tensor> = scan.body.outputs().iter().map(|&at| all[at as usize].clone()).collect();
     let mut moving = wanted.to_vec();
     spread(&scan.body, carries, &mut moving, |ty| ty.dtype.is_float());
     let depends = scan.body.depending(&moving);
@@ -134,13 +135,17 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
 
     // Only what the way back needs is kept and read.
     let carried: Vec<Tensor> = back.iter().chain(&sums).cloned().collect();
-    let everything: Vec<Tensor> = carried.iter().chain(&own).chain(&back_parts).cloned().collect();
+    let products = scan.body.dear();
+    let values: Vec<usize> = (0..own.len()).chain(products.iter().copied()).collect();
+    let everything: Vec<Tensor> =
+        carried.iter().cloned().chain(values.iter().map(|&at| all[at].clone())).chain(back_parts.clone()).collect();
     let (draft, _) = Body::trace(start, &everything, &outputs, true)?;
-    let read: Vec<bool> = (0..own.len()).map(|k| draft.reads(carried.len() + k)).collect();
-    let saved: Vec<usize> = (0..carries).filter(|&k| read[k]).collect();
+    let read: Vec<bool> = (0..values.len()).map(|k| draft.reads(carried.len() + k)).collect();
+    let kept = (0..values.len()).filter(|k| !(carries..own.len()).contains(k));
+    let saved: Vec<usize> = kept.filter(|&k| read[k]).map(|k| values[k]).collect();
     let sequences: Vec<usize> = (carries..first_rest).filter(|&k| read[k]).collect();
     let rest: Vec<usize> = (first_rest..own.len()).filter(|&k| read[k]).collect();
-    let pick = |list: &[usize]| list.iter().map(|&k| own[k].clone()).collect::<Vec<_>>();
+    let pick = |list: &[usize]| list.iter().map(|&k| all[k].clone()).collect::<Vec<_>>();
     let placeholders = [carried.clone(), pick(&saved), pick(&sequences), back_parts.clone(), pick(&rest)].concat();
     let (body, outside) = Body::trace(start, &placeholders, &outputs, true)?;
 
@@ -150,10 +155,7 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
         .chain(sums.iter().map(|sum| zeros(sum.ty())))
         .collect();
     if !saved.is_empty() {
-        let keeping = Scan { body: scan.body.with_inputs_as_outputs(saved.iter().copied()), ..scan.clone() };
-        let types = keeping.results();
-        let kept = record(|dtype| Scan { dtype, ..keeping.clone() }.into(), &types, node.inputs());
-        inputs.extend(kept.into_iter().skip(types.len() - saved.len()));
+        inputs.extend(kept_values(scan, node, &saved));
     }
     inputs.extend(sequences.iter().map(|&k| node.inputs()[k].clone()));
     inputs.extend(given.iter().filter_map(|&k| Some(piece(cotangent, at_result[k]?, &types[k]))));
@@ -175,6 +177,25 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
         contributions[k] = (wanted[k] && reached).then_some(result);
     }
     Ok(contributions)
+}
+
+/// What stood at some positions of the body, at every step, from a run of the same loop that keeps it.
+fn kept_values(scan: &Scan, node: &Tensor, positions: &[usize]) -> Vec<Tensor> {
+    let outputs = scan.body.outputs();
+    // A carry that is a result, too, is kept by it: before a step it is what the result was of the step before.
+    let result = |at: usize| {
+        let shifted = at < scan.carries && !scan.reverse && scan.length > 0;
+        (scan.carries..outputs.len()).find(|&k| shifted && outputs[k] == outputs[at])
+    };
+    let further: Vec<usize> = positions.iter().copied().filter(|&at| result(at).is_none()).collect();
+    let keeping = Scan { body: scan.body.with_further_outputs(further.iter().copied()), ..scan.clone() };
+    let all = record(|dtype| Scan { dtype, ..keeping.clone() }.into(), &keeping.results(), node.inputs());
+    let mut kept = all[outputs.len()..].iter();
+    let value = |&at: &usize| match result(at) {
+        Some(k) => Some(Tensor::concat(&[&node.inputs()[at].unsqueeze(0), &all[k].slice(0, ..scan.length - 1)], 0)),
+        None => kept.next().cloned(),
+    };
+    positions.iter().filter_map(value).collect()
 }
 
 /// The tangents of a body's results, and the placeholders for those of the inputs that move, once all carries that move

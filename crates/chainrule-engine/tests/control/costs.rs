@@ -6,6 +6,7 @@ use crate::support::{agree, eval};
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::Kernel;
 use chainrule_engine::functions::{CellWeights, ScanOptions, lstm_cell, scan};
+use chainrule_engine::transform::checkpoint;
 use chainrule_engine::{DType, Options, Result, Rng, Runtime, Step, Tensor};
 
 /// All kernels of a program, and those of the programs in it.
@@ -18,7 +19,7 @@ fn count(kernels: &[Kernel]) -> usize {
 }
 
 /// The loops of a program, not counting loops in loops.
-fn programs(step: &Step) -> usize {
+pub fn programs(step: &Step) -> usize {
     step.program().kernels.kernels.iter().filter(|kernel| matches!(kernel, Kernel::Control(_))).count()
 }
 
@@ -83,25 +84,72 @@ impl Network {
 
 #[test]
 fn kernels_do_not_grow_with_the_length() {
-    let counts = [3, 30, 3000].map(|length| {
+    let [few, many, uneven] = [1 << 14, 1 << 16, 50_021].map(|length| {
         let network = Network::new(4, 2, length).unwrap();
         let step = network.training(true, &Runtime::new(1).unwrap()).unwrap();
         (count(&step.program().kernels.kernels), programs(&step))
     });
-    assert_eq!(counts[0], counts[1]);
-    assert_eq!(counts[1], counts[2]);
+    assert_eq!(few, many);
     // There and back: the loop that keeps its carries is also the one that gives the values.
-    assert_eq!(counts[0].1, 2);
+    assert_eq!(few.1, 2);
+    // Once more where the last block is a shorter one.
+    assert!(uneven.1 <= 4 && uneven.0 <= 2 * few.0, "{uneven:?} and {few:?}");
 }
 
-/// The memory of a training step grows by the carries of a step, what is asked for and its cotangent, and by nothing else.
+/// The memory of a training step grows by the carries of a step and its products, what is asked for and its cotangent, and by
+/// nothing else, once there are enough steps for a block.
 #[test]
 fn memory_grows_with_what_must_be_kept() {
     let bytes = |length| Network::new(16, 8, length).unwrap().training(true, &Runtime::new(1).unwrap()).unwrap().arena_bytes();
-    let (short, long) = (bytes(100), bytes(300));
-    let each = (long - short) / 200;
-    let kept = 4 * (2 * 16 * 8 + 8);
+    let (short, long) = (bytes(1024), bytes(3072));
+    let each = (long - short) / 2048;
+    let kept = 4 * ((2 + 4) * 16 * 8 + 8);
     assert!(each >= kept && each <= kept + 4 * 8 * 4, "{each} bytes for each step, of which {kept} are kept");
+}
+
+/// States that are results are kept once: those before the steps are those after the steps before.
+#[test]
+fn states_that_are_results_are_kept_once() {
+    let (w, x) = (Tensor::full([64, 64], 0.02, DType::F32), Tensor::full([4096, 4, 64], 0.2, DType::F32).to_leaf().unwrap());
+    let bytes = |length: usize| {
+        let cell = |c: &[Tensor], x: &[Tensor]| {
+            let next = (c[0].matmul(&w) + &x[0]).tanh();
+            Ok((vec![next.clone()], vec![next]))
+        };
+        let x = x.slice(0, ..length);
+        let (_, states) = scan(&[&Tensor::ones([4, 64])], &[&x], ScanOptions::default(), cell).unwrap();
+        let gradient = states[0].square().sum().grad(&[&w]).unwrap().remove(0);
+        Step::capture_on(&Runtime::new(1).unwrap(), &[], &[&gradient], &[]).unwrap().arena_bytes()
+    };
+    // The state, the product, and the cotangent of the state.
+    assert_eq!((bytes(4096) - bytes(2048)) / 2048, 3 * 4 * 4 * 64);
+}
+
+/// A body behind a checkpoint keeps its carries alone.
+#[test]
+fn a_checkpoint_keeps_less() {
+    let (w, x) = (Tensor::full([64, 64], 0.02, DType::F32), Tensor::full([4096, 4, 64], 0.2, DType::F32).to_leaf().unwrap());
+    let trained = |length: usize, forget: bool| {
+        let cell = |c: &[Tensor], x: &[Tensor]| {
+            let next = |a: &[&Tensor]| (a[0].matmul(&w) + a[1]).tanh();
+            let next = if forget { checkpoint(next, &[&c[0], &x[0]]) } else { next(&[&c[0], &x[0]]) };
+            Ok((vec![next], vec![]))
+        };
+        let x = x.slice(0, ..length);
+        let (last, _) = scan(&[&Tensor::zeros([4, 64])], &[&x], ScanOptions::default(), cell).unwrap();
+        let loss = last[0].square().sum();
+        let gradient = loss.grad(&[&w]).unwrap().remove(0);
+        Step::capture_on(&Runtime::new(1).unwrap(), &[], &[&gradient], &[]).unwrap()
+    };
+    let each = |forget: bool| (trained(4096, forget).arena_bytes() - trained(2048, forget).arena_bytes()) / 2048;
+    let carry = 4 * 4 * 64;
+    assert_eq!((each(false), each(true)), (2 * carry, carry));
+    let values = [false, true].map(|forget| {
+        let mut step = trained(40, forget);
+        step.run(&[]).unwrap();
+        eval(&step.output(0))
+    });
+    agree("with and without", &values[0], &values[1], 1e-6).unwrap();
 }
 
 #[test]
@@ -126,10 +174,10 @@ fn a_network_over_a_scan_learns_as_the_unrolled_one_does() {
 /// Work that is shared within steps, and steps that are too small for that.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for (hidden, n) in [(96, 48), (4, 2)] {
+    for (hidden, n, length) in [(96, 48, 24), (4, 2, 6)] {
         let bits = [1, 2, 3].map(|threads| {
             let runtime = Runtime::new(threads).unwrap();
-            let mut step = Network::new(hidden, n, 6).unwrap().training(true, &runtime).unwrap();
+            let mut step = Network::new(hidden, n, length).unwrap().training(true, &runtime).unwrap();
             (0..3).for_each(|_| step.run(&[]).unwrap());
             (0..3).map(|at| step.state(at).to_vec::<f32>().unwrap()).collect::<Vec<_>>().concat()
         });

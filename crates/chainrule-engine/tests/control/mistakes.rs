@@ -74,6 +74,37 @@ fn an_index_that_points_outside_in_a_body_is_found() {
     assert!(error.to_string().contains("is outside 0..4") && error.to_string().contains("mistakes.rs"), "{error}");
 }
 
+/// The error names the line in the body, wherever the compiler has moved it: in a loop of its own, behind a product, in a loop
+/// in a loop, in a branch, and in what a gradient computes again.
+#[test]
+fn an_index_in_a_body_is_named_by_its_line() {
+    let (table, far) = (of(&[4, 3]), Tensor::from_slice(&[1i64, 9], [2]));
+    let w = of(&[3, 5]);
+    let line = line!() + 1;
+    let pick = |i: &Tensor| table.gather(&i.reshape([1]));
+    let plain = |c: &[Tensor], x: &[Tensor]| Ok((vec![&c[0] + pick(&x[0])], vec![]));
+    let product = |c: &[Tensor], x: &[Tensor]| Ok((vec![&c[0] + pick(&x[0]).matmul(&w).sum()], vec![]));
+    let inner = |c: &[Tensor], x: &[Tensor]| {
+        let both = Tensor::stack(&[&x[0], &x[0]], 0);
+        Ok((scan(&[&c[0]], &[&both], ScanOptions::default(), plain)?.0, vec![]))
+    };
+    let branch = |c: &[Tensor], x: &[Tensor]| {
+        let on = c[0].sum().greater(&Tensor::from(-1.0));
+        let next = cond(&on, &[&c[0], &x[0]], |x| Ok(vec![&x[0] + pick(&x[1])]), |x| Ok(vec![x[0].clone()]))?;
+        Ok((next, vec![]))
+    };
+    for body in [&plain as &dyn Fn(&[Tensor], &[Tensor]) -> _, &product, &inner, &branch] {
+        let (last, _) = scan(&[&of(&[1, 3])], &[&far], ScanOptions::default(), body).unwrap();
+        let gradient = last[0].square().sum().grad_or_zeros(&[&table]).unwrap().remove(0);
+        for y in [&last[0], &gradient] {
+            let error = y.eval().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Index);
+            let wanted = format!("{}:{line}", file!());
+            assert!(error.to_string().contains("index 9") && error.to_string().contains(&wanted), "{wanted}: {error}");
+        }
+    }
+}
+
 /// A gradient that a body cuts: the error, and the audit, name the body's line.
 #[test]
 fn a_cut_in_a_body_is_named_by_its_line() {

@@ -57,6 +57,18 @@ pub const PARTS: &[(&str, &str, &str)] = &[
         return %7",
     ),
     (
+        "a part of a part is one part",
+        "
+        %0 = leaf 0 : f32 [9, 5]
+        %1 = slice start [1, 0] stop [8, 4] step [2, 1] %0
+        %2 = slice start [1, 1] stop [4, 4] step [2, 2] %1
+        return %2",
+        "
+        %0 = leaf 0 : f32 [9, 5]
+        %1 = slice start [3, 1] stop [8, 4] step [4, 2] %0 : f32 [2, 2]
+        return %1",
+    ),
+    (
         "a part of what is laid side by side is a part of one of them",
         "
         %0 = leaf 0 : f32 [2, 3]

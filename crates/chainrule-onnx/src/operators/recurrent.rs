@@ -1,4 +1,4 @@
-//! Recurrent cells: RNN, GRU and LSTM, forwards, backwards and both, unrolled over time.
+//! Recurrent cells: RNN, GRU and LSTM, forwards, backwards and both, as a loop in the graph over time.
 //!
 //! The layouts are ONNX's: inputs `[time, n, features]`, or `[n, time, features]` where `layout` is 1; weights with an
 //! axis of directions in front and gates side by side. Hochreiter, Schmidhuber (1997) with the peepholes of Gers,
@@ -8,16 +8,14 @@ use super::activation::{Activation, by_name};
 use super::shape::reversed;
 use crate::error::{Error, Result};
 use crate::record::Value;
-use crate::record::call::{Call, limit};
+use crate::record::call::Call;
+use chainrule::functions::{ScanOptions, scan};
 use chainrule::{DType, Tensor};
 
 type Outcome = Result<Vec<Value>>;
 
-/// How many steps are unrolled.
-const STEPS: usize = 16_384;
-
 /// What a step of a cell needs of its direction.
-struct Direction<'c> {
+struct Direction {
     /// `[features, gates * hidden]`.
     w: Tensor,
     /// `[hidden, gates * hidden]`.
@@ -29,10 +27,13 @@ struct Direction<'c> {
     activations: Vec<Activation>,
     hidden: usize,
     clip: Option<f64>,
-    call: &'c Call<'c>,
+    /// Of a GRU: the product with the state comes before the reset.
+    linear_before_reset: bool,
+    /// Of an LSTM: what is not let in is kept.
+    input_forget: bool,
 }
 
-impl Direction<'_> {
+impl Direction {
     fn activate(&self, at: usize, x: &Tensor) -> Tensor {
         match self.clip {
             Some(clip) => (self.activations[at])(&x.clamp(-clip, clip)),
@@ -54,7 +55,7 @@ impl Direction<'_> {
 }
 
 /// One step: the states after it, from what the input contributes and the states before.
-type Step = fn(&Direction, &Tensor, &[Tensor]) -> Result<Vec<Tensor>>;
+type Step = fn(&Direction, &Tensor, &[Tensor]) -> Vec<Tensor>;
 
 /// A kind of cell.
 struct Cell {
@@ -76,11 +77,11 @@ pub fn lstm(call: &Call) -> Outcome {
     run(call, &Cell { gates: 4, states: 2, activations: &["Sigmoid", "Tanh", "Tanh"], step: lstm_step })
 }
 
-fn rnn_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
-    Ok(vec![d.activate(0, &d.both_biases(x + states[0].matmul(&d.r)))])
+fn rnn_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Vec<Tensor> {
+    vec![d.activate(0, &d.both_biases(x + states[0].matmul(&d.r)))]
 }
 
-fn gru_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
+fn gru_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Vec<Tensor> {
     let h = &states[0];
     let two = 2 * d.hidden;
     let open = x.slice(-1, ..two) + h.matmul(&d.r.slice(-1, ..two));
@@ -91,7 +92,7 @@ fn gru_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>>
     let (update, reset) = (d.activate(0, &d.gate(&open, 0)), d.activate(0, &d.gate(&open, 1)));
     let (x, r) = (d.gate(x, 2), d.gate(&d.r, 2));
     let bias = d.bias.as_ref().map(|(w, r)| (d.gate(w, 2), d.gate(r, 2)));
-    let candidate = if d.call.flag("linear_before_reset")? {
+    let candidate = if d.linear_before_reset {
         let past = h.matmul(&r);
         match bias {
             Some((w, r)) => x + w + reset * (past + r),
@@ -102,10 +103,10 @@ fn gru_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>>
         bias.map_or_else(|| sum.clone(), |(w, r)| &sum + (w + r))
     };
     let candidate = d.activate(1, &candidate);
-    Ok(vec![(1.0 - &update) * candidate + update * h])
+    vec![(1.0 - &update) * candidate + update * h]
 }
 
-fn lstm_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>> {
+fn lstm_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Vec<Tensor> {
     let (h, c) = (&states[0], &states[1]);
     let gates = d.both_biases(x + h.matmul(&d.r));
     // Gates lie as input, output, forget, cell.
@@ -114,10 +115,10 @@ fn lstm_step(d: &Direction, x: &Tensor, states: &[Tensor]) -> Result<Vec<Tensor>
         None => d.activate(0, &d.gate(&gates, gate)),
     };
     let input = open(0, c);
-    let forget = if d.call.flag("input_forget")? { 1.0 - &input } else { open(2, c) };
+    let forget = if d.input_forget { 1.0 - &input } else { open(2, c) };
     let new = forget * c + input * d.activate(1, &d.gate(&gates, 3));
     let h = open(1, &new) * (d.activations[2])(&new);
-    Ok(vec![h, new])
+    vec![h, new]
 }
 
 /// The number of directions, whether the first runs backwards.
@@ -163,13 +164,10 @@ fn run(call: &Call, cell: &Cell) -> Outcome {
     let turned = |x: &Tensor| if batch_first { x.transpose(0, 1) } else { x.clone() };
     let x = turned(call.tensor(0)?);
     let (w, r) = (call.tensor(1)?, call.tensor(2)?);
-    let (&[steps, n, _], Some(&hidden)) = (x.shape(), r.shape().last()) else {
+    let (&[_, n, _], Some(&hidden)) = (x.shape(), r.shape().last()) else {
         return Err(Error::operator(format!("takes [time, n, features], not {:?}", x.shape())));
     };
     let (count, first_backwards) = directions(call)?;
-    if steps > STEPS {
-        return Err(limit(format!("{steps} steps are unrolled, which is done up to {STEPS}")));
-    }
     if r.rank() != 3 || w.rank() != 3 || w.shape()[0] != count || r.shape()[1] != cell.gates * hidden {
         return Err(Error::operator(format!("weights {:?} and {:?} for {count} directions of {} gates", w.shape(), r.shape(), cell.gates)));
     }
@@ -182,7 +180,17 @@ fn run(call: &Call, cell: &Cell) -> Outcome {
             (of(bias).slice(0, ..half), of(bias).slice(0, half..))
         });
         let peepholes = if cell.states == 2 { call.optional(7)?.map(of) } else { None };
-        let direction = Direction { w: of(w).t(), r: of(r).t(), bias, peepholes, activations, hidden, clip: call.float("clip")?, call };
+        let direction = Direction {
+            w: of(w).t(),
+            r: of(r).t(),
+            bias,
+            peepholes,
+            activations,
+            hidden,
+            clip: call.float("clip")?,
+            linear_before_reset: cell.gates == 3 && call.flag("linear_before_reset")?,
+            input_forget: cell.gates == 4 && call.flag("input_forget")?,
+        };
         let first = |at: usize| -> Result<Tensor> {
             Ok(match call.optional(5 + at)? {
                 Some(state) => of(&turned(state)),
@@ -191,7 +199,7 @@ fn run(call: &Call, cell: &Cell) -> Outcome {
         };
         let states = (0..cell.states).map(first).collect::<Result<Vec<_>>>()?;
         let backwards = first_backwards || number == 1;
-        let (all, states) = unrolled(&direction, cell.step, &x, states, lengths.as_ref(), backwards)?;
+        let (all, states) = looped(&direction, cell.step, &x, states, lengths.as_ref(), backwards)?;
         outputs.push(all);
         states.into_iter().zip(&mut last).for_each(|(state, last)| last.push(state));
     }
@@ -204,40 +212,31 @@ fn run(call: &Call, cell: &Cell) -> Outcome {
 }
 
 /// The outputs of all steps, `[time, n, hidden]`, and the states after the last of each example.
-fn unrolled(
+fn looped(
     d: &Direction,
     step: Step,
     x: &Tensor,
-    mut states: Vec<Tensor>,
+    states: Vec<Tensor>,
     lengths: Option<&Tensor>,
     backwards: bool,
 ) -> Result<(Tensor, Vec<Tensor>)> {
-    let steps = x.shape()[0];
+    // With lengths, each example is turned by itself.
     let turn = |x: &Tensor| match lengths {
-        _ if !backwards => x.clone(),
-        Some(lengths) => reversed(x, lengths, 1, 0),
-        None => x.flip(&[0]),
+        Some(lengths) if backwards => reversed(x, lengths, 1, 0),
+        _ => x.clone(),
     };
-    // What the inputs contribute is one product for all steps.
-    let contributed = turn(x).matmul(&d.w);
-    let mut outputs = Vec::with_capacity(steps);
-    for at in 0..steps {
-        let new = step(d, &contributed.index(0, at as isize), &states)?;
-        match lengths {
-            // Beyond the end of an example its states stay, and its output is 0.
-            Some(lengths) => {
-                let inside = Tensor::full(lengths.shape(), at as f64, DType::I64).less(lengths).unsqueeze(1);
-                outputs.push(inside.select(&new[0], &new[0].zeros_like()));
-                states = new.iter().zip(&states).map(|(new, old)| inside.select(new, old)).collect();
-            }
-            None => {
-                outputs.push(new[0].clone());
-                states = new;
-            }
-        }
-    }
-    if outputs.is_empty() {
-        return Ok((Tensor::full([0, x.shape()[1], d.hidden], 0.0, x.dtype()), states));
-    }
-    Ok((turn(&Tensor::stack(&outputs.iter().collect::<Vec<_>>(), 0)), states))
+    let x = turn(x);
+    let numbers = lengths.map(|_| Tensor::arange(x.shape()[0], DType::I64));
+    let sequences: Vec<&Tensor> = std::iter::once(&x).chain(&numbers).collect();
+    let options = ScanOptions { length: None, reverse: backwards && lengths.is_none() };
+    let body = |states: &[Tensor], parts: &[Tensor]| {
+        let new = step(d, &parts[0].matmul(&d.w), states);
+        let Some(lengths) = lengths else { return Ok((new.clone(), vec![new[0].clone()])) };
+        // Beyond the end of an example its states stay, and its output is 0.
+        let inside = parts[1].broadcast_to(lengths.shape()).less(lengths).unsqueeze(1);
+        let kept = new.iter().zip(states).map(|(new, old)| inside.select(new, old)).collect();
+        Ok((kept, vec![inside.select(&new[0], &new[0].zeros_like())]))
+    };
+    let (states, outputs) = scan(&states.iter().collect::<Vec<_>>(), &sequences, options, body)?;
+    Ok((turn(&outputs[0]), states))
 }

@@ -28,7 +28,7 @@ struct Program {
     buffers: usize,
     leaves: Vec<(usize, usize, usize)>,
     roots: Vec<(usize, usize, usize)>,
-    /// Of each buffer in the arena its offset there.
+    /// Of each buffer in the arena its offset in the room.
     temporary: Vec<(usize, usize)>,
 }
 
@@ -53,15 +53,21 @@ impl CompiledControl {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(control: &Control) -> Result<CompiledControl> {
+        // What every step reads: its operands of products are packed once for all steps.
+        let steady = |leaf: usize| match control.flow {
+            Flow::Scan { sequences, .. } => leaf >= control.carried.len() + sequences,
+            Flow::While => leaf >= control.carried.len(),
+            Flow::Switch => false,
+        };
         let program = |body: &crate::compile::kernel::Inner| -> Result<Program> {
-            let executor = Executor::new(&body.kernels, &body.schedule)?;
+            let executor = Executor::inner(&body.kernels, &body.schedule, |leaf| steady(leaf as usize))?;
             let (mut leaves, mut roots, mut temporary) = (Vec::new(), Vec::new(), Vec::new());
             for (at, buffer) in body.kernels.buffers.iter().enumerate() {
                 let bytes = buffer.len * buffer.dtype.bytes();
                 match buffer.place {
                     Place::Leaf(leaf) => leaves.push((at, leaf as usize, bytes)),
                     Place::Root(root) => roots.push((at, root as usize, bytes)),
-                    Place::Temporary => temporary.push((at, body.schedule.offsets[at])),
+                    Place::Temporary => temporary.push((at, control.arena + body.schedule.offsets[at])),
                 }
             }
             Ok(Program { executor, buffers: body.kernels.buffers.len(), leaves, roots, temporary })
@@ -112,13 +118,8 @@ impl CompiledControl {
             program.executor.prepare_rooms(workspace, members);
         }
         while room.pointers.len() < members.max(1) {
-            let list = |(program, workspace): (&Program, &mut Workspace)| {
-                let mut list = vec![std::ptr::null_mut(); program.buffers];
-                let arena = workspace.arena();
-                program.temporary.iter().for_each(|&(at, offset)| list[at] = arena.wrapping_add(offset));
-                list
-            };
-            room.pointers.push(Mutex::new(Lists(self.programs.iter().zip(&mut room.workspaces).map(list).collect())));
+            let lists = self.programs.iter().map(|program| vec![std::ptr::null_mut(); program.buffers]).collect();
+            room.pointers.push(Mutex::new(Lists(lists)));
         }
     }
 
@@ -129,6 +130,7 @@ impl CompiledControl {
     pub unsafe fn run(&self, member: &Member<'_>, buffers: &[*mut u8], scratch: &mut Scratch, room: &ControlRoom, faults: &FaultCell) {
         let mut lists = room.pointers[member.index()].lock().unwrap_or_else(PoisonError::into_inner);
         let mut run = Run { of: self, member, buffers, lists: &mut lists.0, room, scratch };
+        run.start();
         // SAFETY: the caller's.
         unsafe {
             match self.control.flow {
@@ -163,10 +165,21 @@ impl Run<'_> {
         self.first(&self.of.control.inputs[at])
     }
 
+    /// Points what the programs keep for themselves to the room, and forgets what was packed for an earlier run.
+    fn start(&mut self) {
+        if self.member.index() == 0 {
+            self.room.workspaces.iter().for_each(Workspace::start_anew);
+        }
+        self.member.barrier();
+        let room = self.first(&self.of.control.room);
+        for (program, list) in self.of.programs.iter().zip(self.lists.iter_mut()) {
+            program.temporary.iter().for_each(|&(at, offset)| list[at] = room.wrapping_add(offset));
+        }
+    }
+
     /// Where a result begins, if it is one.
     fn result(&self, root: usize) -> Option<*mut u8> {
-        let out = &self.of.control.out;
-        self.of.control.places[root].map(|from| self.first(out).wrapping_add(from * out.dtype.bytes()))
+        self.of.control.outs[root].as_ref().map(|out| self.first(out))
     }
 
     /// A carry's place after a step with this number.

@@ -14,7 +14,7 @@ use super::machine::placed;
 use super::region::Scratch;
 use super::team::{Member, Team, share};
 use crate::compile::kernel::{Fault, Kernel, Refusal};
-use crate::compile::lower::Kernels;
+use crate::compile::lower::{Kernels, Place};
 use crate::compile::schedule::{Schedule, written};
 use crate::tensor::{DType, Data, Error, ErrorKind, Result};
 use compiled::Compiled;
@@ -73,13 +73,26 @@ impl Executor {
     /// # Errors
     /// If the system has not so much memory.
     pub fn new(kernels: &Kernels, schedule: &Schedule) -> Result<Executor> {
-        let arena = Data::try_zeros(DType::U8, schedule.arena_bytes)?;
+        Executor::with_arena(kernels, schedule, schedule.arena_bytes, |_| false)
+    }
+
+    /// As [`Executor::new`], of a program in a program, whose arena is in the memory of the whole. Leaves that are `steady`
+    /// do not change from one of its runs to the next, until they are said to.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn inner(kernels: &Kernels, schedule: &Schedule, steady: impl Fn(u32) -> bool) -> Result<Executor> {
+        Executor::with_arena(kernels, schedule, 0, steady)
+    }
+
+    fn with_arena(kernels: &Kernels, schedule: &Schedule, arena_bytes: usize, steady: impl Fn(u32) -> bool) -> Result<Executor> {
+        let arena = Data::try_zeros(DType::U8, arena_bytes)?;
         let mut compiled = compile_all(&kernels.kernels);
         if let Some(error) = compiled.iter().find_map(|kernel| if let Compiled::Failed(error) = kernel { Some(error) } else { None }) {
             return Err(error.clone());
         }
         let ranges = narrow_waves(&schedule.waves, &compiled);
-        let packed = shared_panels(&mut compiled, kernels, &ranges);
+        let packed = shared_panels(&mut compiled, kernels, &ranges, steady);
         let first = Workspace::new(arena, packed, &compiled)?;
         let (mut shared, mut total, mut rooms) = (0.0, 0.0, 0);
         let mut wave = |range: &Range<usize>| {
@@ -106,7 +119,7 @@ impl Executor {
         let together = waves.iter().any(|wave| wave.shared);
         let aside = compiled.iter().map(Compiled::aside).max().unwrap_or(0);
         let free = Mutex::new(vec![first]);
-        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes: schedule.arena_bytes, packed, aside })
+        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes, packed, aside })
     }
 
     /// Bytes of packed operands and of what loops and branches need, next to the arena.
@@ -177,7 +190,7 @@ impl Executor {
     /// `buffers[id]` is valid for every element of buffer `id`; those that kernels write are
     /// written by nobody else and read by nobody else meanwhile.
     pub unsafe fn run(&self, team: &Team, buffers: &[*mut u8], workspace: &Workspace) -> Result<(), Fail> {
-        workspace.packed.start();
+        workspace.packed.start_anew();
         let pointers = Pointers(buffers);
         let work = |member: Member<'_>| {
             let mut scratch = workspace.scratch[member.index()].lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +215,7 @@ impl Executor {
     /// As [`Executor::run`].
     pub unsafe fn profile(&self, buffers: &[*mut u8], workspace: &Workspace) -> Vec<(usize, f64)> {
         let mut scratch = workspace.scratch[0].lock().unwrap_or_else(PoisonError::into_inner);
-        workspace.packed.start();
+        workspace.packed.start_anew();
         let mut times = Vec::new();
         for (&(k, _), control) in self.waves.iter().flat_map(|wave| wave.parts.iter().map(move |part| (part, wave.control))) {
             let start = std::time::Instant::now();
@@ -300,14 +313,19 @@ impl Workspace {
         Ok(Workspace { arena, packed: Packed::new(packed)?, scratch: Vec::new(), faults: FaultCell::new(), rooms })
     }
 
-    /// Whether operands are packed in a run, which then begins with [`Workspace::start`].
+    /// Whether operands are packed in every run, which then begins with [`Workspace::start`].
     pub(super) fn packs(&self) -> bool {
-        self.packed.any()
+        self.packed.changes()
     }
 
     /// Begins a run: no other is under way.
     pub(super) fn start(&self) {
         self.packed.start();
+    }
+
+    /// Begins a run in which what was steady has changed.
+    pub(super) fn start_anew(&self) {
+        self.packed.start_anew();
     }
 
     /// What was found wrong in the last run, if anything was.
@@ -408,7 +426,7 @@ fn narrow_waves(waves: &[Range<usize>], compiled: &[Compiled]) -> Vec<Range<usiz
 }
 
 /// Lets products share packed operands.
-fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, waves: &[Range<usize>]) -> Sizes {
+fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, waves: &[Range<usize>], steady: impl Fn(u32) -> bool) -> Sizes {
     let mut wave_of = vec![0; compiled.len()];
     waves.iter().enumerate().for_each(|(wave, range)| wave_of[range.clone()].fill(wave));
     let mut writers: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
@@ -423,7 +441,8 @@ fn shared_panels(compiled: &mut [Compiled], kernels: &Kernels, waves: &[Range<us
             _ => None,
         })
         .collect();
-    contract::share(&mut products, |buffer, first, last| writers[buffer].iter().any(|wave| (first..=last).contains(wave)))
+    let written = |buffer: usize, first, last| writers[buffer].iter().any(|wave| (first..=last).contains(wave));
+    contract::share(&mut products, written, |buffer| matches!(kernels.buffers[buffer].place, Place::Leaf(leaf) if steady(leaf)))
 }
 
 /// Buffers, shared by the members of a team.

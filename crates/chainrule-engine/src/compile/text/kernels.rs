@@ -57,10 +57,14 @@ impl Kernels {
                     accesses(text, "  ", &[("input", input), ("out", out)])?;
                 }
                 Kernel::Control(control) => {
-                    let Control { flow, bodies, inputs, out, places, room, carried } = &**control;
-                    writeln!(text, "{k}: {} places {places:?} carried {carried:?}", format!("{flow:?}").to_lowercase())?;
+                    let Control { flow, bodies, inputs, outs, room, carried, arena } = &**control;
+                    writeln!(text, "{k}: {} carried {carried:?} arena {arena}", format!("{flow:?}").to_lowercase())?;
                     inputs.iter().try_for_each(|one| accesses(text, "  ", &[("input", one)]))?;
-                    accesses(text, "  ", &[("out", out), ("room", room)])?;
+                    outs.iter().try_for_each(|out| match out {
+                        Some(out) => accesses(text, "  ", &[("out", out)]),
+                        None => writeln!(text, "  no out"),
+                    })?;
+                    accesses(text, "  ", &[("room", room)])?;
                     for (i, body) in bodies.iter().enumerate() {
                         writeln!(text, "  program {i} in {} bytes, waves {:?}", body.schedule.arena_bytes, body.schedule.waves)?;
                         body.kernels.print().lines().try_for_each(|line| writeln!(text, "    {line}"))?;

@@ -54,7 +54,10 @@ pub fn touched(kernel: &Kernel) -> (Vec<u32>, Vec<u32>) {
         Kernel::Scatter(scatter) => (vec![scatter.index.buffer, scatter.updates.buffer], vec![scatter.out.buffer]),
         Kernel::Fold(fold) => (vec![fold.input.buffer], vec![fold.out.buffer]),
         Kernel::Sort(sort) => (vec![sort.input.buffer], vec![sort.out.buffer]),
-        Kernel::Control(control) => (buffers(&control.inputs), vec![control.out.buffer, control.room.buffer]),
+        Kernel::Control(control) => {
+            let outs: Vec<Access> = control.outs.iter().flatten().chain([&control.room]).cloned().collect();
+            (buffers(&control.inputs), buffers(&outs))
+        }
         Kernel::Host(host) => (buffers(&host.inputs), vec![host.out.buffer]),
         Kernel::Fill(fill) => (Vec::new(), vec![fill.out.buffer]),
     }
@@ -324,8 +327,10 @@ impl Known<'_> {
 /// Programs whose leaves and roots are the inputs and results. They were checked when they were made.
 fn programs(control: &Control, buffers: &[Buffer]) -> Verdict {
     let skipped = usize::from(control.flow == Flow::Switch);
-    let Control { bodies, inputs, out, places, room, carried, .. } = control;
+    let Control { bodies, inputs, outs, room, carried, arena, .. } = control;
     for body in bodies {
+        let ends = arena.saturating_add(body.schedule.arena_bytes);
+        ensure(ends <= buffers[room.buffer as usize].len, || "the memory of a program does not fit into the room".into())?;
         for buffer in &body.kernels.buffers {
             let Place::Leaf(leaf) = buffer.place else { continue };
             let input = inputs.get(leaf as usize + skipped).ok_or_else(|| format!("there is no input for leaf {leaf}"))?;
@@ -340,13 +345,15 @@ fn programs(control: &Control, buffers: &[Buffer]) -> Verdict {
     let last = bodies.last().map_or(&[][..], |body| &body.kernels.buffers);
     for buffer in last {
         let Place::Root(root) = buffer.place else { continue };
-        let place = places.get(root as usize).ok_or_else(|| format!("root {root} has no place"))?;
+        let out = outs.get(root as usize).ok_or_else(|| format!("root {root} has no place"))?;
         let parts = match control.flow {
             Flow::Scan { length, .. } if root as usize >= carried.len() => length,
             _ => 1,
         };
-        let fits = place.is_none_or(|from| from + parts * buffer.len <= buffers[out.buffer as usize].len && buffer.dtype == out.dtype);
-        ensure(fits, || format!("root {root} does not fit into the result"))?;
+        if let Some(out) = out {
+            ensure(buffer.dtype == out.dtype, || format!("root {root} is {}, its result {}", buffer.dtype, out.dtype))?;
+            run("result", out, parts * buffer.len, buffers)?;
+        }
         let ends = carried.get(root as usize).map_or(0, |places| places[0].max(places[1]) + buffer.len * buffer.dtype.bytes());
         ensure(ends <= buffers[room.buffer as usize].len, || format!("carry {root} does not fit into the room"))?;
     }

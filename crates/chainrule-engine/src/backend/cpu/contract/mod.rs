@@ -122,8 +122,12 @@ impl CompiledContract {
 
 /// Decides which operands of a program's products are packed once for all their tiles, and once for all
 /// products that read them in the same way: each product with its wave. Tells what a room for them must
-/// hold. `written` says whether a buffer changes between two waves.
-pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(usize, usize, usize) -> bool) -> Sizes {
+/// hold. `written` says whether a buffer changes between two waves, `steady` whether it is the same in many runs.
+pub fn share(
+    products: &mut [(usize, &mut CompiledContract)],
+    written: impl Fn(usize, usize, usize) -> bool,
+    steady: impl Fn(usize) -> bool,
+) -> Sizes {
     let mut found: Vec<(Operand, Panels, Wanted, usize)> = Vec::new();
     let mut readers: Vec<(usize, usize, usize)> = Vec::new();
     for (at, (wave, product)) in products.iter().enumerate() {
@@ -136,7 +140,8 @@ pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(u
                 other == operand && of == panels && !written(buffer, wanted.waves.0, *wave)
             };
             let entry = found.iter().rposition(same).unwrap_or_else(|| {
-                let wanted = Wanted { bytes: panels.bytes(), pieces: panels.pieces(), waves: (*wave, *wave) };
+                let waves = (*wave, *wave);
+                let wanted = Wanted { bytes: panels.bytes(), pieces: panels.pieces(), waves, steady: steady(buffer) };
                 found.push((operand.clone(), *panels, wanted, 0));
                 found.len() - 1
             });
@@ -144,10 +149,11 @@ pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(u
             readers.push((at, side, entry));
         }
     }
-    // What a single tile reads stays nearer in memory of its own.
-    let kept: Vec<usize> = (0..found.len()).filter(|&entry| found[entry].3 > 1).collect();
-    let (loose, loose_readers) = split_first(products, written);
-    let panels = found.into_iter().filter(|entry| entry.3 > 1).map(|entry| entry.2);
+    // What a single tile reads once stays nearer in memory of its own.
+    let lasts = |(_, _, wanted, times): &(Operand, Panels, Wanted, usize)| *times > 1 || wanted.steady;
+    let kept: Vec<usize> = (0..found.len()).filter(|&entry| lasts(&found[entry])).collect();
+    let (loose, loose_readers) = split_first(products, written, steady);
+    let panels = found.into_iter().filter(lasts).map(|entry| entry.2);
     let wanted: Vec<Wanted> = panels.chain(loose).collect();
     let (places, sizes) = places(&wanted);
     for (at, side, entry) in readers {
@@ -166,6 +172,7 @@ pub fn share(products: &mut [(usize, &mut CompiledContract)], written: impl Fn(u
 fn split_first(
     products: &[(usize, &mut CompiledContract)],
     written: impl Fn(usize, usize, usize) -> bool,
+    steady: impl Fn(usize) -> bool,
 ) -> (Vec<Wanted>, Vec<(usize, usize, usize)>) {
     let mut found: Vec<((usize, isize, usize, usize), Wanted)> = Vec::new();
     let mut readers = Vec::new();
@@ -178,7 +185,8 @@ fn split_first(
             let memory = (buffer, operand.path.offset + loose.first, loose.numbers, parts);
             let same = |(other, wanted): &(_, Wanted)| *other == memory && !written(buffer, wanted.waves.0, *wave);
             let entry = found.iter().rposition(same).unwrap_or_else(|| {
-                found.push((memory, Wanted { bytes: loose.bytes(parts), pieces: loose.pieces(), waves: (*wave, *wave) }));
+                let (bytes, pieces) = (loose.bytes(parts), loose.pieces());
+                found.push((memory, Wanted { bytes, pieces, waves: (*wave, *wave), steady: steady(buffer) }));
                 found.len() - 1
             });
             found[entry].1.waves.1 = *wave;

@@ -123,20 +123,27 @@ pub struct Wanted {
     pub pieces: usize,
     /// Of the first and the last reader.
     pub waves: (usize, usize),
+    /// Whether it is the same in all runs until [`Packed::start_anew`], and is packed in the first of them.
+    pub steady: bool,
 }
 
 /// Finds a place for every wanted operand, such that those that live at the same time do not overlap; and
 /// what a room for them must hold.
 pub fn places(wanted: &[Wanted]) -> (Vec<Place>, Sizes) {
-    let spans: Vec<_> = wanted.iter().map(|one| (one.bytes, one.waves)).collect();
+    let waves = |one: &Wanted| if one.steady { (0, usize::MAX) } else { one.waves };
+    let spans: Vec<_> = wanted.iter().map(|one| (one.bytes, waves(one))).collect();
     let (offsets, bytes) = first_fit(&spans);
-    let mut flags = 0;
+    // Flags of what is steady come first.
+    let pieces = |steady: bool| wanted.iter().filter(move |one| one.steady == steady).map(|one| one.pieces).sum::<usize>();
+    let steady = pieces(true);
+    let (mut kept, mut flags) = (0, steady);
     let place = |(one, offset): (&Wanted, usize)| {
-        flags += one.pieces;
-        Place { offset, flag: flags - one.pieces }
+        let next = if one.steady { &mut kept } else { &mut flags };
+        *next += one.pieces;
+        Place { offset, flag: *next - one.pieces }
     };
     let places = wanted.iter().zip(offsets).map(place).collect();
-    (places, Sizes { bytes, flags })
+    (places, Sizes { bytes, flags, steady })
 }
 
 /// What a room holds.
@@ -146,6 +153,8 @@ pub struct Sizes {
     pub bytes: usize,
     /// Pieces that are packed.
     pub flags: usize,
+    /// How many of them, the first ones, are steady.
+    pub steady: usize,
 }
 
 /// Memory for packed panels of one run at a time.
@@ -156,6 +165,10 @@ pub struct Packed {
     /// What was last done with each piece: twice the number of the run, and one more when it is packed.
     flags: Vec<AtomicU64>,
     run: AtomicU64,
+    /// The number of the run that first saw what is steady now.
+    anew: AtomicU64,
+    /// How many of the pieces, the first ones, are steady.
+    steady: usize,
 }
 
 // SAFETY: the memory is owned, and whoever reads or writes it does so by the rules of `at`.
@@ -171,17 +184,30 @@ impl Packed {
     pub fn new(sizes: Sizes) -> Result<Packed> {
         let mut panels = Data::try_zeros(DType::U8, sizes.bytes)?;
         let flags = (0..sizes.flags).map(|_| AtomicU64::new(0)).collect();
-        Ok(Packed { first: panels.first_mut(), _panels: panels, flags, run: AtomicU64::new(0) })
+        Ok(Packed {
+            first: panels.first_mut(),
+            _panels: panels,
+            flags,
+            run: AtomicU64::new(0),
+            anew: AtomicU64::new(0),
+            steady: sizes.steady,
+        })
     }
 
-    /// Starts a run: nothing is packed. No other may be under way.
+    /// Starts a run: nothing is packed but what is steady. No other may be under way.
     pub fn start(&self) {
         self.run.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether there is anything to pack.
-    pub fn any(&self) -> bool {
-        !self.flags.is_empty()
+    /// Starts a run in which nothing is packed at all. No other may be under way.
+    pub fn start_anew(&self) {
+        self.start();
+        self.anew.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether anything is packed in every run.
+    pub fn changes(&self) -> bool {
+        self.flags.len() > self.steady
     }
 
     /// The first byte of a place. It may be written while a piece there is being packed, and read once all that is
@@ -191,10 +217,11 @@ impl Packed {
     }
 
     /// Sees to it that `count` pieces from flag `first` on are packed. `pack(i)` packs one; it is called once
-    /// in a run for each piece, whoever asks.
+    /// in a run for each piece, and once for all runs if it is steady, whoever asks.
     pub fn prepare(&self, first: usize, count: usize, mut pack: impl FnMut(usize)) {
         let flags = &self.flags[first..first + count];
-        let busy = 2 * self.run.load(Ordering::Relaxed);
+        let run = if first < self.steady { &self.anew } else { &self.run };
+        let busy = 2 * run.load(Ordering::Relaxed);
         for (i, flag) in flags.iter().enumerate() {
             let found = flag.load(Ordering::Acquire);
             if found < busy && flag.compare_exchange(found, busy, Ordering::Acquire, Ordering::Relaxed).is_ok() {
@@ -230,14 +257,14 @@ impl Drop for Unfinished<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Packed, Sizes};
+    use super::{Packed, Sizes, Wanted, places};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Several threads ask for the same pieces at once: each is packed by one of them, and nobody goes on before all are.
     #[test]
     fn a_piece_is_packed_once_in_a_run_and_before_anybody_reads_it() {
         const PIECES: usize = 24;
-        let room = Packed::new(Sizes { bytes: 0, flags: PIECES + 3 }).unwrap();
+        let room = Packed::new(Sizes { bytes: 0, flags: PIECES + 3, steady: 0 }).unwrap();
         let packed: Vec<AtomicUsize> = (0..PIECES).map(|_| AtomicUsize::new(0)).collect();
         for run in 1..=200 {
             room.start();
@@ -257,10 +284,36 @@ mod tests {
         }
     }
 
+    /// What is steady is packed once until everything is packed anew, and nothing else lies in its place.
+    #[test]
+    fn what_is_steady_is_packed_once_for_several_runs() {
+        let wanted = [(64, 2, 3, false), (64, 2, 1, true), (64, 3, 4, false), (64, 1, 2, true)];
+        let wanted = wanted.map(|(bytes, pieces, wave, steady)| Wanted { bytes, pieces, waves: (wave, wave), steady });
+        let (places, sizes) = places(&wanted);
+        assert_eq!((sizes.flags, sizes.steady), (8, 3));
+        assert_eq!(places.iter().map(|place| place.flag).collect::<Vec<_>>(), [3, 0, 5, 2]);
+        // The two that are read in different waves share a place, those that stay do not.
+        assert_eq!((sizes.bytes, places[0].offset), (3 * 64, places[2].offset));
+        let room = Packed::new(sizes).unwrap();
+        assert!(room.changes());
+        let mut packed = [0; 8];
+        for run in 0..6 {
+            if run % 3 == 0 {
+                room.start_anew()
+            } else {
+                room.start()
+            }
+            for (place, one) in places.iter().zip(&wanted) {
+                room.prepare(place.flag, one.pieces, |i| packed[place.flag + i] += 1);
+            }
+        }
+        assert_eq!(packed, [2, 2, 2, 6, 6, 6, 6, 6]);
+    }
+
     /// A panic while a piece is being packed leaves it to the next who asks.
     #[test]
     fn a_piece_whose_packing_failed_is_packed_by_another() {
-        let room = Packed::new(Sizes { bytes: 0, flags: 1 }).unwrap();
+        let room = Packed::new(Sizes { bytes: 0, flags: 1, steady: 0 }).unwrap();
         room.start();
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| room.prepare(0, 1, |_| panic!("on purpose"))));
         assert!(failed.is_err());

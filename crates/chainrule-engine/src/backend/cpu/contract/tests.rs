@@ -129,7 +129,7 @@ struct Made {
 /// As a program makes it: with shared operands.
 fn made(compile: impl Fn(&mut Written) -> CompiledContract) -> Made {
     let mut compiled = placed(compile);
-    let sizes = share(&mut [(0, &mut compiled)], |_, _, _| false);
+    let sizes = share(&mut [(0, &mut compiled)], |_, _, _| false, |_| false);
     Made { compiled, room: Packed::new(sizes).unwrap() }
 }
 
@@ -448,7 +448,7 @@ fn products_share_what_does_not_change_between_them() {
     for (written, places) in [(false, 1), (true, 0)] {
         let mut two = [0, 1].map(|_| placed(|code| CompiledContract::new(&c, code)));
         let [one, other] = &mut two;
-        share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (1, 0, 2));
+        share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (1, 0, 2), |_| false);
         let found = two.each_ref().map(|product| product.plan.shared[1]);
         assert_eq!(found[0], found[1]);
         assert_eq!(found.iter().flatten().count(), 2 * places, "written: {written}");

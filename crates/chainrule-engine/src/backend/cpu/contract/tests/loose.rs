@@ -90,7 +90,7 @@ fn products_that_reach_the_same_memory_split_it_once() {
     for (written, same) in [(false, true), (true, false)] {
         let mut two = [&forward, &gradient].map(|c| placed(|code| CompiledContract::at(c, Level::detect(), Some(&EMULATED), code)));
         let [one, other] = &mut two;
-        let sizes = share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (0, 0, 2));
+        let sizes = share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (0, 0, 2), |_| false);
         let found = two.each_ref().map(|product| product.plan.loose_at.into_iter().flatten().next().expect("a place"));
         assert_eq!(found[0] == found[1], same, "written: {written}");
         assert!(sizes.bytes > 0);
