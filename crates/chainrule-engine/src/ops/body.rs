@@ -124,11 +124,6 @@ impl Body {
         &self.nodes
     }
 
-    /// Where each node was recorded.
-    pub fn origins(&self) -> &[Origin] {
-        &self.origins
-    }
-
     /// Positions of the results.
     pub fn outputs(&self) -> &[u32] {
         &self.outputs
