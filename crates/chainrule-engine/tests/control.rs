@@ -5,6 +5,8 @@ mod support;
 
 #[path = "control/batches.rs"]
 mod batches;
+#[path = "control/bodies.rs"]
+mod bodies;
 #[path = "control/branches.rs"]
 mod branches;
 #[path = "control/costs.rs"]

@@ -20,6 +20,8 @@ mod found;
 mod golden;
 #[path = "passes/laid_out.rs"]
 mod laid_out;
+#[path = "passes/nearly.rs"]
+mod nearly;
 #[path = "passes/parts.rs"]
 mod parts;
 #[path = "passes/programs.rs"]

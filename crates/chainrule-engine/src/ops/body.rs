@@ -128,11 +128,6 @@ impl Body {
         &self.nodes
     }
 
-    /// Where each node was recorded.
-    pub fn origins(&self) -> &[Origin] {
-        &self.origins
-    }
-
     /// Positions of the results.
     pub fn outputs(&self) -> &[u32] {
         &self.outputs
@@ -146,6 +141,11 @@ impl Body {
     /// Types of the results.
     pub fn output_types(&self) -> impl ExactSizeIterator<Item = &Type> {
         self.outputs.iter().map(|&at| &self.nodes[at as usize].ty)
+    }
+
+    /// Where each node was recorded.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
     }
 
     /// The same body with the values at some positions as further results: inputs, or what it makes of them.

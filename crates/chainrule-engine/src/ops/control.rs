@@ -76,7 +76,8 @@ pub fn record(op: impl Fn(DType) -> Op, types: &[Type], inputs: &[Tensor]) -> Ve
         }
         let flat = nodes.iter().find(|(dtype, _)| *dtype == ty.dtype).map(|(_, flat)| flat);
         let place = places(types, ty.dtype).0[at];
-        flat.zip(place).map(|(flat, from)| piece(flat, from, ty))
+        // Parts of a mistake are that mistake: it may be that no memory holds them.
+        flat.zip(place).map(|(flat, from)| if flat.error().is_some() { flat.clone() } else { piece(flat, from, ty) })
     };
     types.iter().enumerate().filter_map(&mut result).collect()
 }

@@ -174,7 +174,7 @@ fn scan_cotangents(scan: &Scan, node: &Tensor, cotangent: &Tensor, wanted: &[boo
     let mut contributions: Vec<Option<Tensor>> = vec![None; own.len()];
     for (&k, result) in active.iter().chain(&gathered).chain(&parts).zip(all) {
         let reached = found_of(k).is_some() || scan.length == 0;
-        contributions[k] = (wanted[k] && reached).then_some(result);
+        contributions[k] = reached.then_some(result);
     }
     Ok(contributions)
 }
@@ -227,7 +227,7 @@ impl Moving {
     /// The tangent of result `k`, if it has one.
     fn tangent(&self, k: usize) -> Option<Tensor> {
         match &self.tangents[k] {
-            Moved::Tangent(tangent) if self.results[k].dtype().is_float() => Some(tangent.clone()),
+            Moved::Tangent(tangent) => Some(tangent.clone()),
             _ => None,
         }
     }
@@ -458,7 +458,8 @@ fn lifted_switch(switch: &Switch, node: &Tensor, wide: &[Option<Tensor>], size: 
         let operands: Vec<Tensor> = node.inputs()[1..].to_vec();
         let one = placeholder(node.inputs()[0].ty());
         let number = |at: usize| Tensor::full([], at as f64, one.dtype());
-        let place = one.maximum(&number(0)).minimum(&number(switch.branches.len() - 1));
+        // Beyond the last branch nothing is equal, and the last one is what is left.
+        let place = one.maximum(&number(0));
         // Recorded for one example, with a choice of values in the place of a choice of branches, and lifted as anything is.
         let examples: Vec<Tensor> =
             operands.iter().zip(&batched).map(|(x, batched)| if *batched { placeholder(x.ty()) } else { x.clone() }).collect();

@@ -115,7 +115,7 @@ fn floats(x: &[Tensor]) -> Vec<&Tensor> {
     x.iter().filter(|x| x.dtype().is_float()).collect()
 }
 
-type Make = fn(&Loop, usize, &[Tensor]) -> Result<Vec<Tensor>>;
+pub type Make = fn(&Loop, usize, &[Tensor]) -> Result<Vec<Tensor>>;
 
 /// Everything that must not depend on how the loop is recorded.
 fn everything(one: &Loop, length: usize, x: &[Tensor], make: Make) -> Result<Vec<(&'static str, Tensor)>> {

@@ -1,8 +1,9 @@
 //! Functions of the host: called once for each example, on any number of threads, refused by name, and never mistaken for
 //! one another.
 
+use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::functions::host_call;
-use chainrule_engine::ops::{CustomRule, HostArray, HostFunction};
+use chainrule_engine::ops::{Array, CustomRule, HostArray, HostFunction, Values};
 use chainrule_engine::tensor::Shape;
 use chainrule_engine::transform::{custom_derivative, hvp, vmap};
 use chainrule_engine::{DType, ErrorKind, Result, Runtime, Tensor};
@@ -141,6 +142,26 @@ fn functions_of_other_parameters_or_another_type_are_others() {
         assert_eq!((y * 1.0).to_vec::<f64>().unwrap(), want);
     }
     assert_eq!(Tensor::stack(&all.each_ref(), 0).to_vec::<f64>().unwrap(), want.concat());
+}
+
+/// By name, and by parameters if it has any. Read from text it stands for that function, and cannot be run.
+#[test]
+fn a_function_is_known_by_name_and_parameters_in_texts() {
+    let x = Tensor::f64([[1.0, 2.0], [3.0, 4.0]]);
+    for (y, text, name) in [
+        (host_call(Moments, &[&x], 1), "host_call moments batch 1 %0", "moments []"),
+        (host_call(Sorted { factor: 3.0 }, &[&x], 1), "host_call sorted of 3 batch 1 %0", "sorted [3]"),
+    ] {
+        let graph = Graph::of(&[&y]).0;
+        assert!(graph.print().contains(text), "{}", graph.print());
+        assert!(format!("{:?}", y.op()).contains(name), "{:?}", y.op());
+        let read = Graph::parse(&graph.print()).unwrap();
+        assert!(read.same_structure(&graph));
+        let rows = Array::new(x.ty().clone(), Values::Float(vec![1.0; 4]));
+        let refused = read.nodes[1].op.refuse(&[&rows]).map(|error| error.to_string());
+        assert!(refused.is_some_and(|text| text.contains("holds no function")));
+        assert!(graph.nodes[1].op.refuse(&[&rows]).is_none());
+    }
 }
 
 #[test]
