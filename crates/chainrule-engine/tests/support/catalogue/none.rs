@@ -36,7 +36,7 @@ pub const WITHOUT: &[(&str, &[&str])] = &[
          (`arrays/gradients.rs`)",
         &["unique"],
     ),
-    ("it cuts the history, which is what it is for", &["detach", "RunningStatistics::after"]),
+    ("it cuts the history, which is what it is for", &["detach", "RunningStatistics::after", "RunningStatistics::after_by"]),
     ("a function of the host has a derivative only if `custom_derivative` gives it one", &["host_call"]),
     (
         "it takes no tensor of numbers",
