@@ -39,7 +39,9 @@ fn staged(scan: &Scan) -> Option<Body> {
     }
     let scan = Scan { body: simplified(&scan.body), ..scan.clone() };
     let division = Division::of(&scan).filter(|division| steps_of_a_block(scan.length, division.bytes) > 1)?;
-    in_blocks(&scan, &division).ok()
+    let body = in_blocks(&scan, &division);
+    debug_assert!(body.is_ok(), "{:?}", body.err());
+    body.ok()
 }
 
 /// A body simplified, with all its inputs.

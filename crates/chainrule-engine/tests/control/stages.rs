@@ -23,14 +23,16 @@ fn network(c: &[Tensor], x: &[Tensor], w: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor
 }
 
 /// Carries that are only added to, each in another way: a product of two that vary, turned; one of one that does not; a
-/// sum over axes; the same sum again; what is no contraction; two terms; and one that is a result, too.
+/// sum over axes; the same sum again; what is no contraction; two terms; one that is a result, too; and beside another a product that the
+/// state needs besides.
 fn sums(c: &[Tensor], x: &[Tensor], w: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) {
     let state = (&c[0] * &w[1] + &x[0]).sin();
+    let needed = c[0].t().matmul(&x[0]);
     let outer = state.t().matmul(&x[0]);
     let total = state.sum_over(&[0]);
     let running = &c[6] + state.sum();
     let next = vec![
-        state.clone(),
+        &state + &needed * 0.1,
         &c[1] + outer.t(),
         &c[2] + state.matmul(&w[0]),
         &c[3] + &total,
@@ -38,6 +40,7 @@ fn sums(c: &[Tensor], x: &[Tensor], w: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) 
         (&c[5] + &state * 2.0) + x[0].t().matmul(&x[0]).matmul(&w[0]).reshape([2, 2]).slice(0, ..2).matmul(&state),
         running.clone(),
         &c[7] + &c[7] * 0.1,
+        &c[8] + needed + state.matmul(&w[0]),
     ];
     (next, vec![running, state.exp()])
 }
@@ -64,15 +67,15 @@ fn seeded(shapes: &[&[usize]], seed: u64) -> Vec<Tensor> {
 fn loops() -> Vec<Loop> {
     let wide: fn(usize) -> Vec<Tensor> = |n| seeded(&[&[1, WIDE], &[n, 1, 3], &[3, WIDE], &[WIDE, 2], &[3, 2]], 7);
     let added: fn(usize) -> Vec<Tensor> =
-        |n| seeded(&[&[2, 2], &[2, 2], &[2, 2], &[2], &[2], &[2, 2], &[], &[], &[n, 2, 2], &[2, 2], &[2, 2]], 17);
+        |n| seeded(&[&[2, 2], &[2, 2], &[2, 2], &[2], &[2], &[2, 2], &[], &[], &[2, 2], &[n, 2, 2], &[2, 2], &[2, 2]], 17);
     let nested: fn(usize) -> Vec<Tensor> = |n| seeded(&[&[2, 2], &[n, 2, 2], &[2, 2], &[2, 2]], 37);
     let mapped: fn(usize) -> Vec<Tensor> = |n| seeded(&[&[n, 2, 3], &[3, 4], &[4, 2]], 47);
     let one = |name, step, carries, inputs| Loop { name, step, carries, sequences: 1, inputs, reverse: false };
     vec![
         one("network", network as crate::scans::Step, 1, wide),
         Loop { reverse: true, ..one("network backwards", network, 1, wide) },
-        one("sums", sums, 8, added),
-        Loop { reverse: true, ..one("sums backwards", sums, 8, added) },
+        one("sums", sums, 9, added),
+        Loop { reverse: true, ..one("sums backwards", sums, 9, added) },
         one("inside", inside, 1, nested),
         one("alone", alone, 0, mapped),
     ]
