@@ -135,7 +135,7 @@ fn page(found: &[Found]) -> String {
         .map(|row| if row.domain.is_empty() { row.name.to_string() } else { format!("{}:{}", row.domain, row.name) })
         .filter(|name| !operators.contains_key(name))
         .collect();
-    let _ = write!(text, "Known, and with no case of their own: {}.\n\n## Exceptions\n\n", untested.join(", "));
+    let _ = write!(text, "Known, and with no node case of their own: {}.\n\n## Exceptions\n\n", untested.join(", "));
     for (reason, names) in &reasons {
         let names: Vec<&str> = names.iter().copied().collect();
         let _ = writeln!(text, "- {reason} ({}): {}", names.len(), names.join(", "));

@@ -177,7 +177,7 @@ impl<M: Module> Trainer<M> {
         self
     }
 
-    /// Shortens gradients that are together longer than `longest`; see [`clip_by_global_norm`].
+    /// Shortens gradients that are together longer than `longest`; see [`crate::optim::clip_by_global_norm`].
     pub fn clip(mut self, longest: f64) -> Self {
         self.longest_gradient = Some(longest);
         self

@@ -2,7 +2,7 @@
 //!
 //! Each element becomes one unsigned number: a key that is ordered as the elements are, above the element's position.
 //! The numbers are all different, so that any way to sort them is stable, and the order is the same on every machine.
-//! A unit is a number of whole rows; of the stages in which a few long rows are sorted ([`runs`]), a run, or a piece of two that are
+//! A unit is a number of whole rows; of the stages in which a few long rows are sorted (`sort/runs.rs`), a run, or a piece of two that are
 //! merged. Refuses to share one row among threads in any other way.
 
 mod runs;
