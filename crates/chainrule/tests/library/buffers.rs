@@ -1,6 +1,7 @@
 //! What is saved but not learned: batch normalisation against PyTorch's figures (`../data/batch_norm_torch.py`), and what a
 //! trainer promises of buffers that a step gives new values to.
 
+use crate::training::advance;
 use chainrule::check::{audit, gradcheck};
 use chainrule::io::weights::load_tensors;
 use chainrule::prelude::*;
@@ -164,16 +165,6 @@ fn trainer(seed: u64) -> Trainer<Model> {
 fn data() -> Batches {
     let (x, y) = (Tensor::randn([50, 6], &mut Rng::new(3)) * 2.0 + 1.0, Tensor::randn([50, 3], &mut Rng::new(4)));
     Batches::new(&[&x, &y], 8, &mut Rng::new(5)).unwrap().last(LastBatch::Short)
-}
-
-fn advance(trainer: &mut Trainer<Model>, batches: &mut Batches, steps: usize) -> Vec<u64> {
-    let mut losses = Vec::new();
-    while losses.len() < steps {
-        if let Some(batch) = batches.next() {
-            losses.push(trainer.step(&batch).unwrap().to_bits());
-        }
-    }
-    losses
 }
 
 /// Ten steps at once, and five, a file, and five, with a batch of another size among each.

@@ -49,7 +49,8 @@ fn data() -> Batches {
     Batches::new(&[&x, &y], 8, &mut rng).unwrap()
 }
 
-fn advance<M: Module>(trainer: &mut Trainer<M>, batches: &mut Batches, steps: usize) -> Vec<u64> {
+/// Losses, as bits, of so many steps.
+pub fn advance<M: Module>(trainer: &mut Trainer<M>, batches: &mut Batches, steps: usize) -> Vec<u64> {
     let mut losses = Vec::new();
     while losses.len() < steps {
         if let Some(batch) = batches.next() {

@@ -7,6 +7,7 @@ use crate::compile::kernel::{
     Unary, Value,
 };
 use crate::compile::lower::{Buffer, Kernels, Place};
+use crate::compile::reach::{Reach, reaches};
 use crate::tensor::DType;
 
 /// Checks all kernels, in order.
@@ -38,29 +39,9 @@ pub fn kernels(kernels: &Kernels) -> Verdict {
 
 /// The buffers a kernel reads, and those it writes.
 pub fn touched(kernel: &Kernel) -> (Vec<u32>, Vec<u32>) {
-    let buffers = |list: &[Access]| list.iter().map(|access| access.buffer).collect::<Vec<_>>();
-    match kernel {
-        Kernel::Region(region) => (buffers(&region.loads), buffers(&region.stores)),
-        Kernel::Contract(contract) => {
-            let mut reads = vec![contract.a.buffer, contract.b.buffer];
-            match &contract.epilogue {
-                Some(region) => {
-                    reads.extend(buffers(&region.loads[1..]));
-                    (reads, buffers(&region.stores))
-                }
-                None => (reads, vec![contract.out.buffer]),
-            }
-        }
-        Kernel::Scatter(scatter) => (vec![scatter.index.buffer, scatter.updates.buffer], vec![scatter.out.buffer]),
-        Kernel::Fold(fold) => (vec![fold.input.buffer], vec![fold.out.buffer]),
-        Kernel::Sort(sort) => (vec![sort.input.buffer], vec![sort.out.buffer]),
-        Kernel::Control(control) => {
-            let outs: Vec<Access> = control.outs.iter().flatten().chain([&control.room]).cloned().collect();
-            (buffers(&control.inputs), buffers(&outs))
-        }
-        Kernel::Host(host) => (buffers(&host.inputs), vec![host.out.buffer]),
-        Kernel::Fill(fill) => (Vec::new(), vec![fill.out.buffer]),
-    }
+    let (writes, reads): (Vec<Reach>, Vec<Reach>) = reaches(kernel).into_iter().partition(|reach| reach.writes);
+    let buffers = |list: Vec<Reach>| list.into_iter().map(|reach| reach.buffer).collect();
+    (buffers(reads), buffers(writes))
 }
 
 fn one(kernel: &Kernel, buffers: &[Buffer]) -> Verdict {
