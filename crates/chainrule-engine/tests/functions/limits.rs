@@ -87,6 +87,12 @@ fn logsumexp_and_log_softmax_far_out() {
     assert!(vector(&[1.0, f64::NAN]).logsumexp().item().unwrap().is_nan());
     let x = vector(&[1000.0, 1000.0]);
     close("gradient", &slope(&x.logsumexp(), &x), &[0.5, 0.5], 1e-15);
+    // 1 / (1 + exp(-1/2)), and what is left of 1.
+    let x = vector(&[-1000.0, -1000.5]);
+    let gradient = slope(&x.logsumexp(), &x);
+    relatively("gradient of the larger", gradient[0], 0.6224593312018546);
+    relatively("gradient of the smaller", gradient[1], 0.3775406687981454);
+    finite_to_second_order("logsumexp", &x.logsumexp(), &x);
     // f32 keeps what the subtraction of a large maximum leaves.
     let x = vector(&[1e4, 1e4 - 1.0]).cast(DType::F32);
     close("log_softmax", &values(&x.log_softmax(0)), &[-0.31326168751822286, -1.3132616875182228], 2e-7);
@@ -142,18 +148,34 @@ fn sigmoid_at_minus_90_in_single_precision() {
     finite_to_second_order("softplus", &x.softplus(), &x);
 }
 
+/// A hundred million numbers in f32, of which the first are 1 and the rest 0. Compared and cast while they are summed, they
+/// take no memory; how many are 1 is data, so that the compiler cannot count them.
+fn ones(count: i32, shape: &[usize]) -> Tensor {
+    let below = Tensor::from_slice(&[count], ());
+    Tensor::arange(100_000_000, DType::I32).reshape(shape).less(&below).cast(DType::F32)
+}
+
 #[test]
 fn a_hundred_million_ones_in_single_precision() {
-    // Compared and cast while they are summed, the ones take no memory; how many there are is data,
-    // so that the compiler cannot count them.
-    let ones = |count: i32, shape: &[usize]| {
-        let below = Tensor::from_slice(&[count], ());
-        Tensor::arange(100_000_000, DType::I32).reshape(shape).less(&below).cast(DType::F32)
-    };
     assert_eq!(ones(100_000_000, &[100_000_000]).sum().item().ok(), Some(1e8));
     assert_eq!(ones(99_999_992, &[100_000_000]).sum().item().ok(), Some(1e8 - 8.0));
     assert_eq!(ones(100_000_000, &[10_000, 10_000]).sum_over(&[0]).sum().item().ok(), Some(1e8));
     assert_eq!(ones(100_000_000, &[100_000_000]).mean().item().ok(), Some(1.0));
+}
+
+/// By the numbers themselves it is 1 each, and 1e-8 each for their mean; by a factor of all of them it is a sum of them again.
+#[test]
+fn the_gradient_of_a_hundred_million_ones_in_single_precision() {
+    let x = ones(100_000_000, &[100_000_000]);
+    for (y, each) in [(x.sum(), 1.0), (x.mean(), f64::from(1e-8f32))] {
+        let gradient = y.grad(&[&x]).unwrap().remove(0);
+        assert_eq!(gradient.shape(), x.shape());
+        assert_eq!((gradient.min().item().ok(), gradient.max().item().ok()), (Some(each), Some(each)));
+    }
+    let scale = one(3.0).cast(DType::F32);
+    for (count, by_scale) in [(100_000_000, 1e8), (99_999_992, 1e8 - 8.0)] {
+        assert_eq!(slope(&(ones(count, &[100_000_000]) * &scale).sum(), &scale), [by_scale]);
+    }
 }
 
 #[test]

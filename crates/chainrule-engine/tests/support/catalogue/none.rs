@@ -4,7 +4,18 @@
 pub const WITHOUT: &[(&str, &[&str])] = &[
     (
         "a place, a number of elements or an order does not vary smoothly",
-        &["argsort", "argsort_descending", "searchsorted", "digitize", "nonzero", "flatnonzero", "argwhere", "histogram"],
+        &[
+            "argmax",
+            "argmin",
+            "argsort",
+            "argsort_descending",
+            "searchsorted",
+            "digitize",
+            "nonzero",
+            "flatnonzero",
+            "argwhere",
+            "histogram",
+        ],
     ),
     (
         "a comparison or a question about numbers gives bool",
@@ -30,6 +41,7 @@ pub const WITHOUT: &[(&str, &[&str])] = &[
         ],
     ),
     ("a count is a whole number", &["count_nonzero", "count_nonzero_over", "count_nonzero_keep"]),
+    ("numbers of classes are integers", &["one_hot"]),
     ("bits have no derivative", &["and", "or", "xor", "left_shift", "right_shift"]),
     (
         "how many there are is known when values are, so there is no batch of it; what it finds has its derivative \
