@@ -171,3 +171,63 @@ fn a_step_can_be_differentiated_by_its_learning_rate() {
 fn adam_once(w: f64, g: f64, rate: f64, a: AdamW) -> f64 {
     adam::<true>((a.beta1, a.beta2, a.epsilon, a.weight_decay), w, g, &mut [0.0; 2], rate, 3)
 }
+
+/// Squares of 1e-30 are 0 in f32: what is left under the quotient is epsilon. Moments of gradients that then are 0 shrink
+/// until they are 0 themselves.
+#[test]
+fn adam_with_gradients_0_and_1e_minus_30_stays_finite() {
+    const GRADIENTS: [f64; 6] = [0.0, 1e-30, -1e-30, 0.0, 1e-30, -1e-30];
+    const START: [f64; 6] = [0.0, 0.0, 0.0, 1.0, 1.0, -1.0];
+    let usual = |case: &Case| ["adam", "adamw"].contains(&case.0);
+    for (name, optimizer, formula) in cases().into_iter().filter(usual) {
+        let optimizer = optimizer();
+        let mut w = Tensor::from_slice(&START.map(|w| w as f32), [6]);
+        let mut state = optimizer.first_state(&w);
+        let (mut meant, mut meant_state) = (START, [[0.0; 2]; 6]);
+        let rate = Tensor::scalar(RATE, DType::F64);
+        for step in 1..=1200 {
+            let gradients = if step <= 200 { GRADIENTS } else { [0.0; 6] };
+            let g = Tensor::from_slice(&gradients.map(|g| g as f32), [6]);
+            let shared = optimizer.shared(&rate, &Tensor::from_slice(&[f64::from(step)], ()));
+            let moved = optimizer.update(&w, &g, &state, &shared);
+            w = moved.parameter.to_leaf().unwrap();
+            state = moved.state.iter().map(|s| s.to_leaf().unwrap()).collect();
+            for i in 0..6 {
+                meant[i] = formula(meant[i], gradients[i], &mut meant_state[i], RATE, step);
+            }
+            let found = w.to_vec::<f32>().unwrap();
+            for (i, (&found, meant)) in found.iter().zip(meant).enumerate() {
+                assert!(
+                    (f64::from(found) - meant).abs() <= 1e-4 * meant.abs(),
+                    "{name}, step {step}, number {i}: {found:e} is not {meant:e}"
+                );
+            }
+            let finite = |s: &Tensor| s.to_vec::<f32>().unwrap().iter().all(|v| v.is_finite());
+            assert!(state.iter().all(finite), "{name}, step {step}: {state:?}");
+        }
+        let first = state[0].to_vec::<f32>().unwrap();
+        assert!(first.iter().all(|m| m.abs() < 1e-37), "what is left of the first moments: {first:?}");
+    }
+}
+
+/// The same where a trainer shortens gradients, whose length is 0 in f32.
+#[test]
+fn adam_trained_with_gradients_0_and_1e_minus_30_moves_against_them() {
+    for clip in [false, true] {
+        let model = Numbers { w: Tensor::from_slice(&[0.0f32; 3], [3]) };
+        let slopes = Tensor::from_slice(&[0.0f32, 1e-30, -1e-30], [3]);
+        let loss = move |model: &Numbers, _: &[Tensor], _: &mut Mode<'_>| (&slopes * &model.w).sum();
+        let mut trainer = Trainer::new(model, Adam::new(RATE), loss).unwrap();
+        if clip {
+            trainer = trainer.clip(LONGEST);
+        }
+        for _ in 0..STEPS {
+            trainer.step(&[]).unwrap();
+        }
+        let found = trainer.model().unwrap().w.to_vec::<f32>().unwrap();
+        let way = STEPS as f64 * RATE * 1e-30 / 1e-8;
+        for (found, meant) in found.into_iter().zip([0.0, -way, way]) {
+            assert!((f64::from(found) - meant).abs() <= 1e-4 * meant.abs(), "{found:e} is not {meant:e}");
+        }
+    }
+}
