@@ -59,6 +59,17 @@ fn equal_extremes_share_and_products_pass_zeros() {
     );
 }
 
+/// The extreme of a segment with NaN in it is NaN, of which the numbers beside it are no part.
+#[test]
+fn extremes_of_nan_share_among_nan_alone() {
+    let (x, segment) = (vector(&[1.0, f64::NAN, 2.0, f64::NAN, 5.0]), index(&[0, 0, 0, 0, 1]));
+    for (name, extreme) in [("segment_max", x.segment_max(&segment, 2)), ("segment_min", x.segment_min(&segment, 2))] {
+        let found = values(&extreme);
+        assert!(found[0].is_nan() && found[1] == 5.0, "{name}: {found:?}");
+        close(name, &slope(&extreme, &x), &[0.0, 0.5, 0.0, 0.5, 1.0], 0.0);
+    }
+}
+
 #[test]
 fn what_is_written_over_has_no_derivative() {
     let (x, y) = (vector(&[1.0, 2.0, 3.0]), vector(&[4.0, 5.0, 6.0]));

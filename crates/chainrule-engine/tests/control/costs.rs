@@ -125,6 +125,24 @@ fn states_that_are_results_are_kept_once() {
     assert_eq!((bytes(4096) - bytes(2048)) / 2048, 3 * 4 * 4 * 64);
 }
 
+/// Products of few terms are as cheap to compute again as anything else is: only what is made of eight or more is kept.
+#[test]
+fn products_of_few_terms_are_not_kept() {
+    let each = |terms: usize| {
+        let w = Tensor::full([terms, terms], 0.02, DType::F32);
+        let x = Tensor::full([4096, 16, terms], 0.2, DType::F32).to_leaf().unwrap();
+        let bytes = |length: usize| {
+            let cell = |c: &[Tensor], x: &[Tensor]| Ok((vec![(c[0].matmul(&w) + &x[0]).tanh()], vec![]));
+            let (last, _) = scan(&[&Tensor::ones([16, terms])], &[&x.slice(0, ..length)], ScanOptions::default(), cell).unwrap();
+            let gradient = last[0].square().sum().grad(&[&w]).unwrap().remove(0);
+            Step::capture_on(&Runtime::new(1).unwrap(), &[], &[&gradient], &[]).unwrap().arena_bytes()
+        };
+        (bytes(4096) - bytes(2048)) / 2048
+    };
+    let carry = |terms: usize| 4 * 16 * terms;
+    assert_eq!([each(4), each(8)], [carry(4), 2 * carry(8)]);
+}
+
 /// A body behind a checkpoint keeps its carries alone.
 #[test]
 fn a_checkpoint_keeps_less() {

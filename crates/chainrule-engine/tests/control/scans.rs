@@ -60,6 +60,12 @@ fn several(c: &[Tensor], x: &[Tensor], w: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor
     (vec![next.clone(), sum, c[2].clone()], vec![c[0].clone(), &x[0] * 2.0 + &c[1].broadcast_to([3])])
 }
 
+/// A product that is the first thing computed, of nothing but the carry.
+fn squared(c: &[Tensor], _: &[Tensor], _: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) {
+    let next = (c[0].matmul(&c[0]) * 0.3).tanh();
+    (vec![next.clone()], vec![next.square().sum_over(&[1])])
+}
+
 /// The carries exchanged, so that each depends on the other's start after two steps.
 fn exchanged(c: &[Tensor], x: &[Tensor], _: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) {
     (vec![&c[1] * &x[0], c[0].sin()], vec![])
@@ -98,6 +104,7 @@ pub fn loops() -> Vec<Loop> {
         Loop { reverse: true, ..one("cell backwards", cell, 1, 1, cells) },
         one("several", several, 3, 2, two),
         Loop { reverse: true, ..one("several backwards", several, 3, 2, two) },
+        one("squared", squared, 1, 0, |_| seeded(&[&[8, 8]], 57)),
         one("exchanged", exchanged, 2, 1, swapped),
         one("counted", counted, 3, 0, counters),
         one("nested", nested, 1, 1, inside),

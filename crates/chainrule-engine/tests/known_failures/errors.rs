@@ -244,6 +244,10 @@ fn an_index_outside_is_an_error_that_names_the_line() {
         let reported = error(sums.eval());
         assert!(reported.to_string().contains(&format!("scatter_add at {}:{line}", file!())), "{reported}");
         assert_eq!(error(reference::evaluate(&[&sums.exp()])).to_string(), reported.to_string());
+        let (most, line) = (table.segment_max(&at, 3), line!());
+        let reported = error(most.eval());
+        assert!(reported.to_string().contains(&format!("at {}:{line}", file!())), "{reported}");
+        assert_eq!(error(reference::evaluate(&[&most])).to_string(), reported.to_string());
         // A failed run leaves nothing behind: the same table serves the next one.
         assert_eq!(eval(&table.gather(&Tensor::from_slice(&[2i64], 1))), [3.0]);
     }
