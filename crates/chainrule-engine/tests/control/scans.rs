@@ -104,10 +104,10 @@ pub fn loops() -> Vec<Loop> {
         Loop { reverse: true, ..one("cell backwards", cell, 1, 1, cells) },
         one("several", several, 3, 2, two),
         Loop { reverse: true, ..one("several backwards", several, 3, 2, two) },
-        one("squared", squared, 1, 0, |_| seeded(&[&[8, 8]], 57)),
         one("exchanged", exchanged, 2, 1, swapped),
         one("counted", counted, 3, 0, counters),
         one("nested", nested, 1, 1, inside),
+        one("squared", squared, 1, 0, |_| seeded(&[&[8, 8]], 57)),
     ]
 }
 
