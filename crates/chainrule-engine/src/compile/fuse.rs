@@ -4,6 +4,7 @@
 //! A group of elementwise operations and reductions shares a space of rows x columns; a contraction
 //! takes the elementwise operations on its result along. Refuses to compute anything twice.
 
+mod needs;
 mod order;
 
 use super::control::are_twins;
@@ -68,8 +69,9 @@ pub struct Fusion {
     most: usize,
 }
 
-/// Beyond this many members a group is left alone: scratch grows with what is alive at once.
-const MOST_MEMBERS: usize = 4096;
+/// Beyond this many members a group is left alone: scratch grows with what is alive at once, and groups of a long chain
+/// that are cut alike are compiled once.
+const MOST_MEMBERS: usize = 512;
 
 /// Values of other groups that a sum may read before it is cut.
 const MOST_READ: usize = 6;
@@ -177,6 +179,7 @@ impl Fusion {
                 self.place[id as usize] = Some((group, cover));
                 self.require(group, &needed);
                 needed.iter().filter(|&&other| other != group).for_each(|&other| self.merge(graph, views, other, group));
+                self.close_gap();
             }
             None => self.open(graph, views, id, &needed),
         }
@@ -227,30 +230,7 @@ impl Fusion {
         let first = usize::from(home.kind == Kind::Contract);
         home.members[first..].sort_unstable();
         home.cuts = cuts;
-        let inherited = std::mem::take(&mut self.before[from as usize]);
-        for (at, words) in self.before.iter_mut().enumerate() {
-            if let Some(word) = words.get_mut(from as usize / 64).filter(|word| **word >> (from % 64) & 1 == 1) {
-                *word &= !(1 << (from % 64));
-                if at as u32 != to {
-                    self.needed[to as usize] = true;
-                    words.resize(words.len().max(to as usize / 64 + 1), 0);
-                    words[to as usize / 64] |= 1 << (to % 64);
-                }
-            }
-        }
-        unite(&mut self.before[to as usize], &inherited);
-        // Whoever took over the need for `from` now needs all that `to` needs; those who need them in turn did so, too.
-        let all = self.before[to as usize].clone();
-        for at in 0..self.groups.len() as u32 {
-            if at != to && self.needs(at, to) {
-                unite(&mut self.before[at as usize], &all);
-            }
-        }
-    }
-
-    /// Whether `to` needs `from` by way of a third group, so that they cannot become one.
-    fn needed_elsewhere(&self, from: u32, to: u32) -> bool {
-        bits(&self.before[to as usize]).any(|between| between != from && self.needs(between, from))
+        self.inherit(from, to);
     }
 
     /// A new group with one member.
@@ -409,32 +389,6 @@ impl Fusion {
             }
         }
     }
-
-    /// Whether `group` needs `other`.
-    fn needs(&self, group: u32, other: u32) -> bool {
-        self.before[group as usize].get(other as usize / 64).is_some_and(|word| word >> (other % 64) & 1 == 1)
-    }
-
-    /// Records that a group needs others, for itself and for all that need it.
-    fn require(&mut self, group: u32, needed: &[u32]) {
-        let mut new = vec![0u64; self.groups.len() / 64 + 1];
-        self.needed.resize(self.groups.len(), false);
-        for &other in needed.iter().filter(|&&other| other != group) {
-            self.needed[other as usize] = true;
-            new[other as usize / 64] |= 1 << (other % 64);
-            self.before[other as usize].iter().zip(&mut new).for_each(|(&word, all)| *all |= word);
-        }
-        let known = &self.before[group as usize];
-        if new.iter().enumerate().all(|(i, &word)| word & !known.get(i).copied().unwrap_or(0) == 0) {
-            return;
-        }
-        let all = if self.needed[group as usize] { 0..self.groups.len() as u32 } else { group..group + 1 };
-        for at in all {
-            if at == group || self.needs(at, group) {
-                unite(&mut self.before[at as usize], &new);
-            }
-        }
-    }
 }
 
 impl Group {
@@ -458,23 +412,6 @@ impl Group {
         }
         (sizes, rows)
     }
-}
-
-/// The numbers in a set.
-fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
-    let rest = |&word: &u64| (word != 0).then_some(word);
-    let numbers = move |(w, &word): (usize, &u64)| {
-        std::iter::successors(rest(&word), move |&word| rest(&(word & (word - 1)))).map(move |word| w as u32 * 64 + word.trailing_zeros())
-    };
-    words.iter().enumerate().flat_map(numbers)
-}
-
-/// Adds the numbers of a set to another.
-fn unite(set: &mut Vec<u64>, more: &[u64]) {
-    if set.len() < more.len() {
-        set.resize(more.len(), 0);
-    }
-    set.iter_mut().zip(more).for_each(|(word, &more)| *word |= more);
 }
 
 /// The numbers of elements of the last axes, the last two, ..., each times `scale`.

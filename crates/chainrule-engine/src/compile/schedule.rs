@@ -6,6 +6,8 @@ use super::kernel::{Access, BufferId, Code, Kernel, Region};
 use super::lower::{Kernels, Place};
 use super::reach::{Reach, reaches};
 use rustc_hash::FxHashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 /// Kernels in waves, buffers in memory.
@@ -220,12 +222,18 @@ fn place(kernels: &Kernels, lives: &[Life], slots: &[BufferId]) -> (Vec<usize>, 
     (offsets, total)
 }
 
+/// Pieces for which every gap is looked at. The time that takes is their square; a chain of a million operations keeps
+/// half of them for its way back.
+const MOST_FITTED: usize = 4096;
+
 /// Offsets in one block of memory, and its size, for pieces of so many bytes that live from a first to a last
-/// time: the largest first, each at the lowest place that is free for as long as it lives.
+/// time: the largest first, each at the lowest place that is free for as long as it lives. Of very many, the smallest
+/// share places with those of their own size alone.
 pub fn first_fit(pieces: &[(usize, (usize, usize))]) -> (Vec<usize>, usize) {
     let bytes = |at: usize| pieces[at].0.max(1).checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
     let mut order: Vec<usize> = (0..pieces.len()).collect();
-    order.sort_by_key(|&piece| (std::cmp::Reverse(bytes(piece)), piece));
+    order.sort_by_key(|&piece| (Reverse(bytes(piece)), piece));
+    let small = order.split_off(order.len().min(MOST_FITTED));
     let mut offsets = vec![0; pieces.len()];
     let mut placed: Vec<(usize, usize, usize, usize)> = Vec::new();
     let mut total = 0;
@@ -247,5 +255,68 @@ pub fn first_fit(pieces: &[(usize, (usize, usize))]) -> (Vec<usize>, usize) {
         let here = placed.partition_point(|&(offset, ..)| offset <= at);
         placed.insert(here, (at, end, first, last));
     }
+    for same in small.chunk_by(|&one, &other| bytes(one) == bytes(other)) {
+        total = in_turn(same, pieces, bytes(same[0]), &mut offsets, total);
+    }
     (offsets, total)
+}
+
+/// Places pieces of one size from `start` on, each where one has been that is read no more, if there is one: as few places as
+/// live at once. Tells where they end.
+fn in_turn(same: &[usize], pieces: &[(usize, (usize, usize))], bytes: usize, offsets: &mut [usize], start: usize) -> usize {
+    let mut order = same.to_vec();
+    order.sort_by_key(|&piece| (pieces[piece].1.0, piece));
+    // When each place is free again, the earliest first.
+    let mut places: BinaryHeap<Reverse<(usize, usize)>> = BinaryHeap::new();
+    let mut total = start;
+    for piece in order {
+        let (first, last) = pieces[piece].1;
+        let free = places.peek().filter(|Reverse((until, _))| *until < first).map(|&Reverse((_, at))| at);
+        offsets[piece] = match free {
+            Some(at) => {
+                places.pop();
+                at
+            }
+            None => {
+                let at = total;
+                total = at.saturating_add(bytes);
+                at
+            }
+        };
+        places.push(Reverse((last, offsets[piece])));
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_FITTED, first_fit};
+    use crate::tensor::Rng;
+
+    /// What is more than can be fitted one by one has places of its own, too: no two pieces that live at the same time overlap, and
+    /// those of one size take no more than lives at once.
+    #[test]
+    fn very_many_pieces_do_not_overlap_while_they_live() {
+        let mut rng = Rng::new(3);
+        let mut below = |n: usize| (rng.next_u64() % n as u64) as usize;
+        let pieces: Vec<(usize, (usize, usize))> = (0..2 * MOST_FITTED)
+            .map(|_| {
+                let first = below(900);
+                ([8, 64, 65, 200][below(4)], (first, first + below(40)))
+            })
+            .collect();
+        let (offsets, total) = first_fit(&pieces);
+        let size = |piece: usize| pieces[piece].0.next_multiple_of(64);
+        let mut most = 0;
+        for time in 0..940 {
+            let mut alive: Vec<usize> = (0..pieces.len()).filter(|&p| (pieces[p].1.0..=pieces[p].1.1).contains(&time)).collect();
+            alive.sort_by_key(|&piece| offsets[piece]);
+            for pair in alive.windows(2) {
+                assert!(offsets[pair[0]] + size(pair[0]) <= offsets[pair[1]], "{:?} and {:?}", pieces[pair[0]], pieces[pair[1]]);
+            }
+            most = most.max(alive.iter().map(|&piece| size(piece)).sum());
+        }
+        assert_eq!(total, pieces.iter().enumerate().map(|(piece, _)| offsets[piece] + size(piece)).max().unwrap());
+        assert!(total < most + most / 2, "{total} bytes where {most} live at once");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Refuses to change groups.
 
-use super::{Fusion, bits};
+use super::Fusion;
+use super::needs::bits;
 use crate::compile::graph::NodeId;
 
 /// Points of a group that takes no time and next to no memory.
