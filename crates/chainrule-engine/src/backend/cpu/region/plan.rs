@@ -202,6 +202,9 @@ pub struct Plan {
     pub far: Vec<View>,
     /// Those of the views that code after a product asks for before the product is computed.
     pub later: Vec<View>,
+    /// Whether of those only pieces of longer rows are asked for, and no more than stays near while the product is
+    /// computed: the machine brings what lies side by side by itself.
+    pub foreseen: bool,
     /// Steps run once per unit.
     pub once: Vec<Step>,
     /// Steps run for each tile.
@@ -220,17 +223,20 @@ const FAR: usize = 512 * 1024;
 /// Bytes from which a value is rarely in the near caches still, long after it was made.
 const NOT_NEAR: usize = 32 * 1024;
 
+/// The most bytes that are asked for before a product where the machine looks ahead by itself, a part of the second cache.
+pub const MOST_ASKED: usize = 128 * 1024;
+
 impl Plan {
     /// Chooses the views of which tiles are short rows of a large matrix: the machine foresees long
     /// runs by itself, but not where a row will go on.
     pub fn look_ahead(&mut self, level: Level) {
-        if level.fetches_itself() {
-            return;
-        }
+        self.foreseen = level.fetches_itself();
         let points = self.shape.rows * self.shape.cols;
         let full = |view: &View| !view.product && self.values[view.value as usize].class == Class { rows: true, cols: true };
         let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();
-        self.far = self.views.iter().filter(|view| full(view) && bytes(view) >= FAR).copied().collect();
+        if !self.foreseen {
+            self.far = self.views.iter().filter(|view| full(view) && bytes(view) >= FAR).copied().collect();
+        }
         if self.views.iter().any(|view| view.product) {
             self.later = self.views.iter().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
         }

@@ -6,7 +6,7 @@ use super::super::fault::FaultCell;
 use super::super::level::{prefetch, prefetch_for_later};
 use super::super::loops::Call;
 use super::path::{Path, offset_at, pieces};
-use super::plan::{Class, Home, NO_VALUE, Plan, Step, View, Work};
+use super::plan::{Class, Home, MOST_ASKED, NO_VALUE, Plan, Step, View, Work};
 use super::{Product, Rectangle, Scratch, Start};
 
 /// Where a value lies during a tile: its first element and the bytes from row to row (0 for what
@@ -223,9 +223,14 @@ impl<'a> Run<'a> {
         self.lines_of(&self.plan.far, tile, prefetch);
     }
 
-    /// Asks for all that the tiles of a rectangle will read.
+    /// Asks for all that the tiles of a rectangle will read, or for that of it which the machine does not foresee.
     pub fn ask_for_all(&self, all: Rectangle) {
         let shape = &self.plan.shape;
+        let width = |view: &View| self.plan.values[view.value as usize].lane.bytes();
+        let bytes = (all.row1 - all.row0) * (all.col1 - all.col0) * self.plan.later.iter().map(width).sum::<usize>();
+        if self.plan.foreseen && bytes > MOST_ASKED {
+            return;
+        }
         let mut row = all.row0;
         while row < all.row1 {
             let row_end = shape.row_end(row, all.row1);
@@ -244,6 +249,9 @@ impl<'a> Run<'a> {
         for view in views {
             let Operand { first, stride } = self.place(view, tile);
             let bytes = tile.cols * self.plan.values[view.value as usize].lane.bytes();
+            if self.plan.foreseen && stride == bytes as isize {
+                continue;
+            }
             for row in 0..tile.rows as isize {
                 let row = first.wrapping_offset(row * stride);
                 (0..bytes).step_by(64).for_each(|at| each(row.wrapping_add(at)));

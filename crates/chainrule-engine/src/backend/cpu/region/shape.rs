@@ -12,6 +12,8 @@ const TILE: usize = 1024;
 const PIECE: usize = 256;
 /// Instructions times elements of one unit.
 const UNIT: usize = 64 * 1024;
+/// Units below which it counts how many more one thread has than another.
+const FEW: usize = 8;
 
 /// Some of a region's axes, outermost first.
 type Axes = SmallVec<[usize; 6]>;
@@ -157,6 +159,10 @@ impl Shape {
         } else {
             let tiles = self.row_chunks() * self.col_chunks();
             self.unit_tiles = (UNIT / self.tile_rows.saturating_mul(self.tile_cols).saturating_mul(work)).clamp(1, tiles);
+            // Of a few units two and four threads should have as many each.
+            let units = tiles.div_ceil(self.unit_tiles);
+            let units = if units < FEW { units.next_power_of_two() } else { units };
+            self.unit_tiles = tiles.div_ceil(units);
             self.units = tiles.div_ceil(self.unit_tiles);
         }
     }
