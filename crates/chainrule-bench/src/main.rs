@@ -8,6 +8,7 @@
 //! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
 //! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
 //! feature `gemm` beside those of that crate; `chainrule-bench functions` single functions beside PyTorch's;
+//! `chainrule-bench bandwidth` elements and rows out of cache, beside a copy;
 //! `chainrule-bench loops` training steps of recurrent networks, in loops of the graph and unrolled.
 
 /// `println!` for results; see [`say`].
@@ -15,6 +16,7 @@ macro_rules! say {
     ($($text:tt)*) => { crate::say(&format!($($text)*)) };
 }
 
+mod bandwidth;
 mod compare;
 mod elements;
 mod functions;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "graph" => graph::run(),
         Some((command, which)) if command == "passes" => steps::passes(which),
         Some((command, [])) if command == "elements" => elements::run(),
+        Some((command, which)) if command == "bandwidth" => bandwidth::run(which),
         Some((command, which)) if command == "products" => products::run(which),
         Some((command, arguments)) if command == "functions" => functions::run(arguments),
         Some((command, which)) if command == "loops" => loops::run(which),
@@ -72,6 +75,7 @@ fn usage() -> String {
        chainrule-bench graph
        chainrule-bench passes [workload ...]
        chainrule-bench elements
+       chainrule-bench bandwidth [part of a row's name ...]
        chainrule-bench functions [--peers DIR] [part of a row's name ...]
        chainrule-bench loops [number ...]
 workloads: {workloads}; of steps: THREADS=n, PRECISION={}",

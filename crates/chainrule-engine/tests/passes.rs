@@ -22,6 +22,8 @@ mod golden;
 mod laid_out;
 #[path = "passes/nearly.rs"]
 mod nearly;
+#[path = "passes/one_hot.rs"]
+mod one_hot;
 #[path = "passes/parts.rs"]
 mod parts;
 #[path = "passes/programs.rs"]

@@ -43,6 +43,8 @@ pub struct Group {
     pub kind: Kind,
     /// In topological order.
     pub members: Vec<NodeId>,
+    /// Whether each member makes each element at its own point, so that all can move to another group.
+    pub plain: bool,
     /// Points of the space.
     pub total: usize,
     /// Columns, once a reduction or a contraction has fixed them.
@@ -114,6 +116,11 @@ pub fn is_elementwise(op: &Op) -> bool {
     matches!(op, Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_))
 }
 
+/// Whether each element is made at its own point. Random numbers are, too: dropout's mask, recorded before what it hides.
+fn is_made_in_place(op: &Op) -> bool {
+    is_elementwise(op) || matches!(op, Op::Random(_))
+}
+
 /// Whether an operation moves elements and computes nothing, and has one input that matters.
 pub fn is_movement(op: &Op) -> bool {
     matches!(
@@ -168,13 +175,17 @@ impl Fusion {
                 needed.push(group);
             }
         }
-        // A product takes what follows along if it can; otherwise the latest group does.
-        needed.sort_unstable_by_key(|&group| (self.groups[group as usize].kind != Kind::Contract, std::cmp::Reverse(group)));
+        // A product takes what follows along if it can; otherwise the latest group does, but for one that can follow another.
+        needed.sort_unstable_by_key(|&number| {
+            let group = &self.groups[number as usize];
+            (group.kind != Kind::Contract, group.plain, std::cmp::Reverse(number))
+        });
         let home = needed.iter().copied().find_map(|group| Some((group, self.fits(graph, views, id, group, &needed)?)));
         match home {
             Some((group, (cover, columns, cuts))) => {
                 let found = &mut self.groups[group as usize];
                 found.members.push(id);
+                found.plain &= is_made_in_place(&graph.node(id).op);
                 (found.columns, found.cuts) = (columns, cuts);
                 self.place[id as usize] = Some((group, cover));
                 self.require(group, &needed);
@@ -200,7 +211,7 @@ impl Fusion {
     fn merge(&mut self, graph: &Graph, views: &[View], from: u32, to: u32) {
         let (a, b) = (&self.groups[from as usize], &self.groups[to as usize]);
         let small = self.most > a.members.len() + b.members.len();
-        let plain = a.kind == Kind::Region && a.total == b.total && a.members.iter().all(|&id| is_elementwise(&graph.node(id).op));
+        let plain = a.plain && a.kind == Kind::Region && a.total == b.total;
         // Inside a group, values are read at the reader's own point.
         let in_place = |&reader: &NodeId| {
             graph.node(reader).inputs.iter().all(|&input| {
@@ -271,7 +282,7 @@ impl Fusion {
         cuts.push(total);
         let cuts = chain(cuts).unwrap_or_else(|| vec![total]);
         let group = self.groups.len() as u32;
-        self.groups.push(Group { kind, members: vec![id], total, columns, cuts });
+        self.groups.push(Group { kind, members: vec![id], plain: is_made_in_place(&node.op), total, columns, cuts });
         self.before.push(vec![0; group as usize / 64 + 1]);
         self.place[id as usize] = Some((group, cover));
         self.require(group, needed);
@@ -322,7 +333,7 @@ impl Fusion {
         cuts.extend(suffix_products(shape, if reduction(graph, id).is_some() { 1 } else { scale }));
         cuts.extend(columns);
         let cuts = chain(cuts)?;
-        let candidate = Group { kind: found.kind, members: Vec::new(), total: found.total, columns, cuts };
+        let candidate = Group { kind: found.kind, members: Vec::new(), plain: found.plain, total: found.total, columns, cuts };
         let reads_well =
             node.inputs.iter().enumerate().all(|(k, &input)| self.reads_well(graph, views, id, k, input, group, cover, &candidate));
         reads_well.then_some((cover, candidate.columns, candidate.cuts))

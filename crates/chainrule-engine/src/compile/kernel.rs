@@ -134,17 +134,17 @@ pub enum Code {
     Constant(Number),
     /// The coordinate along one axis of the space, as a number of the lane type.
     Coordinate(usize),
-    /// Random integers in `0..2^bits`: word `n` of the Philox stream of the key that `loads[key]`
+    /// Random integers in `0..2^bits`: number `n` of the Philox stream of the key that `loads[key]`
     /// reads (an i64), where `n = offset + sum(index[i] * strides[i])`.
-    /// See [`crate::tensor::random::word`] for the definition. The lane is I32 for `bits <= 31`, else I64.
+    /// See [`crate::tensor::random::draw`] for the definition. The lane is I32 for `bits <= 31`, else I64.
     Random {
         /// Which of `loads` is the key.
         key: usize,
         /// How many bits, 1 to 64 (64: the whole i64, sign included).
         bits: u32,
-        /// First word.
+        /// First number.
         offset: i64,
-        /// Words per step along each axis. Boxed, as a program holds thousands of instructions and few of these.
+        /// Numbers per step along each axis. Boxed, as a program holds thousands of instructions and few of these.
         strides: Box<Axes<i64>>,
     },
     /// One operand.

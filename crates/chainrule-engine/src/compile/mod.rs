@@ -1,9 +1,8 @@
 //! From a graph to a program, by small passes.
 //!
 //! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `loops` and `stages` let a loop run once and hold
-//! what belongs in its steps alone, `sums` makes one product of
-//! several that are added up, `view` turns
-//! movements into strides, `fuse` groups, `lower` and `emit` write kernels, `seats` leaves out copies, `schedule` orders them
+//! what belongs in its steps alone, `one_hot` compares where a number would be scattered into each row, `sums` makes one
+//! product of several that are added up, `view` turns movements into strides, `fuse` groups, `lower` and `emit` write kernels, `seats` leaves out copies, `schedule` orders them
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
 //! (and reads graphs back), `verify` says what must hold of it.
 
@@ -15,6 +14,7 @@ pub mod kernel;
 pub mod layout;
 mod loops;
 pub mod lower;
+pub mod one_hot;
 mod parts;
 pub mod pipeline;
 pub mod product;

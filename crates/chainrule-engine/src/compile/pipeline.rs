@@ -5,6 +5,7 @@ use super::graph::Graph;
 use super::layout::lay_out;
 use super::loops::share_loops;
 use super::lower::{Kernels, lower, own_roots};
+use super::one_hot::as_one_hot;
 use super::recompute::recompute;
 use super::remake::remake;
 use super::schedule::{Schedule, schedule};
@@ -89,6 +90,14 @@ pub static PASSES: &[Pass] = &[
         run: |c| {
             if c.options.simplify {
                 c.graph = in_stages(std::mem::take(&mut c.graph));
+            }
+        },
+    },
+    Pass {
+        name: "one hot",
+        run: |c| {
+            if c.options.simplify {
+                c.graph = as_one_hot(std::mem::take(&mut c.graph));
             }
         },
     },

@@ -1,7 +1,7 @@
 //! Operations that make values out of nothing: leaves, constants, coordinates, random numbers.
 
 use super::{Array, Derivative, Lift, Op, Operation, Values, dtype_error, shape_error};
-use crate::tensor::random::word;
+use crate::tensor::random::draw;
 use crate::tensor::shape::for_each_index;
 use crate::tensor::{DType, Error, Shape, Tensor, Type};
 
@@ -179,7 +179,7 @@ impl Operation for Random {
     }
     fn evaluate(&self, inputs: &[&Array], _: &Type) -> Values {
         let count: usize = self.shape.iter().product();
-        let draw = |key: i64, n: usize| (word(key, self.offset + n as u64) >> (64 - self.bits)) as i64;
-        Values::Integer(inputs[0].integers().into_iter().flat_map(|key| (0..count).map(move |n| draw(key, n))).collect())
+        let number = |key: i64, n: usize| draw(key, self.offset + n as u64, self.bits);
+        Values::Integer(inputs[0].integers().into_iter().flat_map(|key| (0..count).map(move |n| number(key, n))).collect())
     }
 }

@@ -45,6 +45,30 @@ pub fn word(key: i64, n: u64) -> u64 {
     if n.is_multiple_of(2) { a as u64 | (b as u64) << 32 } else { c as u64 | (d as u64) << 32 }
 }
 
+/// Number `n` of the stream of `key` where each has so many bits, 1 to 64. Up to 32 bits are the top ones of half a word, the lower half
+/// of word `n / 2` for even `n` and the upper half for odd `n`; more are the top ones of word `n`.
+///
+/// ```
+/// # use chainrule_engine::tensor::random::draw;
+/// assert_eq!([0, 1, 2].map(|n| draw(0, n, 32)), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c]);
+/// assert_eq!((draw(0, 1, 8), draw(0, 1, 40)), (0xe1, 0x9b_00db_d8bc));
+/// ```
+#[inline(always)]
+pub fn draw(key: i64, n: u64, bits: u32) -> i64 {
+    if in_a_block(bits) == 4 {
+        let half = word(key, n / 2) >> (32 * (n % 2)) & u64::from(u32::MAX);
+        (half >> (32 - bits)) as i64
+    } else {
+        (word(key, n) >> (64 - bits)) as i64
+    }
+}
+
+/// How many numbers of so many bits a block of the generator makes.
+#[inline(always)]
+pub fn in_a_block(bits: u32) -> usize {
+    if bits <= 32 { 4 } else { 2 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

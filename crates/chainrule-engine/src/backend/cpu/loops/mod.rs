@@ -351,7 +351,12 @@ macro_rules! level {
                     true => lanes!(lane, T => cumulative::<T, true>),
                 },
                 numbers: |lane| lanes!(lane, T => numbers::<T>),
-                random: |lane| lanes!(lane, T => random::<T>),
+                // Two multiplications for each number and round: these are worth all bits of a vector.
+                random: |lane| match lane {
+                    Lane::I32 => random::<i32>,
+                    Lane::I64 => random::<i64>,
+                    _ => lanes!(lane, T => random::<T>),
+                },
             };
         }
     };

@@ -1,9 +1,9 @@
-//! Loops whose elements come from their position alone: coordinates and random words.
+//! Loops whose elements come from their position alone: coordinates and random numbers.
 //!
 //! Refuses to know about keys' storage or axes: a row is a first number and a step.
 
 use super::blocks::{Isa, SMALL};
-use crate::tensor::random::{philox4x32_10, word};
+use crate::tensor::random::{draw, in_a_block, philox4x32_10};
 
 /// One run of `len` numbers `first, first + step, ...` that are turned into elements.
 pub struct Sequence {
@@ -15,9 +15,9 @@ pub struct Sequence {
     pub first: i64,
     /// From one number to the next.
     pub step: i64,
-    /// For random words: the key.
+    /// For random numbers: the key.
     pub key: i64,
-    /// For random words: how many bits are kept, 1 to 64.
+    /// For random numbers: how many bits are kept, 1 to 64.
     pub bits: u32,
 }
 
@@ -60,47 +60,48 @@ pub unsafe fn numbers<I: Isa, T: FromInteger>(call: &Sequence) {
     }
 }
 
-/// Generator blocks made at once where words are neighbours.
+/// Generator blocks made at once where numbers are neighbours.
 const BLOCKS: usize = 64;
 
-/// The top bits of random words.
+/// Random numbers of so many bits.
 ///
 /// # Safety
 /// `to` is valid for writing `len` elements of `T`.
 #[inline(always)]
 pub unsafe fn random<I: Isa, T: FromInteger>(call: &Sequence) {
     let (to, mut i) = (call.to.cast::<T>(), 0);
-    let shift = 64 - call.bits;
-    let one = |n: i64| T::from_integer((word(call.key, n as u64) >> shift) as i64);
+    let number = |i: usize| call.first.wrapping_add(call.step.wrapping_mul(i as i64)) as u64;
+    let per = in_a_block(call.bits);
+    let one = |i: usize| T::from_integer(draw(call.key, number(i), call.bits));
     // SAFETY: the caller's; `i` stays below `len` by what is written.
     unsafe {
         if call.step == 1 && call.len >= 16 {
-            if call.first & 1 == 1 {
-                to.write_unaligned(one(call.first));
-                i = 1;
+            while !number(i).is_multiple_of(per as u64) {
+                to.add(i).write_unaligned(one(i));
+                i += 1;
             }
-            while call.len - i >= 2 {
-                let block = (call.first.wrapping_add(i as i64) as u64) / 2;
-                let words = many(call.key, block);
-                let part = (call.len - i).min(2 * BLOCKS) & !1;
-                for j in 0..part / 2 {
-                    to.add(i + 2 * j).write_unaligned(T::from_integer((words.0[j] >> shift) as i64));
-                    to.add(i + 2 * j + 1).write_unaligned(T::from_integer((words.1[j] >> shift) as i64));
+            while call.len - i >= per {
+                let words = many(call.key, number(i) / per as u64);
+                let part = (call.len - i).min(per * BLOCKS) / per * per;
+                if per == 4 {
+                    let halves = halves(&words);
+                    (0..part).for_each(|j| to.add(i + j).write_unaligned(T::from_integer((halves[j] >> (32 - call.bits)).into())));
+                } else {
+                    (0..part).for_each(|j| to.add(i + j).write_unaligned(T::from_integer((words[j] >> (64 - call.bits)) as i64)));
                 }
                 i += part;
             }
         }
         while i < call.len {
-            let n = call.first.wrapping_add(call.step.wrapping_mul(i as i64));
-            to.add(i).write_unaligned(one(n));
+            to.add(i).write_unaligned(one(i));
             i += 1;
         }
     }
 }
 
-/// The even and the odd words of 64 generator blocks from `first`.
+/// The words of 64 generator blocks from `first`, in order.
 #[inline(always)]
-fn many(key: i64, first: u64) -> ([u64; BLOCKS], [u64; BLOCKS]) {
+fn many(key: i64, first: u64) -> [u64; 2 * BLOCKS] {
     let (mut even, mut odd) = ([0; BLOCKS], [0; BLOCKS]);
     for j in 0..BLOCKS {
         let block = first.wrapping_add(j as u64);
@@ -108,5 +109,19 @@ fn many(key: i64, first: u64) -> ([u64; BLOCKS], [u64; BLOCKS]) {
         even[j] = a as u64 | (b as u64) << 32;
         odd[j] = c as u64 | (d as u64) << 32;
     }
-    (even, odd)
+    let mut words = [0; 2 * BLOCKS];
+    for j in 0..BLOCKS {
+        (words[2 * j], words[2 * j + 1]) = (even[j], odd[j]);
+    }
+    words
+}
+
+/// The lower and the upper half of each word.
+#[inline(always)]
+fn halves(words: &[u64; 2 * BLOCKS]) -> [u32; 4 * BLOCKS] {
+    let mut halves = [0; 4 * BLOCKS];
+    for (j, &word) in words.iter().enumerate() {
+        (halves[2 * j], halves[2 * j + 1]) = (word as u32, (word >> 32) as u32);
+    }
+    halves
 }

@@ -6,7 +6,7 @@ use super::super::loops::blocks::{Isa, Portable};
 use super::super::loops::elements::{self as e, Number as _, Op1, Op2};
 use crate::compile::kernel::{Access, Binary, Code, Extent, Lane, Number, Reduction, Region, Unary};
 use crate::tensor::DType;
-use crate::tensor::random::word;
+use crate::tensor::random::draw;
 
 /// A number of any lane; `float` counts for float lanes, `integer` for the others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,7 +76,7 @@ pub fn evaluate(region: &Region, buffers: &[Vec<u8>], level: Level) -> Vec<Vec<u
                     let access = &region.loads[*key];
                     let key = read(&buffers[access.buffer as usize], DType::I64, offset(access, point, axes));
                     let n = (0..axes).map(|a| index(point, a) as i64 * strides[a]).sum::<i64>() + first;
-                    cell(0.0, (word(key.integer, n as u64) >> (64 - bits)) as i64, lane)
+                    cell(0.0, draw(key.integer, n as u64, *bits), lane)
                 }
                 Code::Unary(op, a) => unary(*op, lane_of(a), at(a, point), level),
                 Code::Binary(op, a, b) => binary(*op, lane_of(a), at(a, point), at(b, point), level),
