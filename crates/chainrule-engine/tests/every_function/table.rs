@@ -18,7 +18,7 @@ const TEXT: &str = "Every public function of the catalogue (`functions`, and met
     gradient;\n\
     - vmap: values and gradients of two examples at once, against those of one after the other;\n\
     - f32, bf16, f16, and the gradient of each: values and gradients in that type, against those in f64 of the same numbers, which both \
-    types have; a dash where the function refuses the type, or gives another.";
+    types have; a dash where the function refuses the type, or gives another, or what the type does not hold.";
 
 #[test]
 fn the_table_of_derivatives_of_functions_is_true() {

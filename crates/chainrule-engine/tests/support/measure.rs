@@ -134,7 +134,8 @@ fn batched(subject: &Subject, row: &mut Row) -> Result<()> {
     Ok(())
 }
 
-/// The function in a narrower type against f64, at numbers that both have. A type that the function refuses is left out.
+/// The function in a narrower type against f64, at numbers that both have. What is left out: a type that
+/// the function refuses, and numbers that the type does not hold.
 fn narrow(subject: &Subject, row: &mut Row, dtype: DType, column: usize) -> Result<()> {
     let x: Vec<Tensor> = subject.inputs.iter().map(|x| x.cast(dtype).to_leaf()).collect::<Result<_>>()?;
     let wide: Vec<Tensor> = x.iter().map(|x| x.cast(DType::F64).to_leaf()).collect::<Result<_>>()?;
@@ -143,9 +144,14 @@ fn narrow(subject: &Subject, row: &mut Row, dtype: DType, column: usize) -> Resu
     if refused || narrow.dtype() != dtype {
         return Ok(());
     }
-    row.worse(column, apart(&eval(&narrow), &eval(&(subject.call)(&wide))));
-    for (narrow, wide) in gradients(subject, &x)?.iter().zip(gradients(subject, &wide)?) {
-        row.worse(column + 1, apart(&eval(narrow), &eval(&wide)));
+    let (value, slopes) = ((subject.call)(&wide), gradients(subject, &wide)?);
+    let held = |wide: &Tensor| eval(&wide.cast(dtype)).iter().all(|v| v.is_finite());
+    if !held(&value) || !slopes.iter().all(held) {
+        return Ok(());
+    }
+    row.worse(column, apart(&eval(&narrow), &eval(&value)));
+    for (narrow, wide) in gradients(subject, &x)?.iter().zip(&slopes) {
+        row.worse(column + 1, apart(&eval(narrow), &eval(wide)));
     }
     Ok(())
 }
