@@ -116,9 +116,7 @@ impl Tensor {
     #[track_caller]
     pub fn silu(&self) -> Tensor {
         of_floats("silu", self, |x| {
-            with_slope("silu", x, &x.sigmoid().scale(x), |x, _| {
-                x.sigmoid() * ((-x).sigmoid() * x.clamp(-SATURATED, SATURATED) + 1.0)
-            })
+            with_slope("silu", x, &x.sigmoid().scale(x), |x, _| x.sigmoid() * ((-x).sigmoid() * x.clamp(-SATURATED, SATURATED) + 1.0))
         })
     }
 

@@ -131,9 +131,9 @@ fn far_arguments_stay_finite_to_second_order() {
 #[test]
 fn gates_have_their_limits_at_infinity() {
     type Gate = (&'static str, fn(&Tensor) -> Tensor);
-    let gates: [Gate; 4] =
-        [("gelu", |x| x.gelu()), ("gelu_tanh", |x| x.gelu_tanh()), ("silu", |x| x.silu()), ("mish", |x| x.mish())];
-    for ((name, gate), dtype) in gates.into_iter().flat_map(|gate| [DType::F16, DType::BF16, DType::F32, DType::F64].map(|dtype| (gate, dtype))) {
+    let gates: [Gate; 4] = [("gelu", |x| x.gelu()), ("gelu_tanh", |x| x.gelu_tanh()), ("silu", |x| x.silu()), ("mish", |x| x.mish())];
+    let dtypes = [DType::F16, DType::BF16, DType::F32, DType::F64];
+    for ((name, gate), dtype) in gates.into_iter().flat_map(|gate| dtypes.map(|dtype| (gate, dtype))) {
         let x = vector(&[f64::NEG_INFINITY, f64::INFINITY]).cast(dtype).to_leaf().unwrap();
         let (y, ones) = (gate(&x), x.ones_like());
         let along = |y: &Tensor| chainrule_engine::transform::jvp(&[y], &[&x], &[&ones]).unwrap().remove(0);

@@ -11,7 +11,17 @@ use std::fmt::Write;
 
 /// What is measured.
 const COLUMNS: [&str; COUNT] = [
-    "value", "first order", "forward mode", "adjoint", "second order", "vmap", "f32", "f32 gradient", "bf16", "bf16 gradient", "f16",
+    "value",
+    "first order",
+    "forward mode",
+    "adjoint",
+    "second order",
+    "vmap",
+    "f32",
+    "f32 gradient",
+    "bf16",
+    "bf16 gradient",
+    "f16",
     "f16 gradient",
 ];
 const COUNT: usize = 12;
@@ -200,7 +210,11 @@ impl Measured {
         let said = |row: &Row| {
             let narrow = NARROW.iter().filter(|(_, column)| row.errors[*column].is_some()).map(|(dtype, _)| dtype.name());
             let dtypes: Vec<&str> = [DType::F64.name()].into_iter().chain(narrow).collect();
-            vec![row.samples.to_string(), dtypes.join(", "), if row.moves { String::new() } else { "zero: a function made of steps".into() }]
+            vec![
+                row.samples.to_string(),
+                dtypes.join(", "),
+                if row.moves { String::new() } else { "zero: a function made of steps".into() },
+            ]
         };
         let part = Part {
             title,
