@@ -8,12 +8,17 @@ use super::special::gelu;
 use super::{disallowed, first_mistake, of_floats, of_wide_floats, recorded, with_slope};
 use crate::ops::{Constant, Scalar};
 use crate::tensor::{DType, Tensor};
-use std::f64::consts::{LN_2, LN_10};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10};
 
 /// The slope and scale of the self-normalising linear unit: the fixed point of Klambauer et al.,
 /// "Self-Normalizing Neural Networks" (2017), equation 14.
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+/// Where a sigmoid is 0 or 1 in all digits of every type. The derivative of `x sigmoid(x)` has a term of `x` times what is 0
+/// there, which at infinity would be no number: it takes `x` no further than this.
+const SATURATED: f64 = 1024.0;
+/// The same of a sigmoid of `2 sqrt(2/pi) (x + 0.044715 x^3)`.
+const SATURATED_CUBE: f64 = 32.0;
 
 impl Tensor {
     /// `max(x, 0)`, with derivative 0 at 0.
@@ -90,26 +95,40 @@ impl Tensor {
         of_wide_floats("gelu", self, gelu)
     }
 
-    /// The approximation `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` of [`Tensor::gelu`].
+    /// The approximation `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` of [`Tensor::gelu`], with its limits at infinity.
     #[track_caller]
     pub fn gelu_tanh(&self) -> Tensor {
+        // (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh is near -1. 2u is x times a polynomial of x^2.
+        const SLOPE: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+        const BEND: f64 = 0.044715 * SLOPE;
+        let twice = |x: &Tensor| x * (x.square() * BEND + SLOPE);
         of_floats("gelu_tanh", self, |x| {
-            // (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits where tanh is near -1.
-            let slope = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
-            x * (x * (x.square() * (0.044715 * slope) + slope)).sigmoid()
+            with_slope("gelu_tanh", x, &twice(x).sigmoid().scale(x), move |x, _| {
+                let held = x.clamp(-SATURATED_CUBE, SATURATED_CUBE);
+                let u = twice(&held);
+                let bend = held.square() * (3.0 * BEND) + SLOPE;
+                u.sigmoid() * ((-&u).sigmoid() * held * bend + 1.0)
+            })
         })
     }
 
-    /// `x * sigmoid(x)`, also known as swish.
+    /// `x * sigmoid(x)`, also known as swish, with its limits at infinity.
     #[track_caller]
     pub fn silu(&self) -> Tensor {
-        of_floats("silu", self, |x| x * x.sigmoid())
+        of_floats("silu", self, |x| {
+            with_slope("silu", x, &x.sigmoid().scale(x), |x, _| x.sigmoid() * ((-x).sigmoid() * x.clamp(-SATURATED, SATURATED) + 1.0))
+        })
     }
 
-    /// `x * tanh(softplus(x))`.
+    /// `x * tanh(softplus(x))`, with its limits at infinity.
     #[track_caller]
     pub fn mish(&self) -> Tensor {
-        of_floats("mish", self, |x| x * x.softplus().tanh())
+        of_floats("mish", self, |x| {
+            with_slope("mish", x, &x.softplus().tanh().scale(x), |x, _| {
+                let bend = x.softplus();
+                bend.tanh() + bend.sech().square() * x.sigmoid() * x.clamp(-SATURATED, SATURATED)
+            })
+        })
     }
 
     /// `log(sigmoid(x))`, without underflow.

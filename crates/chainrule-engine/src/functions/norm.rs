@@ -1,7 +1,9 @@
 //! Normalisation: rows, groups or channels brought to mean 0 and variance 1.
 //!
 //! Keeps no running statistics, but says what they are after a batch ([`RunningStatistics::after`]). A constant row gives zeros (to
-//! the rounding of its mean), with finite derivatives, as long as `eps` is positive. f16 and bf16 are computed in f32.
+//! the rounding of its mean), with finite derivatives, as long as `eps` is positive. f16 and bf16 are computed in f32. Squares
+//! are taken of numbers as they are: where one overflows, from 1.4e154 on (of f32 from 1.9e19 on), the variance is infinite,
+//! and what is normalised by it is 0, with derivatives of 0.
 
 use super::pool::MOST_PLACES;
 use super::{disallowed, mean, misfit, recorded, refuse_mixed, spread, spread_channel, wide};

@@ -12,11 +12,13 @@ const TEXT: &str = "Every public function of the catalogue (`functions`, and met
     - value: against a formula, where the list has one; other values are held to figures of NumPy, PyTorch and mpmath by tests of their own;\n\
     - first order: the gradient of a loss that is not linear in the result, by each input, against central differences of the reference \
     backend, extrapolated;\n\
+    - forward mode: the tangent along a direction, against differences;\n\
     - adjoint: the product of a tangent with a cotangent, by forward mode and by reverse mode;\n\
     - second order: how the gradient moves along a direction, by forward over reverse and by reverse over reverse, against differences of the \
     gradient;\n\
     - vmap: values and gradients of two examples at once, against those of one after the other;\n\
-    - f32, and f32 gradient: values and gradients in f32 of the same numbers, against those in f64.";
+    - f32, bf16, f16, and the gradient of each: values and gradients in that type, against those in f64 of the same numbers, which both \
+    types have; a dash where the function refuses the type, or gives another, or what the type does not hold.";
 
 #[test]
 fn the_table_of_derivatives_of_functions_is_true() {
@@ -27,8 +29,8 @@ fn the_table_of_derivatives_of_functions_is_true() {
     }
     let [functions, samples, steps] = measured.counts();
     let totals = format!(
-        "{functions} functions in {samples} samples, each with its derivatives to second order, in batches and in f32; {steps} of them are \
-         steps, whose derivative is zero"
+        "{functions} functions in {samples} samples, each with its derivatives to second order, in both modes, in batches and in the float \
+         types that it takes; {steps} of them are steps, whose derivative is zero"
     );
     measured.hold("Functions", TEXT, totals.clone(), none::WITHOUT);
     let readme = page::read("README.md").replace('\n', " ");

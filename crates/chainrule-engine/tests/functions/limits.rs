@@ -200,3 +200,17 @@ fn norms_of_constant_rows() {
         finite_to_second_order("rms_norm of zeros", &(rms_norm(&zeros, 1, Some(&gamma), 1e-2) * &weights).square(), &zeros);
     }
 }
+
+/// Documented, not wished for: a square that overflows makes a norm infinite, and what is divided by it 0. Never NaN.
+#[test]
+fn squares_that_overflow() {
+    for (size, dtype) in [(1e200, DType::F64), (1e25, DType::F32)] {
+        let x = (vector(&[3.0, -4.0, 1.0]) * size).cast(dtype).to_leaf().unwrap();
+        assert_eq!((values(&x.norm_p(2.0)), slope(&x.norm_p(2.0), &x)), (vec![f64::INFINITY], vec![0.0; 3]), "norm of {dtype}");
+        for (name, y) in [("layer_norm", layer_norm(&x, 1, None, None, 1e-5)), ("rms_norm", rms_norm(&x, 1, None, 1e-5))] {
+            assert_eq!((values(&y), slope(&y, &x)), (vec![0.0; 3], vec![0.0; 3]), "{name} of {dtype}");
+        }
+        // Other orders divide by the largest first.
+        assert!((x.norm_p(3.0).item().unwrap() / size / 92f64.cbrt() - 1.0).abs() < 1e-6, "{dtype}");
+    }
+}

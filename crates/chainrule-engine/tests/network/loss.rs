@@ -241,6 +241,31 @@ fn hinges() {
     assert!(values(&hinge_each(&vector(&[f64::NAN]), &vector(&[1.0])))[0].is_nan());
 }
 
+/// By the target the derivative is the logit, without its sign: all digits of it, next to 0, too. By the logit it is the
+/// probability less the target, on both sides of 0 and at 0.
+#[test]
+fn binary_cross_entropy_by_its_target() {
+    let logits = [-f64::INFINITY, -40.0, -0.7, -1e-9, -1e-300, -0.0, 0.0, 1e-300, 1e-9, 0.7, 40.0, f64::INFINITY];
+    for label in [0.0, 0.25, 1.0] {
+        let (x, y) = (vector(&logits), vector(&[label; 12]));
+        let each = bce_with_logits_each(&x, &y);
+        assert_eq!(slope(&each, &y), logits.map(|x| -x), "by targets of {label}");
+        let by_logit = each.sum().grad(&[&x]).unwrap().remove(0);
+        // Written so that neither side loses digits.
+        let wanted = logits.map(|x| (1.0 - label) / (1.0 + (-x).exp()) - label / (1.0 + x.exp()));
+        close(&format!("by logits, targets of {label}"), &values(&by_logit), &wanted, 4e-16);
+        let finite = vector(&logits[1..11]);
+        let bend = bce_with_logits_each(&finite, &vector(&[label; 10])).sum().grad(&[&finite]).unwrap().remove(0);
+        let wanted: Vec<f64> = logits[1..11].iter().map(|x| 1.0 / (1.0 + x.exp()) / (1.0 + (-x).exp())).collect();
+        close("twice by logits", &slope(&bend, &finite), &wanted, 4e-16);
+    }
+    // The side of 1 counts `p`: `(p - 1) softplus(-x) - x`.
+    let options = LossOptions { pos_weight: Some(vector(&[1.0, 3.0])), reduction: Reduction::Sum, ..Default::default() };
+    let (x, y) = (vector(&[1e-9, 2.0]), vector(&[0.5, 0.5]));
+    let by_target = slope(&bce_with_logits_with(&x, &y, &options), &y);
+    close("with a weight", &by_target, &[-1e-9, 2.0 * (-2f64).exp().ln_1p() - 2.0], 4e-16);
+}
+
 /// Both orders of derivatives, of every loss that another test has not.
 #[test]
 fn derivatives_to_second_order() {

@@ -1,4 +1,4 @@
-//! What is measured of a function: value, derivatives of two orders in both modes, batches, and f32.
+//! What is measured of a function: value, derivatives of two orders in both modes, batches, and narrower types.
 //!
 //! Refuses to know any function.
 
@@ -10,11 +10,28 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 
 /// What is measured.
-const COLUMNS: [&str; 7] = ["value", "first order", "adjoint", "second order", "vmap", "f32", "f32 gradient"];
-/// What may at most be measured, by column.
-const LIMITS: [f64; 7] = [1e-14, 1e-7, 1e-12, 1e-7, 1e-11, 1e-5, 1e-5];
+const COLUMNS: [&str; COUNT] = [
+    "value",
+    "first order",
+    "forward mode",
+    "adjoint",
+    "second order",
+    "vmap",
+    "f32",
+    "f32 gradient",
+    "bf16",
+    "bf16 gradient",
+    "f16",
+    "f16 gradient",
+];
+const COUNT: usize = 12;
+/// What may at most be measured, by column. In narrow types that is a few roundings of a value, by a part of 2^-9 each in
+/// bf16 and 2^-12 in f16, and some more of what a gradient is made of.
+const LIMITS: [f64; COUNT] = [1e-14, 1e-7, 1e-7, 1e-12, 1e-7, 1e-11, 1e-5, 1e-5, 1e-2, 1e-1, 1e-2, 1e-2];
 /// What may be rounded on one machine and not on another.
-const LEAST: [f64; 7] = [1e-14, 1e-14, 1e-14, 1e-14, 1e-14, 2e-7, 2e-7];
+const LEAST: [f64; COUNT] = [1e-14, 1e-14, 1e-14, 1e-14, 1e-14, 1e-14, 2e-7, 2e-7, 1e-2, 1e-2, 1e-3, 1e-3];
+/// The types beside f64, and the column of each; that of its gradients follows.
+const NARROW: [(DType, usize); 3] = [(DType::F32, 6), (DType::BF16, 8), (DType::F16, 10)];
 
 pub type Call<'a> = &'a dyn Fn(&[Tensor]) -> Tensor;
 
@@ -30,7 +47,7 @@ pub struct Subject<'a> {
 #[derive(Default)]
 pub struct Row {
     samples: usize,
-    errors: [Option<f64>; 7],
+    errors: [Option<f64>; COUNT],
     /// Whether a sample has a derivative that is not 0.
     moves: bool,
 }
@@ -85,17 +102,20 @@ fn measure(subject: &Subject, row: &mut Row) -> Result<()> {
     let back = vjp(&[&y], &[&cotangent], &wrt)?;
     let (left, right) = (dot(&tangent, &eval(&cotangent)), dot(&all(&back), &all(&directions)));
     let size: f64 = tangent.iter().zip(eval(&cotangent)).map(|(a, b)| (a * b).abs()).sum();
-    row.worse(2, (left - right).abs() / size.max(1e-3));
+    row.worse(3, (left - right).abs() / size.max(1e-3));
 
     let some = directions.iter().cloned().map(Some).collect::<Vec<_>>();
+    row.worse(2, apart(&tangent, &numeric_along(x, &some, &|x| vec![(subject.call)(x)])));
     let bend = numeric_along(x, &some, &|x| gradients(subject, x).unwrap_or_default());
-    row.worse(3, apart(&all(&forward(&first, &wrt, &along)?), &bend));
+    row.worse(4, apart(&all(&forward(&first, &wrt, &along)?), &bend));
     let inner = first.iter().zip(&along).map(|(g, &u)| (g * u).sum()).reduce(|a, b| a + b);
     let twice = inner.map_or(Ok(Vec::new()), |inner| inner.grad_or_zeros(&wrt))?;
-    row.worse(3, apart(&all(&twice), &bend));
+    row.worse(4, apart(&all(&twice), &bend));
 
     batched(subject, row)?;
-    narrow(subject, row, &y, &first)?;
+    for (dtype, column) in NARROW {
+        narrow(subject, row, dtype, column)?;
+    }
     origins(subject, &[&[y], &first[..], &back[..], &twice[..]].concat());
     Ok(())
 }
@@ -119,22 +139,30 @@ fn batched(subject: &Subject, row: &mut Row) -> Result<()> {
         let second: Vec<Tensor> = (0..x.len()).map(|k| if axes[k].is_some() { other[k].clone() } else { x[k].clone() }).collect();
         let both = vmap(everything, &references(&(0..x.len()).map(wide).collect::<Vec<_>>()), &axes)?;
         for ((both, one), two) in both.iter().zip(everything(x)?).zip(everything(&second)?) {
-            row.worse(4, apart(&eval(both), &[eval(&one), eval(&two)].concat()));
+            row.worse(5, apart(&eval(both), &[eval(&one), eval(&two)].concat()));
         }
     }
     Ok(())
 }
 
-/// The function in f32; its numbers are the same there.
-fn narrow(subject: &Subject, row: &mut Row, y: &Tensor, first: &[Tensor]) -> Result<()> {
-    let x: Vec<Tensor> = subject.inputs.iter().map(|x| x.cast(DType::F32).to_leaf()).collect::<Result<_>>()?;
+/// The function in a narrower type against f64, at numbers that both have. What is left out: a type that
+/// the function refuses, and numbers that the type does not hold.
+fn narrow(subject: &Subject, row: &mut Row, dtype: DType, column: usize) -> Result<()> {
+    let x: Vec<Tensor> = subject.inputs.iter().map(|x| x.cast(dtype).to_leaf()).collect::<Result<_>>()?;
+    let wide: Vec<Tensor> = x.iter().map(|x| x.cast(DType::F64).to_leaf()).collect::<Result<_>>()?;
     let narrow = (subject.call)(&x);
-    if narrow.dtype() != DType::F32 {
+    let refused = narrow.error().is_some_and(|error| error.kind() == ErrorKind::DType);
+    if refused || narrow.dtype() != dtype {
         return Ok(());
     }
-    row.worse(5, apart(&eval(&narrow), &eval(y)));
-    for (narrow, wide) in gradients(subject, &x)?.iter().zip(first) {
-        row.worse(6, apart(&eval(narrow), &eval(wide)));
+    let (value, slopes) = ((subject.call)(&wide), gradients(subject, &wide)?);
+    let held = |wide: &Tensor| eval(&wide.cast(dtype)).iter().all(|v| v.is_finite());
+    if !held(&value) || !slopes.iter().all(held) {
+        return Ok(());
+    }
+    row.worse(column, apart(&eval(&narrow), &eval(&value)));
+    for (narrow, wide) in gradients(subject, &x)?.iter().zip(&slopes) {
+        row.worse(column + 1, apart(&eval(narrow), &eval(wide)));
     }
     Ok(())
 }
@@ -180,8 +208,15 @@ impl Measured {
     /// Holds every row to what is allowed, and to what the page says.
     #[track_caller]
     pub fn hold(&self, title: &'static str, text: &'static str, totals: String, without: &[(&str, &[&str])]) {
-        let said =
-            |row: &Row| vec![row.samples.to_string(), if row.moves { String::new() } else { "zero: a function made of steps".into() }];
+        let said = |row: &Row| {
+            let narrow = NARROW.iter().filter(|(_, column)| row.errors[*column].is_some()).map(|(dtype, _)| dtype.name());
+            let dtypes: Vec<&str> = [DType::F64.name()].into_iter().chain(narrow).collect();
+            vec![
+                row.samples.to_string(),
+                dtypes.join(", "),
+                if row.moves { String::new() } else { "zero: a function made of steps".into() },
+            ]
+        };
         let part = Part {
             title,
             text,
@@ -189,7 +224,7 @@ impl Measured {
             subject: "function",
             measured: &COLUMNS,
             least: &LEAST,
-            said: &["samples", "derivative"],
+            said: &["samples", "float types", "derivative"],
             rows: self.rows.iter().map(|(name, row)| (name.clone(), (row.errors.to_vec(), said(row)))).collect(),
             below: listed(without),
         };

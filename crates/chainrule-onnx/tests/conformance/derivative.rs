@@ -2,30 +2,52 @@
 //!
 //! The loss is the sum of all float outputs, each element times a random number. The point is the case's own; where it
 //! lies on a kink or a jump, a point beside it. What is evaluated while recording has no derivative: such inputs are
-//! held, and listed by name in `reasons`.
+//! held, and listed by name in `reasons`. What is drawn at random is drawn from the same seed whenever the model is
+//! recorded, so that the derivative is that of the function which the draw has left.
 
 use crate::cases::Set;
 use crate::reasons;
 use chainrule::{DType, Rng, Tensor};
 use chainrule_onnx::{Error, Model, Value};
-use std::path::Path;
 
-/// The worst that is let pass, as a part of the derivative.
-pub const LIMIT: f64 = 1e-5;
-/// Half the distance between the points of a difference.
-const STEP: f64 = 1e-5;
-/// Directions in which a gradient is tried.
-const DIRECTIONS: usize = 3;
+/// The most numbers of an initializer that is differentiated by.
+const MOST: usize = 1 << 22;
+
+/// How a gradient is held against differences.
+#[derive(Clone, Copy)]
+pub struct Trial {
+    /// The worst that is let pass, as a part of the derivative.
+    pub limit: f64,
+    /// Half the distance between the points of a difference.
+    step: f64,
+    /// Directions in which the gradient is tried. The last of several moves what no gradient reaches.
+    directions: usize,
+    /// Whether a direction moves every number by a part of itself, and the derivative must be there to be seen: errors are
+    /// parts of it, however small it is.
+    relative: bool,
+}
+
+/// A case: three directions.
+const CASE: Trial = Trial { limit: 1e-5, step: 1e-5, directions: 3, relative: false };
+/// A whole network: one direction. The shorter the step, the fewer of its millions of rectifiers and maxima bend between the
+/// two points, each of which is a part of the error; with this one, eight of the sixteen digits of a loss are left to a
+/// difference.
+const NETWORK: Trial = Trial { limit: 1e-4, step: 1e-8, directions: 1, relative: true };
+
+impl Trial {
+    /// That of a suite.
+    pub fn of(suite: &str) -> Trial {
+        if suite == "light" { NETWORK } else { CASE }
+    }
+}
 
 /// How the derivatives of a case are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Derivative {
-    /// No input or no output is of floats.
-    Nothing,
+    /// There is nothing to be differentiated, or nothing to differentiate by: why.
+    Nothing(&'static str),
     /// No output depends on an input but by steps: its derivative is zero or declared zero.
     Constant,
-    /// Not compared, for a reason.
-    Held(&'static str),
     /// The largest error, as a part of the derivative.
     Measured(f64),
 }
@@ -36,7 +58,7 @@ impl Derivative {
         match (self, other) {
             (Derivative::Measured(a), Derivative::Measured(b)) => Derivative::Measured(a.max(b)),
             (a @ Derivative::Measured(_), _) | (_, a @ Derivative::Measured(_)) => a,
-            (Derivative::Nothing, b) => b,
+            (Derivative::Nothing(_), b) => b,
             (a, _) => a,
         }
     }
@@ -49,23 +71,18 @@ struct Point<'a> {
     names: Vec<String>,
 }
 
-fn wide(tensor: &Tensor) -> Tensor {
-    if tensor.dtype().is_float() { tensor.cast(DType::F64) } else { tensor.clone() }
-}
-
 impl<'a> Point<'a> {
-    fn new(path: &Path, set: &'a Set) -> Result<(Point<'a>, Vec<Tensor>), Error> {
-        let mut model = Model::read(path)?;
+    fn new(mut model: Model, set: &'a Set) -> Result<(Point<'a>, Vec<Tensor>), Error> {
         model.cast(DType::F64);
         let mut tensors: Vec<Tensor> = Vec::new();
         let mut names = Vec::new();
         for (name, value) in &set.inputs {
             for tensor in value.tensors().iter().filter(|tensor| tensor.dtype().is_float()) {
-                tensors.push(wide(tensor).to_leaf()?);
+                tensors.push(tensor.cast(DType::F64).to_leaf()?);
                 names.push(name.clone());
             }
         }
-        for (name, tensor) in model.parameters() {
+        for (name, tensor) in moving(&model) {
             tensors.push(tensor.to_leaf()?);
             names.push(name);
         }
@@ -77,7 +94,7 @@ impl<'a> Point<'a> {
         let mut next = at.iter();
         let mut take = |tensor: &Tensor| if tensor.dtype().is_float() { next.next().unwrap_or(tensor).clone() } else { tensor.clone() };
         let mut inputs: Vec<(&str, Value)> = self.set.inputs.iter().map(|(name, value)| (name.as_str(), value.map(&mut take))).collect();
-        let parameters = self.model.parameters();
+        let parameters = moving(&self.model);
         inputs.extend(parameters.iter().map(|(name, tensor)| (name.as_str(), Value::Tensor(take(tensor)))));
         let made = self.model.record_values(&inputs)?;
         let outputs: Vec<&Tensor> =
@@ -103,6 +120,11 @@ impl<'a> Point<'a> {
     }
 }
 
+/// The initializers that are differentiated by: all but the few matrices of networks that would fill gigabytes several times.
+fn moving(model: &Model) -> Vec<(String, Tensor)> {
+    model.parameters().into_iter().filter(|(_, tensor)| tensor.len() <= MOST).collect()
+}
+
 /// A tensor moved along a direction.
 fn moved(at: &[Tensor], along: &[Tensor], by: f64) -> Result<Vec<Tensor>, Error> {
     Ok(at.iter().zip(along).map(|(x, d)| (x + d * by).to_leaf()).collect::<Result<_, _>>()?)
@@ -111,46 +133,45 @@ fn moved(at: &[Tensor], along: &[Tensor], by: f64) -> Result<Vec<Tensor>, Error>
 /// Random directions, of the inputs that `which` says; zero for the others.
 fn direction(at: &[Tensor], which: impl Fn(usize) -> bool, rng: &mut Rng) -> Vec<Tensor> {
     let one = |(k, x): (usize, &Tensor)| {
-        let draw = Tensor::rand_of(x.shape(), DType::F64, rng) * 2.0 - 1.0;
+        let draw = Tensor::rand_of(x.shape(), x.dtype(), rng) * 2.0 - 1.0;
         if which(k) { draw } else { x.zeros_like() }
     };
     at.iter().enumerate().map(one).collect()
 }
 
 /// How far the gradients of a case are from differences.
-pub fn measure(path: &Path, set: &Set, made: &[(String, Value)]) -> Result<Derivative, Error> {
+pub fn measure(model: Model, set: &Set, made: &[(String, Value)], trial: Trial) -> Result<Derivative, Error> {
     let of_floats = |value: &Value| value.tensors().iter().any(|tensor| tensor.dtype().is_float() && !tensor.is_empty());
-    let (point, at) = Point::new(path, set)?;
-    if at.is_empty() || !made.iter().any(|(_, value)| of_floats(value)) {
-        return Ok(Derivative::Nothing);
+    let (point, at) = Point::new(model, set)?;
+    if !made.iter().any(|(_, value)| of_floats(value)) {
+        return Ok(Derivative::Nothing("no output holds floats"));
+    }
+    if at.iter().all(Tensor::is_empty) {
+        return Ok(Derivative::Nothing("no input and no initializer holds floats"));
     }
     // The point itself, then points beside it.
     let mut worst = f64::INFINITY;
     for (attempt, by) in [0.0, 1e-3, 1e-2, -1e-3, 3e-2, -1e-2, 2e-3, -2e-3].into_iter().enumerate() {
         let mut rng = Rng::new(100 + attempt as u64);
         // A little toward the middle of things, too: the edge of a domain is left by one sign only.
-        let aside: Vec<Tensor> = direction(&at, |_| true, &mut rng);
-        let here = if by == 0.0 { at.clone() } else { moved(&at, &aside, by)? };
-        let found = match near(&point, &here) {
+        let here = if by == 0.0 { at.clone() } else { moved(&at, &direction(&at, |_| true, &mut rng), by)? };
+        match near(&point, &here, trial) {
             Err(error) if attempt == 0 => return Err(error),
             // Beside the point lies what the model refuses.
             Err(_) => continue,
-            Ok(found) => found,
-        };
-        match found {
-            None => return Ok(Derivative::Nothing),
-            Some(Derivative::Measured(error)) if error.is_nan() || error > LIMIT => worst = worst.min(error),
-            Some(found) => return Ok(found),
+            Ok(Derivative::Measured(error)) if error.is_nan() || error > trial.limit => worst = worst.min(error),
+            Ok(found) => return Ok(found),
         }
     }
     Ok(Derivative::Measured(worst))
 }
 
-fn near(point: &Point, at: &[Tensor]) -> Result<Option<Derivative>, Error> {
+fn near(point: &Point, at: &[Tensor], trial: Trial) -> Result<Derivative, Error> {
     let mut mask = None;
-    let Some(loss) = point.loss(at, &mut mask)? else { return Ok(None) };
+    let Some(loss) = point.loss(at, &mut mask)? else { return Ok(Derivative::Nothing("no output holds floats")) };
     let wrt: Vec<&Tensor> = at.iter().collect();
     let gradients = loss.grad_or_none(&wrt)?;
+    drop(loss);
     let reached: Vec<bool> = gradients.iter().map(Option::is_some).collect();
     // An output of another size lies beyond a jump: no number.
     let value = |at: &[Tensor], mask: &mut Option<Vec<Tensor>>| match point.loss(at, mask) {
@@ -159,26 +180,30 @@ fn near(point: &Point, at: &[Tensor]) -> Result<Option<Derivative>, Error> {
     };
     let mut rng = Rng::new(11);
     let mut worst: f64 = 0.0;
-    for turn in 0..DIRECTIONS {
+    for turn in 0..trial.directions {
         // The last direction moves what no gradient reaches: nothing may change.
-        let last = turn == DIRECTIONS - 1;
+        let last = turn > 0 && turn == trial.directions - 1;
         let held = |k: usize| reasons::is_held(&point.names[k]) && !reached[k];
-        let d = direction(at, |k| if last { !reached[k] && !held(k) } else { reached[k] }, &mut rng);
+        let mut d = direction(at, |k| if last { !reached[k] && !held(k) } else { reached[k] }, &mut rng);
+        if trial.relative {
+            d = d.iter().zip(at).map(|(d, x)| (d * x).to_leaf()).collect::<Result<_, _>>()?;
+        }
         let mut slope = Tensor::scalar(0.0, DType::F64);
         for (gradient, d) in gradients.iter().zip(&d) {
             if let Some(gradient) = gradient {
-                slope = slope + (gradient * d).sum();
+                slope = slope + (gradient * d).cast(DType::F64).sum();
             }
         }
         let slope = slope.item()?;
-        let (after, before) = (value(&moved(at, &d, STEP)?, &mut mask), value(&moved(at, &d, -STEP)?, &mut mask));
-        let difference = (after - before) / (2.0 * STEP);
-        let error = (slope - difference).abs() / slope.abs().max(difference.abs()).max(0.01 + 1e-2 * after.abs());
+        let (after, before) = (value(&moved(at, &d, trial.step)?, &mut mask), value(&moved(at, &d, -trial.step)?, &mut mask));
+        let difference = (after - before) / (2.0 * trial.step);
+        let floor = if trial.relative { 0.0 } else { 0.01 + 1e-2 * after.abs() };
+        let error = (slope - difference).abs() / slope.abs().max(difference.abs()).max(floor);
         worst = if error.is_nan() { f64::NAN } else { worst.max(error) };
         if worst.is_nan() {
             break;
         }
     }
     let none = !reached.contains(&true);
-    Ok(Some(if none && worst <= LIMIT { Derivative::Constant } else { Derivative::Measured(worst) }))
+    Ok(if none && worst <= trial.limit { Derivative::Constant } else { Derivative::Measured(worst) })
 }

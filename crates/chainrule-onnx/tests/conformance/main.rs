@@ -8,6 +8,7 @@
 mod cases;
 mod damaged;
 mod derivative;
+mod networks;
 mod page;
 mod reasons;
 

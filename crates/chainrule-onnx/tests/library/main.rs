@@ -4,6 +4,7 @@
 mod errors;
 mod functions;
 mod hostile;
+mod random;
 mod strings;
 mod training;
 mod versions;

@@ -46,10 +46,19 @@ pub fn bce_with_logits_with(logits: &Tensor, target: &Tensor, options: &LossOpti
 }
 
 fn entropy(x: &Tensor, y: &Tensor, positive: Option<&Tensor>) -> Tensor {
-    // `softplus(x) - x y` would cancel where x is large and y is 1. `scale` makes an infinite
-    // logit on the right side cost nothing.
-    let counted = positive.map_or_else(|| y.clone(), |positive| y * positive);
-    counted.scale(&(-x).softplus()) + (1.0 - y).scale(&x.softplus())
+    // What both sides have in common, and what the one that is wrong has besides, each without a difference: the loss has all
+    // digits where it is tiny, and its derivative by the target where the logit is. At 0 both branches have the same
+    // derivatives. `scale` makes an infinite logit on the right side cost nothing.
+    let below = x.less(&x.zeros_like());
+    let against = below.select(x, &-x);
+    let rest = 1.0 - y;
+    match positive {
+        None => against.softplus() - below.select(y, &rest).scale(&against),
+        Some(positive) => {
+            let counted = y * positive;
+            (&counted + &rest) * against.softplus() - below.select(&counted, &rest).scale(&against)
+        }
+    }
 }
 
 /// Binary cross-entropy `-y log(p) - (1 - y) log(1 - p)` of probabilities, for targets from 0 to 1.

@@ -41,7 +41,8 @@ fn the_table_of_derivatives_of_linear_algebra_is_true() {
     measured.add("multi_dot", &Subject { name: "multi_dot".into(), call: &product, inputs: &inputs, value: None });
     let [functions, samples, _] = measured.counts();
     let totals = format!(
-        "{functions} functions of linear algebra in {samples} samples, each with its derivatives to second order, in batches and in f32"
+        "{functions} functions of linear algebra in {samples} samples, each with its derivatives to second order, in both modes, in batches and in \
+         the float types that it takes"
     );
     measured.hold("Linear algebra", TEXT, totals, WITHOUT);
 }
