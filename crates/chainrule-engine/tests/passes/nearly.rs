@@ -2,7 +2,7 @@
 
 use crate::shared::{backends_agree, eval, leaf, oracle_all};
 use crate::support::graph;
-use chainrule_engine::ops::{Pad, Slice, Window};
+use chainrule_engine::ops::{Barrier, Pad, Slice, Window};
 use chainrule_engine::{DType, Step, Tensor};
 
 fn numbers(shape: &[usize]) -> Tensor {
@@ -142,6 +142,19 @@ fn parts_that_are_picked_and_added_up_along_any_axes() {
             same(&format!("{table:?} at {index:?} along {along:?}"), &(scaled.sum_over(&along) * 2.0));
             same(&format!("the largest of {table:?} at {index:?} along {along:?}"), &scaled.max_over(&along));
         }
+    }
+}
+
+/// An index that waits for something is read where that is made, in rows that need be none of the table's: for each row of a sum as
+/// many elements as the table has in one, and for each row of a running sum more.
+#[test]
+fn parts_that_are_picked_once_something_is_there() {
+    let (table, at) = (numbers(&[10, 3]), Tensor::from_slice(&[7i64, 2, 9, 4], [4]));
+    let sums = (1..5).map(|length| ("sums", numbers(&[4, 3, length]).sum_over(&[2])));
+    let running = [[1, 12], [2, 6], [4, 3], [6, 2]].map(|shape| ("running sums", numbers(&shape).cumsum(1).reshape([4, 3])));
+    for (what, first) in sums.chain(running) {
+        let picked = table.gather(&Tensor::record(Barrier, [at.clone(), first.clone()]));
+        same(what, &(picked * first));
     }
 }
 
