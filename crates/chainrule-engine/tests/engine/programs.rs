@@ -16,7 +16,7 @@ mod views;
 mod whole;
 
 use self::differences::Differences;
-use self::program::Program;
+use self::program::{Computed, Program};
 use crate::support::{agree, dot, epsilon, eval, largest, like, oracle, oracle_all, with_values};
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::view::{View, views};
@@ -164,45 +164,73 @@ fn many_values_gradients_and_second_derivatives_agree_along_a_direction() {
 
 /// The backend may round in another order than the reference, but must not be much further from the same program in f64.
 #[test]
-fn many_values_and_gradients_in_narrow_types_are_as_near_to_wide_ones_as_the_reference() {
+fn many_values_and_derivatives_in_narrow_types_are_as_near_to_wide_ones_as_the_reference() {
     for_each_program(NARROW, |program| {
         let types = [[DType::F32, DType::F32], [DType::F32, DType::F64], [DType::BF16, DType::F32], [DType::F16, DType::BF16]];
         let types = types[program.seed as usize % 4];
         let epsilon = types.iter().map(|&dtype| epsilon(dtype)).fold(0.0, f64::max);
-        let x = program.inputs();
-        let narrow: Vec<Tensor> = x.iter().enumerate().map(|(i, x)| x.cast(types[i % 2]).to_leaf()).collect::<Result<_>>()?;
-        let wide: Vec<Tensor> = narrow.iter().map(|x| x.cast(DType::F64).to_leaf()).collect::<Result<_>>()?;
-        let all = |x: &[Tensor]| -> Result<Vec<Tensor>> {
-            let mut computed = program.computed(x);
-            let g = computed.value.grad(&refs(x))?;
-            if epsilon < 1e-6 {
-                computed.whole.extend(jvp(&refs(&g), &refs(x), &refs(&directions(x, 7)))?);
-            }
-            computed.whole.push(computed.value);
-            computed.whole.extend(g);
-            Ok(computed.whole)
+        let x: Vec<Tensor> = program.inputs().iter().enumerate().map(|(i, x)| x.cast(types[i % 2]).to_leaf()).collect::<Result<_>>()?;
+        let computed = all_of(program, &x, epsilon < 1e-6)?;
+        Tensor::eval_all(&refs(&computed))?;
+        let found: Vec<Vec<f64>> = computed.iter().map(eval).collect();
+        let exact = exactly(program, &x, epsilon < 1e-6)?;
+        let reference = oracle_all(&refs(&computed));
+        let mut errors: Vec<f64> = reference.iter().zip(&exact).map(|(reference, exact)| apart(reference, exact)).collect();
+        let judge = |errors: &[f64]| {
+            computed.iter().zip(&found).zip(exact.iter().zip(&reference)).zip(errors).try_for_each(
+                |(((t, found), (exact, reference)), error)| {
+                    if !t.dtype().is_float() {
+                        return agree("whole numbers", found, reference, 0.0);
+                    }
+                    // A result near zero is a difference of larger numbers, whose rounding it keeps.
+                    let scale = largest(exact).max(if epsilon < 1e-6 { 1.0 } else { 0.1 });
+                    // With sixteen bits a sum may lose every digit, in both; with more, nothing excuses that.
+                    let most = if epsilon < 1e-6 { 8192.0 * epsilon * scale } else { f64::INFINITY };
+                    let allowed = (16.0 * error + 64.0 * epsilon * scale).min(most);
+                    let same = found.iter().zip(exact).all(|(a, b)| a.is_finite() == b.is_finite());
+                    match apart(found, exact) {
+                        off if off <= allowed && same => Ok(()),
+                        off => Err(format!("{types:?}: off by {off:e}, {allowed:e} allowed\n   got {found:?}\n  want {exact:?}")),
+                    }
+                },
+            )
         };
-        let (few, many) = (all(&narrow)?, all(&wide)?);
-        Tensor::eval_all(&refs(&few))?;
-        let (reference, exact) = (oracle_all(&refs(&few)), oracle_all(&refs(&many)));
-        let apart = |a: &[f64], b: &[f64]| largest(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>());
-        Ok(few.iter().zip(&reference).zip(&exact).try_for_each(|((t, reference), exact)| {
-            let found = eval(t);
-            if !t.dtype().is_float() {
-                return agree("whole numbers", &found, reference, 0.0);
+        // The reference may be lucky in one place. What rounding does there is what it does at the worst of some neighbours.
+        for seed in 0..8 {
+            if judge(&errors).is_ok() {
+                break;
             }
-            // A result near zero is a difference of larger numbers, whose rounding it keeps; the reference may be lucky there.
-            let least = if epsilon < 1e-6 { 1.0 } else { 0.1 };
-            let allowed = 16.0 * apart(reference, exact) + 64.0 * epsilon * largest(exact).max(least);
-            let off = apart(&found, exact);
-            let same = found.iter().zip(exact).all(|(a, b)| a.is_finite() == b.is_finite());
-            if off <= allowed && same {
-                Ok(())
-            } else {
-                Err(format!("{types:?}: off by {off:e}, {allowed:e} allowed\n   got {found:?}\n  want {exact:?}"))
-            }
-        }))
+            let along: Vec<Vec<f64>> = directions(&x, seed).iter().map(eval).collect();
+            let beside = moved(&x, &along, 2.0 * epsilon);
+            let there = oracle_all(&refs(&all_of(program, &beside, epsilon < 1e-6)?));
+            let exact = exactly(program, &beside, epsilon < 1e-6)?;
+            errors.iter_mut().zip(there.iter().zip(&exact)).for_each(|(error, (there, exact))| *error = error.max(apart(there, exact)));
+        }
+        Ok(judge(&errors))
     });
+}
+
+/// The largest difference.
+fn apart(a: &[f64], b: &[f64]) -> f64 {
+    largest(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>())
+}
+
+/// What is no float, the second derivative along a direction if it is wanted, the value, and the gradient.
+fn all_of(program: &Program, x: &[Tensor], twice: bool) -> Result<Vec<Tensor>> {
+    let Computed { value, whole: mut all } = program.computed(x);
+    let g = value.grad(&refs(x))?;
+    if twice {
+        all.extend(jvp(&refs(&g), &refs(x), &refs(&directions(x, 7)))?);
+    }
+    all.push(value);
+    all.extend(g);
+    Ok(all)
+}
+
+/// As [`all_of`], with every float in f64, by the reference.
+fn exactly(program: &Program, x: &[Tensor], twice: bool) -> Result<Vec<Vec<f64>>> {
+    let wide: Vec<Tensor> = x.iter().map(|x| x.cast(DType::F64).to_leaf()).collect::<Result<_>>()?;
+    Ok(oracle_all(&refs(&all_of(program, &wide, twice)?)))
 }
 
 /// How a node of a graph is read.

@@ -126,10 +126,12 @@ fn single(x: &Tensor, numbers: &mut Numbers) -> Tensor {
 /// Functions of two values, the second repeated to the shape of the first, if it can be.
 fn pair(x: &Tensor, y: &Tensor, kinks: bool, numbers: &mut Numbers) -> Tensor {
     let y = if x.rank() == 2 && x.shape() == y.shape() && numbers.below(2) == 0 { y.t() } else { y.clone() };
-    if let (2, [.., k], Some(&n)) = (x.rank(), x.shape(), y.shape().first()) {
-        if *k == n && y.rank() <= 2 && numbers.below(2) == 0 {
-            return x.matmul(&y.cast(x.dtype())).tanh();
-        }
+    if let (2, [.., k], Some(n)) = (x.rank(), x.shape(), y.shape().first())
+        && k == n
+        && y.rank() <= 2
+        && numbers.below(2) == 0
+    {
+        return x.matmul(&y.cast(x.dtype())).tanh();
     }
     // Whichever can be repeated to the other's shape.
     let (x, y) = if y.len() > x.len() { (&y, x.clone()) } else { (x, y) };

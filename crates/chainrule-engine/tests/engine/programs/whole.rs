@@ -4,7 +4,7 @@
 
 use super::views;
 use crate::support::Numbers;
-use chainrule_engine::{DType, Data, Tensor};
+use chainrule_engine::{DType, Data, Index, Tensor};
 
 /// The types that are no floats.
 pub const DTYPES: [DType; 4] = [DType::I64, DType::I32, DType::U8, DType::Bool];
@@ -63,9 +63,17 @@ pub fn truth(x: &Tensor) -> Tensor {
     if x.dtype() == DType::Bool { x.clone() } else { (x % 2).equal(&x.ones_like()) }
 }
 
-/// An index into `0..limit` of a shape, of either type that an index may have.
+/// An index into `0..limit` of a shape, of either type that an index may have; half of them lie in a larger tensor.
 pub fn index(values: &[Tensor], shape: &[usize], limit: usize, numbers: &mut Numbers) -> Tensor {
     let dtype = [DType::I64, DType::I32][numbers.below(2)];
-    let whole = like(values, shape, numbers).cast(dtype);
-    &whole % Tensor::full(shape, limit as f64, dtype)
+    let (inside, backwards) = (numbers.below(2) == 0, numbers.below(2) == 0);
+    let wide = match shape {
+        [outer @ .., n] if inside => [outer, &[2 * n + 1]].concat(),
+        _ => shape.to_vec(),
+    };
+    let index = like(values, &wide, numbers).cast(dtype) % Tensor::full(&wide, limit as f64, dtype);
+    if wide == shape {
+        return index;
+    }
+    index.slice(-1, if backwards { Index::range(-2, isize::MIN, -2) } else { Index::range(1, isize::MAX, 2) })
 }
