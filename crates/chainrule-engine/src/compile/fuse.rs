@@ -392,6 +392,8 @@ impl Fusion {
             (_, Cover::Column) => false,
             (_, Cover::Full) => dense && reads_full,
             (_, Cover::Row) if !reads_full => dense,
+            // Axes that are cut in other places than the space's, as the operand's of a reshape may be, have none of its rows.
+            (_, Cover::Row) if !suffix_products(shape, 1).iter().all(|cut| *cut == 1 || space.cuts.contains(cut)) => false,
             (_, Cover::Row) => {
                 let (sizes, rows) = space.axes();
                 let strides = refined(shape, &view.strides, &sizes);

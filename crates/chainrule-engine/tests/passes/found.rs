@@ -34,6 +34,14 @@ fn an_operand_of_a_product_stays_outside_its_group() {
 }
 
 #[test]
+fn rows_that_are_repeated_as_other_rows_stay_outside_the_group() {
+    let x = Tensor::from_slice(&[1.0f32, -2.0, 3.0, 4.0, 0.5, 7.0], [3, 2]);
+    let sums = (&x * 2.0).sum_over(&[1]);
+    right(&[&sums.broadcast_to([2, 3]).reshape([3, 2])]);
+    right(&[&(sums.broadcast_to([2, 3]).reshape([3, 2]) + &x)]);
+}
+
+#[test]
 fn what_is_needed_for_something_empty_only_is_not_computed() {
     let leaf = Tensor::from_slice(&[1.0f32, -2.0, 3.0, 4.0], [2, 2]);
     let y = (leaf.matmul(&leaf) + 1.0).maximum(&leaf);
