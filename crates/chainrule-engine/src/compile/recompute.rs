@@ -14,6 +14,7 @@
 use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, is_inline, suffix_products};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Binary, Unary};
+use super::remake::LARGE;
 use super::view::{View, is_dense};
 use crate::ops::Op;
 use crate::tensor::DType;
@@ -125,7 +126,9 @@ impl Pass<'_> {
             plans.push((group, cuts, nodes));
         }
         let words = node.ty.dtype.bytes() as u32;
-        if 4 * cost > words * (WRITE + READ * plans.len() as u32) {
+        // Of what is large the memory counts, too: where the slope of an activation is kept, the sum that both are made from may be free.
+        let worth = if node.ty.len() >= LARGE { 2 } else { 1 };
+        if 4 * cost > worth * words * (WRITE + READ * plans.len() as u32) {
             return;
         }
         self.kept[id as usize] = false;

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
 /// Elements from which a value is worth a second making.
-const LARGE: usize = 1 << 19;
+pub(super) const LARGE: usize = 1 << 19;
 /// Products between the two that read it, from which it is worth the while.
 const BETWEEN: usize = 8;
 /// The most operations that make it.
@@ -93,7 +93,12 @@ fn last_use(graph: &Graph, last: &[NodeId], value: NodeId) -> NodeId {
     reader
 }
 
-/// The one large value that `id` is made from and that is read again after `reader`, and the operations in between: nothing
+/// Whether a value is read by scalar code after `reader`, which can then make it from what is kept instead.
+fn is_made_late(graph: &Graph, last: &[NodeId], step: NodeId, reader: NodeId) -> bool {
+    last[step as usize] > reader && is_elementwise(&graph.node(last[step as usize]).op)
+}
+
+/// The one large value that `id` is made from and that is read again after `reader`, itself or by what is made of it, and the operations in between: nothing
 /// else is kept for longer than it was. `None` if there is no such value.
 fn origin(graph: &Graph, last: &[NodeId], id: NodeId, reader: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
     let large = |id: &NodeId| graph.node(*id).ty.len() >= LARGE;
@@ -102,7 +107,8 @@ fn origin(graph: &Graph, last: &[NodeId], id: NodeId, reader: NodeId) -> Option<
     while let Some(latest) = open.pop_last() {
         let node = graph.node(latest);
         // Nothing else is open: whatever is large in the value comes from here.
-        if open.is_empty() && latest < value_of(graph, id) && node.leaf.is_none() && last[latest as usize] > reader {
+        let late = || last[latest as usize] > reader || steps.iter().any(|&step| is_made_late(graph, last, step, reader));
+        if open.is_empty() && latest < value_of(graph, id) && node.leaf.is_none() && late() {
             steps.reverse();
             return Some((latest, steps));
         }

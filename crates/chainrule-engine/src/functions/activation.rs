@@ -102,9 +102,12 @@ impl Tensor {
         const SLOPE: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
         const BEND: f64 = 0.044715 * SLOPE;
         let twice = |x: &Tensor| x * (x.square() * BEND + SLOPE);
+        // The value takes the same sigmoid as the slope, so that both are computed at once: a graph keeps the slope for its way
+        // back, not what it is made from.
+        let held = |x: &Tensor| x.clamp(-SATURATED_CUBE, SATURATED_CUBE);
         of_floats("gelu_tanh", self, |x| {
-            with_slope("gelu_tanh", x, &twice(x).sigmoid().scale(x), move |x, _| {
-                let held = x.clamp(-SATURATED_CUBE, SATURATED_CUBE);
+            with_slope("gelu_tanh", x, &twice(&held(x)).sigmoid().scale(x), move |x, _| {
+                let held = held(x);
                 let u = twice(&held);
                 let bend = held.square() * (3.0 * BEND) + SLOPE;
                 u.sigmoid() * ((-&u).sigmoid() * held * bend + 1.0)
