@@ -93,9 +93,11 @@ fn last_use(graph: &Graph, last: &[NodeId], value: NodeId) -> NodeId {
     reader
 }
 
-/// Whether a value is read by scalar code after `reader`, which can then make it from what is kept instead.
+/// Whether a value is read by scalar code after `reader`, which can then make it from what is kept instead. A mask is not worth it:
+/// it is smaller than what it is made from.
 fn is_made_late(graph: &Graph, last: &[NodeId], step: NodeId, reader: NodeId) -> bool {
-    last[step as usize] > reader && is_elementwise(&graph.node(last[step as usize]).op)
+    let late = last[step as usize];
+    late > reader && is_elementwise(&graph.node(late).op) && graph.node(step).ty.dtype.is_float()
 }
 
 /// The one large value that `id` is made from and that is read again after `reader`, itself or by what is made of it, and the operations in between: nothing

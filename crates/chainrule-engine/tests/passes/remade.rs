@@ -42,7 +42,7 @@ fn copies(network: &Network, recompute: bool) -> (usize, usize) {
 
 #[test]
 fn large_activations_are_not_kept_for_the_gradients_of_weights() {
-    for activation in [Tensor::silu, normed] {
+    for activation in [Tensor::silu, Tensor::gelu_tanh, normed] {
         let large = network(1024, activation);
         let ((kept, all), (made, less)) = (copies(&large, false), copies(&large, true));
         // All but the first layer's input, which is no activation, and the last ones, which are read soon.
