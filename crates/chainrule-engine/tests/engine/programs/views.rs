@@ -123,7 +123,7 @@ fn reshaped(x: &Tensor, numbers: &mut Numbers) -> Tensor {
     let axis = numbers.below(x.rank().max(1));
     match numbers.below(3) {
         0 if axis + 1 < x.rank() => shape[axis] *= shape.remove(axis + 1),
-        1 if axis < x.rank() && shape[axis] % 2 == 0 => {
+        1 if axis < x.rank() && shape[axis].is_multiple_of(2) => {
             shape[axis] /= 2;
             shape.insert(axis + numbers.below(2), 2);
         }
