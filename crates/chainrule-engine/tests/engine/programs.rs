@@ -131,7 +131,12 @@ fn many_values_gradients_and_second_derivatives_agree_along_a_direction() {
         Tensor::eval_all(&all)?;
         let found: Vec<Vec<f64>> = all.iter().map(|t| eval(t)).collect();
         let checked = all.iter().zip(&found).zip(oracle_all(&all)).try_for_each(|((t, found), want)| {
-            let relative = if t.dtype().is_float() { 1e-10 } else { 0.0 };
+            // Of many programs a few make much of the order of a sum: large products that go through sines.
+            let relative = match t.dtype().is_float() {
+                true if program.seed < PROGRAMS => 1e-11,
+                true => 1e-10,
+                false => 0.0,
+            };
             let finite = found.iter().all(|v| v.is_finite());
             agree("by the backend", found, &want, relative).and(if finite { Ok(()) } else { Err(format!("not finite: {found:?}")) })
         });

@@ -27,8 +27,8 @@ const COLUMNS: [&str; COUNT] = [
 const COUNT: usize = 12;
 /// What may at most be measured, by column. In narrow types that is a few roundings of a value, by a part of 2^-9 each in
 /// bf16 and 2^-12 in f16, and some more of what a gradient is made of.
-/// The last four, of bf16 and f16, are twice what was measured on one machine, to the power of ten: of another only the rounding may be another.
-const LIMITS: [f64; COUNT] = [1e-14, 1e-7, 1e-7, 1e-12, 1e-7, 1e-11, 1e-5, 1e-5, 2e-2, 2e-1, 2e-2, 2e-2];
+/// The most in bf16 is 9.6e-3, of `ifftn` over several axes; one rounding, 2^-9, may fall otherwise on another machine.
+const LIMITS: [f64; COUNT] = [1e-14, 1e-7, 1e-7, 1e-12, 1e-7, 1e-11, 1e-5, 1e-5, 1.2e-2, 1e-1, 1e-2, 1e-2];
 /// What may be rounded on one machine and not on another.
 const LEAST: [f64; COUNT] = [1e-14, 1e-14, 1e-14, 1e-14, 1e-14, 1e-14, 2e-7, 2e-7, 1e-2, 1e-2, 1e-3, 1e-3];
 /// The types beside f64, and the column of each; that of its gradients follows.
