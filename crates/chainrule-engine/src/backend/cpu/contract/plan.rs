@@ -15,7 +15,7 @@ use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
 use super::panels::{Form, Panels, Place};
 use super::split::{near, panel_bytes};
-use crate::compile::kernel::{Code, Contract, Extent, Lane, Region};
+use crate::compile::kernel::{Access, Code, Contract, Extent, Lane, Region};
 
 /// The least and the most of a long sum that is computed at once.
 const DEPTH: std::ops::RangeInclusive<usize> = 144..=256;
@@ -403,6 +403,7 @@ impl Plan {
             most_elements: if self.dense { if tiles { TILE_OF_PARTS } else { TILE } } else { usize::MAX },
             whole_rows: whole_rows(epilogue),
             step: self.whole_rows_of_blocks(),
+            reads: epilogue.filter(|_| self.level.fetches_itself()).map_or(0, values_read),
         };
         let (mut rows, cols) = cut.shape();
         // Tiles that end where a run of evenly spaced rows ends are walked in fewer pieces.
@@ -461,6 +462,12 @@ fn swaps(a: &Operand, m: usize, n: usize, epilogue: bool) -> bool {
 fn turns_less(a: &Operand, b: &Operand, m: usize, n: usize) -> bool {
     let along_sum = |line: &Line, operand: &Operand| step(line) == operand.dtype.bytes() as isize;
     m > n && !along_sum(&a.path.cols, a) && !along_sum(&b.path.rows, b)
+}
+
+/// How many values the code reads for each result, besides the result.
+fn values_read(epilogue: &Region) -> usize {
+    let full = |access: &&Access| access.strides.iter().zip(&epilogue.axes).all(|(&stride, &size)| stride != 0 || size == 1);
+    epilogue.loads.iter().skip(1).filter(full).count()
 }
 
 /// Whether the code needs all columns of a row at once.

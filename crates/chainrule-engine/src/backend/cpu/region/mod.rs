@@ -32,7 +32,7 @@ mod memory_steps;
 #[cfg(test)]
 mod oracle;
 pub(super) mod path;
-mod plan;
+pub(super) mod plan;
 mod run;
 mod shape;
 mod slots;

@@ -218,7 +218,7 @@ pub struct Plan {
 }
 
 /// Bytes from which an access is no longer in the near caches when its turn comes.
-const FAR: usize = 512 * 1024;
+pub const FAR: usize = 512 * 1024;
 
 /// Bytes from which a value is rarely in the near caches still, long after it was made.
 const NOT_NEAR: usize = 32 * 1024;
