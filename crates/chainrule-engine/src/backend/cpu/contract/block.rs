@@ -23,6 +23,8 @@ pub struct Block<T> {
     pub b: *const T,
     /// From one `p` to the next in B.
     pub b_row: isize,
+    /// How far ahead A and B are asked for; 0 if they need not be.
+    pub ahead: [isize; 2],
     /// The first element of C, whose columns are side by side.
     pub c: *mut T,
     /// From row to row of C.

@@ -29,6 +29,7 @@ mod method;
 mod pack;
 pub mod panels;
 mod plan;
+mod reading;
 mod side;
 mod split;
 mod tile;
@@ -93,8 +94,9 @@ impl CompiledContract {
 
     /// Bytes of the operands that its tiles would share.
     pub fn shareable_bytes(&self) -> usize {
-        let sides = self.plan.shareable().into_iter().zip(self.plan.readers());
-        sides.filter(|(_, readers)| *readers > 1).filter_map(|(panels, _)| Some(panels?.bytes())).sum()
+        let sides = self.plan.shareable().into_iter().zip(self.plan.readers()).enumerate();
+        let shares = |side: usize, readers: usize| readers > 1 && !self.plan.could_read_in_place(side);
+        sides.filter(|&(side, (_, readers))| shares(side, readers)).filter_map(|(_, (panels, _))| Some(panels?.bytes())).sum()
     }
 
     /// Bytes that [`CompiledContract::run`] asks of the scratch, next to what the code after the
@@ -120,6 +122,29 @@ impl CompiledContract {
     }
 }
 
+/// Products that read the same panels from which these are packed although each could read the operand where it lies:
+/// the weights of a recurrent network, say.
+const MANY: usize = 4;
+
+/// An operand that several tiles, or several products, read in the same way.
+struct Shared {
+    operand: Operand,
+    panels: Panels,
+    wanted: Wanted,
+    /// How often it would be packed if nobody shared it.
+    times: usize,
+    products: usize,
+    /// Whether all of these could read it where it lies.
+    in_place: bool,
+}
+
+impl Shared {
+    /// Whether it is packed once for all. What a single tile reads once stays nearer in memory of its own.
+    fn lasts(&self) -> bool {
+        self.wanted.steady || if self.in_place { self.products >= MANY } else { self.times > 1 }
+    }
+}
+
 /// Decides which operands of a program's products are packed once for all their tiles, and once for all
 /// products that read them in the same way: each product with its wave. Tells what a room for them must
 /// hold. `written` says whether a buffer changes between two waves, `steady` whether it is the same in many runs.
@@ -128,32 +153,32 @@ pub fn share(
     written: impl Fn(usize, usize, usize) -> bool,
     steady: impl Fn(usize) -> bool,
 ) -> Sizes {
-    let mut found: Vec<(Operand, Panels, Wanted, usize)> = Vec::new();
+    let mut found: Vec<Shared> = Vec::new();
     let mut readers: Vec<(usize, usize, usize)> = Vec::new();
     for (at, (wave, product)) in products.iter().enumerate() {
         let plan = &product.plan;
         for (side, (operand, panels)) in [&plan.a, &plan.b].into_iter().zip(plan.shareable()).enumerate() {
             let Some(panels) = panels else { continue };
-            let times = plan.readers()[side];
             let buffer = operand.path.buffer;
-            let same = |(other, of, wanted, _): &(Operand, Panels, Wanted, usize)| {
-                other == operand && of == panels && !written(buffer, wanted.waves.0, *wave)
-            };
+            let same =
+                |other: &Shared| other.operand == *operand && other.panels == *panels && !written(buffer, other.wanted.waves.0, *wave);
             let entry = found.iter().rposition(same).unwrap_or_else(|| {
                 let waves = (*wave, *wave);
                 let wanted = Wanted { bytes: panels.bytes(), pieces: panels.pieces(), waves, steady: steady(buffer) };
-                found.push((operand.clone(), *panels, wanted, 0));
+                found.push(Shared { operand: operand.clone(), panels: *panels, wanted, times: 0, products: 0, in_place: true });
                 found.len() - 1
             });
-            (found[entry].2.waves.1, found[entry].3) = (*wave, found[entry].3 + times);
+            let shared = &mut found[entry];
+            shared.wanted.waves.1 = *wave;
+            shared.times += plan.readers()[side];
+            shared.products += 1;
+            shared.in_place &= plan.could_read_in_place(side);
             readers.push((at, side, entry));
         }
     }
-    // What a single tile reads once stays nearer in memory of its own.
-    let lasts = |(_, _, wanted, times): &(Operand, Panels, Wanted, usize)| *times > 1 || wanted.steady;
-    let kept: Vec<usize> = (0..found.len()).filter(|&entry| lasts(&found[entry])).collect();
+    let kept: Vec<usize> = (0..found.len()).filter(|&entry| found[entry].lasts()).collect();
     let (loose, loose_readers) = split_first(products, written, steady);
-    let panels = found.into_iter().filter(lasts).map(|entry| entry.2);
+    let panels = found.into_iter().filter(Shared::lasts).map(|shared| shared.wanted);
     let wanted: Vec<Wanted> = panels.chain(loose).collect();
     let (places, sizes) = places(&wanted);
     for (at, side, entry) in readers {

@@ -14,6 +14,7 @@ use super::loose::Loose;
 use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
 use super::panels::{Form, Panels, Place};
+use super::reading::{CROWDED, Columns, Rows};
 use super::split::{near, panel_bytes};
 use crate::compile::kernel::{Access, Code, Contract, Extent, Lane, Region};
 
@@ -33,34 +34,8 @@ const TILE: usize = 64 * 1024;
 const TILE_OF_PARTS: usize = 128 * 1024;
 /// Nanoseconds of work that make a unit worth an own claim.
 const UNIT: f64 = 20_000.0;
-/// Multiply-adds up to which nothing is packed that need not be.
-const SMALL: usize = 1 << 17;
-/// Rows of A so many bytes apart, or a multiple of it, fall into few sets of the cache.
-const CROWDED: usize = 2048;
 /// Bytes from which an operand is fetched from beyond the near caches.
-const FAR: usize = 1 << 20;
-/// Columns from which packing A pays: each of its numbers is then read often enough.
-const WIDE: usize = 64;
-
-/// How the rows of A come to the kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows {
-    /// Read where they are.
-    Direct,
-    /// Packed in panels as high as a block: the numbers of one column of a panel side by side.
-    Packed,
-}
-
-/// How the columns of B come to the kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Columns {
-    /// Read where they are.
-    Direct,
-    /// Packed in panels as wide as a block.
-    Packed,
-    /// Each result is the product of a row of A and a column of B, both side by side.
-    Dot,
-}
+pub(super) const FAR: usize = 1 << 20;
 
 /// A contraction ready to run. Its A and B are those of the contraction unless `swapped`.
 #[derive(Clone)]
@@ -89,6 +64,8 @@ pub struct Plan {
     pub rows_of_a: Rows,
     /// How B is read.
     pub columns_of_b: Columns,
+    /// Whether A and B, if they are to be packed, are read where they are all the same unless many products share panels.
+    pub in_place: [bool; 2],
     /// Sizes.
     pub batch: usize,
     /// Rows of A.
@@ -172,6 +149,7 @@ impl Plan {
             dense: contract.epilogue.is_some(),
             rows_of_a: Rows::Direct,
             columns_of_b: Columns::Direct,
+            in_place: [false; 2],
             batch,
             m,
             n,
@@ -227,7 +205,7 @@ impl Plan {
                 even(self.chunk, most.clamp(*DEPTH.start(), *DEPTH.end()), 8)
             }
         };
-        self.choose_packing(kernels);
+        self.choose_reading(kernels);
         if let (Method::Tiles(..), 1) = (self.method, self.batch) {
             self.loose = [&self.a, &self.b].map(|operand| self.holds_numbers(operand).then(|| Loose::of(operand))?);
             let whole = self.chunk.is_multiple_of(STEPS);
@@ -253,10 +231,15 @@ impl Plan {
         let plain = [
             match (self.rows_of_a, self.columns_of_b) {
                 (Rows::Direct, _) => 0,
+                _ if self.in_place[0] => 0,
                 (Rows::Packed, Columns::Dot) => line(self.m * pass),
                 (Rows::Packed, _) => line(self.stretch.next_multiple_of(self.panels_of_a.width) * pass),
             },
-            if self.columns_of_b == Columns::Packed { line(self.tile_cols.next_multiple_of(self.panels_of_b.width) * pass) } else { 0 },
+            if self.columns_of_b == Columns::Packed && !self.in_place[1] {
+                line(self.tile_cols.next_multiple_of(self.panels_of_b.width) * pass)
+            } else {
+                0
+            },
         ];
         self.scratch = [
             plain[0].max(parts(0, self.tile_rows)),
@@ -333,44 +316,6 @@ impl Plan {
     /// Length of the sum of one pass: all of it where results are products of whole rows.
     pub fn depth_of_pass(&self) -> usize {
         if self.columns_of_b == Columns::Dot { self.chunk } else { self.depth }
-    }
-
-    fn choose_packing<T>(&mut self, kernels: &Kernels<T>) {
-        let bytes = self.lane.bytes();
-        if let Method::Rounded = self.method {
-            // Numbers are rounded when they are packed.
-            (self.rows_of_a, self.columns_of_b, self.dense) = (Rows::Packed, Columns::Packed, self.dense || self.stores_apart());
-            return;
-        }
-        let small = self.m * self.n * self.chunk <= SMALL;
-        let even = |operand: &Operand| operand.evenly_spaced(bytes);
-        let (a, b) = (&self.a, &self.b);
-        let (down, along) = (step(&a.path.rows), step(&a.path.cols));
-        let far = self.m * self.chunk * bytes > FAR;
-        let good = along == bytes as isize && !down.unsigned_abs().is_multiple_of(CROWDED) && !far;
-        let pays = !small && self.m > 2 && self.n >= WIDE;
-        self.rows_of_a = if even(a) && (good || !pays) { Rows::Direct } else { Rows::Packed };
-        let (down, across) = (step(&b.path.rows), step(&b.path.cols));
-        let near = down.unsigned_abs() * self.depth <= 32 * 1024 && !down.unsigned_abs().is_multiple_of(CROWDED);
-        let short = self.m <= 2 * kernels.tallest[0];
-        self.columns_of_b = if even(b) && (across == bytes as isize || self.n == 1) && (small || near || short) {
-            Columns::Direct
-        } else if self.m <= 2 && even(b) && down == bytes as isize && self.chunk >= kernels.lanes {
-            Columns::Dot
-        } else {
-            Columns::Packed
-        };
-        if self.columns_of_b == Columns::Dot && along != bytes as isize {
-            self.rows_of_a = Rows::Packed;
-        }
-        self.dense = self.dense || self.stores_apart();
-    }
-
-    /// Whether blocks cannot write to the result where it lies.
-    fn stores_apart(&self) -> bool {
-        let (out, bytes) = (&self.out, self.lane.bytes());
-        let side_by_side = self.n == 1 || step(&out.path.cols) == bytes as isize;
-        !out.evenly_spaced(bytes) || !side_by_side
     }
 
     fn choose_tiles<T>(&mut self, epilogue: Option<&Region>, kernels: &Kernels<T>) {

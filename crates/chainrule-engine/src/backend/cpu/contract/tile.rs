@@ -12,9 +12,13 @@ use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
 use super::method::Method;
 use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
-use super::plan::{Columns, Plan, Rows};
+use super::plan::Plan;
+use super::reading::Columns;
 use super::side::Side;
 use super::split::{is_fit, near, panel_bytes};
+
+/// Steps of the sum that are asked for ahead of the one that is computed, where an operand is read as it lies.
+const AHEAD: isize = 16;
 
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
@@ -227,6 +231,8 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
         let lanes = self.kernels.lanes;
         let width = self.plan.panels_of_b.width;
+        // What lies side by side along the sum the machine brings by itself.
+        let ahead = |side: usize, step: isize| if step != 1 && self.plan.reads_in_place(side) { AHEAD * step } else { 0 };
         // SAFETY: the caller's; the room for packed parts is as large as the plan's passes need.
         unsafe {
             let (b, panel) = self.columns(tile, pass, room);
@@ -246,6 +252,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                         a_step: a.step,
                         b: b.first.wrapping_offset((col / width) as isize * panel),
                         b_row: b.row,
+                        ahead: [ahead(0, a.step), ahead(1, b.row)],
                         c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
                         c_row: c.row,
                         last: cols - (vectors - 1) * lanes,
@@ -331,11 +338,6 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// Where all tiles share a packed side, unless they share its parts.
-    fn shared(&self, side: usize) -> Option<Place> {
-        if let Method::Tiles(..) = self.plan.method { None } else { self.plan.shared[side] }
-    }
-
     /// Blocks below each other, `rows` rows in all.
     unsafe fn column(&self, mut block: Block<T>, a: &Stretch<T>, rows: usize, vectors: usize) {
         let kernels = self.kernels;
@@ -356,12 +358,12 @@ impl<'a, T: Multiply> Run<'a, T> {
     unsafe fn columns(&self, tile: Tile, pass: Pass, room: Room) -> (Matrix<T>, isize) {
         let (plan, b) = (self.plan, &self.plan.b);
         let (panels, memory) = (&plan.panels_of_b, self.first(b, tile.batch));
-        if plan.columns_of_b == Columns::Direct
+        if plan.reads_in_place(1)
             && let Some(matrix) = self.matrix(b, memory, (pass.from, pass.len), (tile.col, tile.cols))
         {
             return (matrix, panels.width as isize);
         }
-        let side = self.side(1, tile, panels, self.shared(1), room);
+        let side = self.side(1, tile, panels, plan.shared_panels(1), room);
         // SAFETY: the caller's; packed panels fit the room for B.
         let first = unsafe { side.packed((pass.from, pass.len), (tile.col, tile.cols)) }.cast();
         (Matrix { first, row: panels.width as isize, col: 1 }, (panels.width * pass.len) as isize)
@@ -372,12 +374,12 @@ impl<'a, T: Multiply> Run<'a, T> {
         let (plan, a) = (self.plan, &self.plan.a);
         let (panels, memory) = (&plan.panels_of_a, self.first(a, tile.batch));
         let height = panels.width;
-        if plan.rows_of_a == Rows::Direct
+        if plan.reads_in_place(0)
             && let Some(Matrix { first, row, col }) = self.matrix(a, memory, (row, rows), (pass.from, pass.len))
         {
             return Stretch { height, first, row, step: col, block: height as isize * row, six: 6 * row };
         }
-        let side = self.side(0, tile, panels, self.shared(0), room);
+        let side = self.side(0, tile, panels, plan.shared_panels(0), room);
         // SAFETY: the caller's; packed panels fit the room for A.
         let first = unsafe { side.packed((pass.from, pass.len), (row, rows)) }.cast::<T>();
         let block = (height * pass.len) as isize;
@@ -391,7 +393,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     unsafe fn along_depth(&self, tile: Tile, pass: Pass, room: Room) -> Matrix<T> {
         let a = &self.plan.a;
         let memory = self.first(a, tile.batch);
-        if self.plan.rows_of_a == Rows::Direct
+        if self.plan.reads_in_place(0)
             && let Some(matrix) = self.matrix(a, memory, (tile.row, tile.rows), (pass.from, pass.len))
         {
             return matrix;

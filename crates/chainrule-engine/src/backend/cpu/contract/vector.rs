@@ -3,6 +3,7 @@
 //! Refuses to know where matrices come from. The functions of a vector type may only run where its
 //! instructions exist; they are inlined into functions compiled for those instructions.
 
+use super::super::level::prefetch;
 use super::block::Block;
 
 /// A number that products are computed in.
@@ -76,9 +77,16 @@ pub trait Vector: Copy {
 #[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
 unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, sums: &mut [[V; C]; R]) {
     let (mut a, mut b) = (block.a, block.b);
+    // Shorter vectors have no time to spare for it, and their operands are packed.
+    let asks = size_of::<V>() == 64;
     // SAFETY: the caller's.
     unsafe {
         for _ in 0..block.depth {
+            if asks {
+                let [a_ahead, b_ahead] = block.ahead;
+                prefetch(a.wrapping_offset(a_ahead));
+                (0..C).for_each(|j| prefetch(b.wrapping_offset(b_ahead + (j * V::LANES) as isize)));
+            }
             let mut row = [V::zero(); C];
             for j in 0..C - 1 {
                 row[j] = V::read(b.add(j * V::LANES));

@@ -1,0 +1,136 @@
+//! How the operands of a product come to the kernels: where they lie, or packed.
+//!
+//! Depends on shapes, strides and the machine's vector level. Refuses to pack anything itself, and to know tiles: it is
+//! decided before a product is cut.
+
+use super::block::Kernels;
+use super::layout::{Operand, step};
+use super::method::Method;
+use super::panels::Place;
+use super::plan::{FAR, Plan};
+
+/// Multiply-adds up to which nothing is packed that need not be.
+const SMALL: usize = 1 << 17;
+/// Rows of A so many bytes apart, or a multiple of it, fall into few sets of the first cache.
+pub(super) const CROWDED: usize = 2048;
+/// Columns from which packing A pays: each of its numbers is then read often enough.
+const WIDE: usize = 64;
+/// Multiply-adds of vectors in a step of the sum from which they take as long as the second cache takes to bring what the step
+/// reads (`docs/performance.md`).
+const HIDING: usize = 24;
+/// Bytes of a way of the second cache: 128 KB in 1 MB of eight ways as in 2 MB of sixteen.
+const WAY: usize = 128 * 1024;
+/// The most ways that rows of one operand may take up: half of eight.
+const MOST_WAYS: usize = 4;
+/// How often a number is read from which packing it costs less than reading it from afar.
+const OFTEN: usize = 1024;
+/// Rows of A that are read again for each panel of B, about.
+const ROWS_AGAIN: usize = 256;
+
+/// How the rows of A come to the kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Read where they are.
+    Direct,
+    /// Packed in panels as high as a block: the numbers of one column of a panel side by side.
+    Packed,
+}
+
+/// How the columns of B come to the kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// Read where they are.
+    Direct,
+    /// Packed in panels as wide as a block.
+    Packed,
+    /// Each result is the product of a row of A and a column of B, both side by side.
+    Dot,
+}
+
+impl Plan {
+    /// Chooses how both operands are read, and whether results are stored apart.
+    pub(super) fn choose_reading<T>(&mut self, kernels: &Kernels<T>) {
+        let bytes = self.lane.bytes();
+        if let Method::Rounded = self.method {
+            // Numbers are rounded when they are packed.
+            (self.rows_of_a, self.columns_of_b, self.dense) = (Rows::Packed, Columns::Packed, self.dense || self.stores_apart());
+            return;
+        }
+        let small = self.m * self.n * self.chunk <= SMALL;
+        let even = |operand: &Operand| operand.evenly_spaced(bytes);
+        let (a, b) = (&self.a, &self.b);
+        let (down, along) = (step(&a.path.rows), step(&a.path.cols));
+        let far = self.m * self.chunk * bytes > FAR;
+        let good = along == bytes as isize && !down.unsigned_abs().is_multiple_of(CROWDED) && !far;
+        let pays = !small && self.m > 2 && self.n >= WIDE;
+        self.rows_of_a = if even(a) && (good || !pays) { Rows::Direct } else { Rows::Packed };
+        let (below, across) = (step(&b.path.rows), step(&b.path.cols));
+        let near = below.unsigned_abs() * self.depth <= 32 * 1024 && !below.unsigned_abs().is_multiple_of(CROWDED);
+        let short = self.m <= 2 * kernels.tallest[0];
+        let side_by_side = even(b) && (across == bytes as isize || self.n == 1);
+        self.columns_of_b = if side_by_side && (small || near || short) {
+            Columns::Direct
+        } else if self.m <= 2 && even(b) && below == bytes as isize && self.chunk >= kernels.lanes {
+            Columns::Dot
+        } else {
+            Columns::Packed
+        };
+        if self.columns_of_b == Columns::Dot && along != bytes as isize {
+            self.rows_of_a = Rows::Packed;
+        }
+        if self.batch == 1 && pays && kernels.most * kernels.tallest[kernels.most - 1] >= HIDING {
+            let rows = along == bytes as isize && fits(down, self.m.min(ROWS_AGAIN)) || down == bytes as isize && fits(along, self.depth);
+            self.in_place = [
+                self.rows_of_a == Rows::Packed && self.columns_of_b != Columns::Dot && self.n <= OFTEN && even(a) && rows,
+                self.columns_of_b == Columns::Packed && self.m <= OFTEN && side_by_side && fits(below, self.depth),
+            ];
+        }
+        self.dense = self.dense || self.stores_apart();
+    }
+
+    /// Whether A, or B, is packed for no other reason than that many products read it.
+    pub fn could_read_in_place(&self, side: usize) -> bool {
+        self.in_place[side] && !matches!(self.method, Method::Tiles(..))
+    }
+
+    /// Whether A, or B, is read where it lies.
+    pub fn reads_in_place(&self, side: usize) -> bool {
+        let direct = [self.rows_of_a == Rows::Direct, self.columns_of_b == Columns::Direct];
+        direct[side] || self.in_place[side] && self.shared_panels(side).is_none()
+    }
+
+    /// Where all tiles share a packed side, unless they share its parts.
+    pub fn shared_panels(&self, side: usize) -> Option<Place> {
+        if let Method::Tiles(..) = self.method { None } else { self.shared[side] }
+    }
+
+    /// Whether blocks cannot write to the result where it lies.
+    fn stores_apart(&self) -> bool {
+        let (out, bytes) = (&self.out, self.lane.bytes());
+        let side_by_side = self.n == 1 || step(&out.path.cols) == bytes as isize;
+        !out.evenly_spaced(bytes) || !side_by_side
+    }
+}
+
+/// Whether so many rows, this far apart, stay in the second cache until they are read again: where the distance has a
+/// large power of two in it, they fall into few of its sets.
+fn fits(distance: isize, rows: usize) -> bool {
+    let apart = (1 << distance.unsigned_abs().trailing_zeros().min(WAY.trailing_zeros())) as usize;
+    rows.div_ceil(WAY / apart) <= MOST_WAYS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn rows_a_power_of_two_apart_fall_into_few_sets() {
+        assert!(fits(2048, 256) && !fits(2048, 257));
+        assert!(fits(4096, 128) && !fits(4096, 129));
+        assert!(fits(-16384, 32) && !fits(-16384, 33));
+        // Three times as far, they are spread as widely as with a third of the distance.
+        assert!(fits(6144, 256) && fits(12288, 128) && !fits(12288, 129));
+        // An odd distance spreads them over all sets, and no distance at all is one row.
+        assert!(fits(4100, 4096) && fits(1 << 20, 4) && !fits(1 << 20, 5));
+    }
+}
