@@ -3,7 +3,8 @@
 //! Refuses to pack, to cut and to choose: the caller names rows, columns and addresses.
 
 use super::super::level::{Level, prefetch};
-use super::pack::{self, CopyRows, Deal, Dealing};
+use super::pack::{self, Dealing, Moves};
+use super::turn;
 use super::vector::{Few, Float, Vector};
 
 /// `C[r, j] (+)= sum over p of A[r, p] B[p, j]`. Strides are in elements.
@@ -66,10 +67,8 @@ pub struct Kernels<T: 'static> {
     blocks: [[Kernel<T>; MOST_ROWS]; MOST_VECTORS],
     /// The product of two rows.
     pub dot: Dot<T>,
-    /// Copies rows.
-    pub copy: CopyRows,
-    /// Deals elements out to panels.
-    pub deal: Deal,
+    /// What packs.
+    pub moves: Moves,
 }
 
 impl<T> Kernels<T> {
@@ -117,7 +116,7 @@ kernels!(f32, portable32, avx2_32, avx512_32);
 kernels!(f64, portable64, avx2_64, avx512_64);
 
 macro_rules! level {
-    ($name:ident, $element:ty, $vector:ty, $most:literal, $tallest:expr,
+    ($name:ident, $element:ty, $vector:ty, $turn:ident, $most:literal, $tallest:expr,
      [$(($vectors:literal: $($height:literal)*))*] $(, $feature:literal)?) => {
         mod $name {
             use super::*;
@@ -141,6 +140,12 @@ macro_rules! level {
             }
 
             $(#[target_feature(enable = $feature)])?
+            unsafe fn turn(width: isize, rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
+                // SAFETY: the caller's; the instructions are those of this function.
+                unsafe { turn::$turn(width, rows, cols, to, to_row, from, from_row) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
             unsafe fn deal(dealing: &Dealing) {
                 // SAFETY: the caller's.
                 unsafe { pack::deal(dealing) }
@@ -156,8 +161,7 @@ macro_rules! level {
                     blocks
                 },
                 dot,
-                copy,
-                deal,
+                moves: Moves { copy, turn, deal },
             };
         }
     };
@@ -169,13 +173,13 @@ const FEW: [usize; MOST_VECTORS] = if cfg!(target_arch = "aarch64") { [12, 8, 0,
 
 macro_rules! levels {
     ($element:ty, $portable:ident $few:literal, $avx2:ident $four:ident, $avx512:ident $eight:ident) => {
-        level!($portable, $element, Few<$element, $few>, 2, FEW,
+        level!($portable, $element, Few<$element, $few>, turn, 2, FEW,
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8)]);
         #[cfg(target_arch = "x86_64")]
-        level!($avx2, $element, super::super::vector::$four, 2, [12, 6, 0, 0],
+        level!($avx2, $element, super::super::vector::$four, turn, 2, [12, 6, 0, 0],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6)], "avx2,fma,f16c");
         #[cfg(target_arch = "x86_64")]
-        level!($avx512, $element, super::super::vector::$eight, 4, [12, 12, 8, 6],
+        level!($avx512, $element, super::super::vector::$eight, turn_wide, 4, [12, 12, 8, 6],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8 9 10 11 12) (3: 1 2 3 4 5 6 7 8) (4: 1 2 3 4 5 6)],
             "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
     };

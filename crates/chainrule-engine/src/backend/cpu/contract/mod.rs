@@ -33,6 +33,7 @@ mod reading;
 mod side;
 mod split;
 mod tile;
+mod turn;
 mod vector;
 
 use super::fault::FaultCell;

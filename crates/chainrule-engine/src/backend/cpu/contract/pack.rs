@@ -6,6 +6,7 @@
 
 use super::super::loops::{Call, Table};
 use super::super::region::path::Line;
+use super::turn::Turn;
 use crate::compile::kernel::Lane;
 use crate::tensor::DType;
 use smallvec::SmallVec;
@@ -89,8 +90,8 @@ pub fn rectangles(rows: Part<'_>, cols: Part<'_>, mut each: impl FnMut(&Rectangl
 pub struct Copying<'a> {
     /// The loops.
     pub table: &'a Table,
-    /// The copy of the level.
-    pub copy: CopyRows,
+    /// The moves of the level.
+    pub moves: &'a Moves,
     /// The element at position 0 of both groups of axes.
     pub memory: *mut u8,
     /// The type in memory.
@@ -119,10 +120,10 @@ impl Copying<'_> {
             // SAFETY: the caller's; the rectangle is part of the matrix.
             unsafe {
                 if lane == width && self.better_turned(r, width) {
-                    return turn(lane, r.rows, r.cols, dense, self.stride, memory, r.across);
+                    return (self.moves.turn)(lane, r.rows, r.cols, dense, self.stride, memory, r.across);
                 }
                 if lane == width && r.across == width {
-                    return (self.copy)(r.rows, r.cols * width as usize, dense, self.stride, memory, r.down);
+                    return (self.moves.copy)(r.rows, r.cols * width as usize, dense, self.stride, memory, r.down);
                 }
                 load(&Call {
                     rows: r.rows,
@@ -152,10 +153,10 @@ impl Copying<'_> {
             // SAFETY: the caller's; the rectangle is part of the matrix.
             unsafe {
                 if lane == width && self.better_turned(r, width) {
-                    return turn(lane, r.cols, r.rows, memory, r.across, dense, self.stride);
+                    return (self.moves.turn)(lane, r.cols, r.rows, memory, r.across, dense, self.stride);
                 }
                 if lane == width && r.across == width {
-                    return (self.copy)(r.rows, r.cols * width as usize, memory, r.down, dense, self.stride);
+                    return (self.moves.copy)(r.rows, r.cols * width as usize, memory, r.down, dense, self.stride);
                 }
                 store(&Call {
                     rows: r.rows,
@@ -184,6 +185,16 @@ impl Copying<'_> {
     fn better_turned(&self, r: &Rectangle, width: isize) -> bool {
         r.down == width && r.across != width && r.rows > 1 && r.cols > 1
     }
+}
+
+/// What moves numbers at a level of vector instructions.
+pub struct Moves {
+    /// Copies rows.
+    pub copy: CopyRows,
+    /// Turns a matrix.
+    pub turn: Turn,
+    /// Deals elements out to panels.
+    pub deal: Deal,
 }
 
 /// Copies rows: how many, bytes of each, where to, from row to row there, from where and there.
@@ -301,82 +312,4 @@ unsafe fn copy_pieces<const N: usize>(bytes: usize, to: *mut u8, from: *const u8
     }
     // SAFETY: the caller's.
     unsafe { to.add(last).cast::<[u8; N]>().write_unaligned(from.add(last).cast::<[u8; N]>().read_unaligned()) };
-}
-
-/// `to[i, j] = from[j, i]` for elements of 4 or 8 bytes that lie side by side along `j` in `to`
-/// and along `i` in `from`. Strides are in bytes.
-///
-/// # Safety
-/// Both are valid for the matrix and do not overlap.
-unsafe fn turn(width: isize, rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
-    // SAFETY: the caller's.
-    unsafe {
-        match width {
-            4 => turn_of::<u32>(rows, cols, to, to_row, from, from_row),
-            _ => turn_of::<u64>(rows, cols, to, to_row, from, from_row),
-        }
-    }
-}
-
-/// Rows of `to` that are written in one go: a cache line of `from`.
-const BAND: usize = 16;
-
-/// # Safety
-/// As [`turn`].
-unsafe fn turn_of<T: Copy>(rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
-    let target = |i: usize, j: usize| to.wrapping_offset(i as isize * to_row).cast::<T>().wrapping_add(j);
-    let source = |i: usize, j: usize| from.wrapping_offset(j as isize * from_row).cast::<T>().wrapping_add(i);
-    let mut band = 0;
-    while band < rows {
-        let end = (band + BAND).min(rows);
-        let mut j = 0;
-        while j < cols {
-            let mut i = band;
-            if j + 4 <= cols {
-                while i + 4 <= end {
-                    // SAFETY: the caller's; four rows and four columns are left.
-                    unsafe { turn_four(target(i, j), to_row, source(i, j), from_row) };
-                    i += 4;
-                }
-            }
-            let right = (j + 4).min(cols);
-            for i in i..end {
-                for j in j..right {
-                    // SAFETY: the caller's.
-                    unsafe { target(i, j).write_unaligned(source(i, j).read_unaligned()) };
-                }
-            }
-            j = right;
-        }
-        band = end;
-    }
-}
-
-/// Four by four elements.
-///
-/// # Safety
-/// As [`turn`].
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
-unsafe fn turn_four<T: Copy>(to: *mut T, to_row: isize, from: *const T, from_row: isize) {
-    // SAFETY: the caller's; vectors of four 32-bit numbers exist on every x86-64.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        if size_of::<T>() == 4 {
-            use std::arch::x86_64::*;
-            let read = |j: isize| _mm_loadu_ps(from.wrapping_byte_offset(j * from_row).cast());
-            let (mut a, mut b, mut c, mut d) = (read(0), read(1), read(2), read(3));
-            _MM_TRANSPOSE4_PS(&mut a, &mut b, &mut c, &mut d);
-            for (i, row) in [a, b, c, d].into_iter().enumerate() {
-                _mm_storeu_ps(to.wrapping_byte_offset(i as isize * to_row).cast(), row);
-            }
-            return;
-        }
-        let read = |j: isize| from.wrapping_byte_offset(j * from_row).cast::<[T; 4]>().read_unaligned();
-        let block = [read(0), read(1), read(2), read(3)];
-        for i in 0..4 {
-            let row: [T; 4] = std::array::from_fn(|j| block[j][i]);
-            to.wrapping_byte_offset(i as isize * to_row).cast::<[T; 4]>().write_unaligned(row);
-        }
-    }
 }

@@ -126,7 +126,7 @@ impl<T: Multiply> Side<'_, T> {
             let (down, across) = if of_a { (part, sum) } else { (sum, part) };
             let copying = Copying {
                 table: self.plan.table,
-                copy: self.kernels.copy,
+                moves: &self.kernels.moves,
                 memory: self.memory,
                 dtype: self.operand.dtype,
                 rows: down,
@@ -213,7 +213,7 @@ impl<T: Multiply> Side<'_, T> {
                     step: r.down,
                 };
                 // SAFETY: the caller's.
-                unsafe { (self.kernels.deal)(&dealing) };
+                unsafe { (self.kernels.moves.deal)(&dealing) };
             });
             return;
         }
@@ -223,7 +223,7 @@ impl<T: Multiply> Side<'_, T> {
             let (rows, cols, stride) = if by_row { (part, sum, pass.1) } else { (sum, part, width) };
             let copying = Copying {
                 table: self.plan.table,
-                copy: self.kernels.copy,
+                moves: &self.kernels.moves,
                 memory: self.memory,
                 dtype: self.operand.dtype,
                 rows,

@@ -163,7 +163,7 @@ impl<'a, T: Multiply> Run<'a, T> {
             }
             let copying = Copying {
                 table: plan.table,
-                copy: self.kernels.copy,
+                moves: &self.kernels.moves,
                 memory: out,
                 dtype: plan.out.dtype,
                 rows: Part { line: &plan.out.path.rows, start: row, len: rows },
@@ -400,7 +400,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
         let copying = Copying {
             table: self.plan.table,
-            copy: self.kernels.copy,
+            moves: &self.kernels.moves,
             memory,
             dtype: a.dtype,
             rows: Part { line: &a.path.rows, start: tile.row, len: tile.rows },
