@@ -8,6 +8,8 @@
     reason = "tables of deliberately odd cases"
 )]
 
+#[path = "passes/chunks.rs"]
+mod chunks;
 #[path = "passes/empty.rs"]
 mod empty;
 #[path = "passes/equal.rs"]

@@ -1,5 +1,6 @@
 //! Scalar code for a group of operations: the body of a region, or what follows a contraction.
 
+use super::chunks::Chunks;
 use super::fuse::{Cover, Group, Kind, is_elementwise, is_movement, reduction};
 use super::graph::NodeId;
 use super::kernel::{Access, Axes, Binary, BufferId, Code, Extent, Instruction, Lane, Number, Reduction, Region, Unary, Value};
@@ -342,16 +343,40 @@ impl<'l, 'a> Emitter<'l, 'a> {
             Op::Iota(_) if !computed && node.ty.shape.len() == 1 => self.coordinate(view, shape, dtype, extent),
             _ => {
                 let strides = self.over_space(shape, &view.strides, extent);
+                if let Some(chunks) = self.lowering.chunks(view.base) {
+                    return self.sum_of_chunks(chunks, view.offset, &strides, dtype, extent);
+                }
                 let access = Access { strides, ..self.lowering.access_view(view, view.base) };
                 if let Some(&(_, _, value)) = self.read.iter().find(|(known, e, _)| *known == access && *e == extent) {
                     return value;
                 }
-                self.loads.push(access.clone());
-                let value = self.push(Code::Load(self.loads.len() - 1), Lane::of(dtype), extent);
+                let value = self.load(access.clone(), dtype, extent);
                 self.read.push((access, extent, value));
                 value
             }
         }
+    }
+
+    fn load(&mut self, access: Access, dtype: DType, extent: Extent) -> Value {
+        self.loads.push(access);
+        self.push(Code::Load(self.loads.len() - 1), Lane::of(dtype), extent)
+    }
+
+    /// A result that its product left in chunks, added up in their order.
+    fn sum_of_chunks(&mut self, chunks: Chunks, offset: isize, strides: &Axes<isize>, dtype: DType, extent: Extent) -> Value {
+        let Chunks { buffer, dtype: part, count, len } = chunks;
+        let access = |i: usize| Access { buffer, dtype: part, offset: offset + (i * len) as isize, strides: strides.clone() };
+        if let Some(&(_, _, value)) = self.read.iter().find(|(known, e, _)| *known == access(0) && *e == extent) {
+            return value;
+        }
+        let mut sum = self.load(access(0), part, extent);
+        for i in 1..count {
+            let next = self.load(access(i), part, extent);
+            sum = self.push(Code::Binary(Binary::Add, sum, next), Lane::of(part), extent);
+        }
+        let value = self.cast(sum, part, dtype, extent);
+        self.read.push((access(0), extent, value));
+        value
     }
 
     fn constant(&mut self, value: Number, dtype: DType, extent: Extent) -> Value {

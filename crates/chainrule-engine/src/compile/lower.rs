@@ -1,12 +1,12 @@
 //! From groups of operations to kernels over buffers.
 
+use super::chunks::{self, Chunks};
 use super::control;
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
-use super::kernel::{Access, Axes, BufferId, Contract, Fill, Fold, Host, Kernel, Lane, Number, Reduction, Scatter, Sort, SortStage};
+use super::kernel::{Access, Axes, BufferId, Fill, Fold, Host, Kernel, Number, Scatter, Sort, SortStage};
 use super::pipeline::Options;
-use super::product::{Product, by_label};
 use super::schedule::written;
 use super::sort;
 use super::view::{View, is_dense};
@@ -119,6 +119,8 @@ pub struct Lowering<'a> {
     outside: Vec<bool>,
     /// Of loops and branches the results that have buffers of their own: of each its part of the flat vector, and where it is.
     parts: FxHashMap<NodeId, Vec<(Range<usize>, BufferId, usize)>>,
+    /// Products that stay in chunks, which their readers add up; once these have buffers, where they are.
+    chunks: FxHashMap<NodeId, Option<Chunks>>,
     /// Concatenations whose last part is written where it belongs.
     joined: Vec<NodeId>,
     /// Kernels that should run as soon as a buffer has been written.
@@ -149,6 +151,7 @@ impl<'a> Lowering<'a> {
             buffer_of,
             outside,
             parts: Default::default(),
+            chunks: chunks::left_to_readers(graph, views, fusion).into_iter().map(|id| (id, None)).collect(),
             joined: Vec::new(),
             early: Vec::new(),
             options,
@@ -237,6 +240,16 @@ impl<'a> Lowering<'a> {
     /// Whether somebody outside its group reads a node.
     pub fn is_outside(&self, id: NodeId) -> bool {
         self.outside[id as usize]
+    }
+
+    /// Where the chunks of a product are that its readers add up.
+    pub fn chunks(&self, id: NodeId) -> Option<Chunks> {
+        self.chunks.get(&id).copied().flatten()
+    }
+
+    /// Leaves the chunks of a product to its readers, if that was decided.
+    pub fn leaves_chunks(&mut self, id: NodeId, chunks: Chunks) -> bool {
+        self.chunks.get_mut(&id).map(|place| *place = Some(chunks)).is_some()
     }
 
     /// The buffer that holds, or will hold, a computed node's elements.
@@ -496,73 +509,6 @@ impl<'a> Lowering<'a> {
             out: Access { strides: strides_out, ..out },
         };
         self.push(Kernel::Fold(Box::new(kernel)), id);
-    }
-
-    /// A product; with a group, the scalar code of its other members on each tile.
-    fn contract(&mut self, id: NodeId, group: Option<u32>) {
-        let node = self.graph.node(id);
-        let Op::Einsum(einsum) = &node.op else { return };
-        let product = Product::of(self.graph, id, einsum);
-        let sides = if product.swapped { [1, 0] } else { [0, 1] };
-        let own = [&einsum.a, &einsum.b];
-        let (left, right) = (own[sides[0]], own[sides[1]]);
-        let shape = |k: usize| self.graph.node(node.inputs[k]).ty.shape.clone();
-        let (left_shape, right_shape) = (shape(sides[0]), shape(sides[1]));
-        let size = |label: &u8| {
-            let at = left.iter().position(|l| l == label).map(|i| left_shape[i]);
-            at.or_else(|| right.iter().position(|l| l == label).map(|i| right_shape[i])).unwrap_or(1)
-        };
-        // Axes of one element carry nothing.
-        let long = |labels: &[u8]| -> Vec<u8> { labels.iter().copied().filter(|label| size(label) != 1).collect() };
-        let (batch, m, n, mut k) = (long(&product.batch), long(&product.m), long(&product.n), long(&product.k));
-        let sizes = |labels: &[u8]| -> Axes<usize> { labels.iter().map(size).collect() };
-        let (a, b) = (self.access(node.inputs[sides[0]]), self.access(node.inputs[sides[1]]));
-        // The sum walks the larger operand as it lies in memory: what it reads next is then side by side if it can be.
-        let larger = if left_shape.iter().product::<usize>() >= right_shape.iter().product() { (left, &a) } else { (right, &b) };
-        k.sort_by_key(|label| {
-            let at = larger.0.iter().position(|own| own == label);
-            std::cmp::Reverse(at.map_or(0, |at| larger.1.strides[at].unsigned_abs()))
-        });
-        let a_strides = by_label(&[&batch[..], &m, &k].concat(), left, &a.strides, 0);
-        let b_strides = by_label(&[&batch[..], &k, &n].concat(), right, &b.strides, 0);
-        let out_strides = by_label(&[&batch[..], &m, &n].concat(), &einsum.out, &dense_strides(&node.ty.shape), 0);
-        let single = group.is_none_or(|group| self.fusion.groups[group as usize].members.len() == 1);
-        let epilogue = match (group, single) {
-            (Some(group), false) => Some(Emitter::region(self, group).0),
-            _ => None,
-        };
-        if epilogue.as_ref().is_some_and(|region| region.stores.is_empty()) {
-            return;
-        }
-        let len = node.ty.len();
-        let chunked = product.chunks > 1;
-        let parts = if chunked { Lane::of_parts(node.ty.dtype) } else { node.ty.dtype };
-        let buffer = match (chunked, &epilogue) {
-            (true, _) => self.buffer(len * product.chunks, parts, Place::Temporary),
-            // With scalar code the tile is written by its stores only.
-            (false, Some(region)) => region.stores[0].buffer,
-            (false, None) => self.own_buffer(id),
-        };
-        let strides = chunked.then_some(len as isize).into_iter().chain(out_strides).collect();
-        let kernel = Contract {
-            batch: sizes(&batch),
-            m: sizes(&m),
-            n: sizes(&n),
-            k: sizes(&k),
-            a: Access { strides: a_strides, ..a },
-            b: Access { strides: b_strides, ..b },
-            out: Access { buffer, dtype: parts, offset: 0, strides },
-            k_chunks: product.chunks,
-            accumulate: false,
-            precision: einsum.precision.unwrap_or(self.options.precision),
-            epilogue,
-        };
-        self.push(Kernel::Contract(Box::new(kernel)), id);
-        if chunked {
-            let out = self.own_buffer(id);
-            let combine = Emitter::combine((buffer, parts), (out, node.ty.dtype), product.chunks, len, Reduction::Sum);
-            self.push(Kernel::Region(combine), id);
-        }
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! `graph` numbers what was recorded, `simplify` applies the table of `rules`, `loops` and `stages` let a loop run once and hold
 //! what belongs in its steps alone, `one_hot` compares where a number would be scattered into each row, `sums` makes one
-//! product of several that are added up, `view` turns movements into strides, `fuse` groups, `lower` and `emit` write kernels, `seats` leaves out copies, `schedule` orders them
+//! product of several that are added up, `view` turns movements into strides, `fuse` groups, `lower`, `product` and `emit` write kernels
+//! (`chunks` says whose chunks of a sum readers add up), `seats` leaves out copies, `schedule` orders them
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
 //! (and reads graphs back), `verify` says what must hold of it.
 
+mod chunks;
 mod control;
 pub mod emit;
 pub mod fuse;

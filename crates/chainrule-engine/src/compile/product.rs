@@ -1,8 +1,14 @@
-//! The axes of a product, sorted by where they stand: batch, rows, columns, summed.
+//! The axes of a product, sorted by where they stand (batch, rows, columns, summed), and its kernel.
+//!
+//! Refuses to know machines: how a kernel is cut in tiles is the backend's.
 
+use super::chunks::Chunks;
+use super::emit::Emitter;
 use super::graph::{Graph, NodeId};
-use super::kernel::Axes;
-use crate::ops::Einsum;
+use super::kernel::{Access, Axes, Contract, Kernel, Lane, Reduction};
+use super::lower::{Lowering, Place};
+use crate::ops::{Einsum, Op};
+use crate::tensor::shape::dense_strides;
 
 /// How a two-operand product is laid out as matrices.
 pub struct Product {
@@ -59,4 +65,73 @@ fn chunks(results: usize, length: usize) -> usize {
 /// Sizes or strides of labels, in their order.
 pub fn by_label<T: Copy>(labels: &[u8], own: &[u8], values: &[T], missing: T) -> Axes<T> {
     labels.iter().map(|label| own.iter().position(|l| l == label).map_or(missing, |at| values[at])).collect()
+}
+
+impl Lowering<'_> {
+    /// A product; with a group, the scalar code of its other members on each tile.
+    pub fn contract(&mut self, id: NodeId, group: Option<u32>) {
+        let node = self.graph.node(id);
+        let Op::Einsum(einsum) = &node.op else { return };
+        let product = Product::of(self.graph, id, einsum);
+        let sides = if product.swapped { [1, 0] } else { [0, 1] };
+        let own = [&einsum.a, &einsum.b];
+        let (left, right) = (own[sides[0]], own[sides[1]]);
+        let shape = |k: usize| self.graph.node(node.inputs[k]).ty.shape.clone();
+        let (left_shape, right_shape) = (shape(sides[0]), shape(sides[1]));
+        let size = |label: &u8| {
+            let at = left.iter().position(|l| l == label).map(|i| left_shape[i]);
+            at.or_else(|| right.iter().position(|l| l == label).map(|i| right_shape[i])).unwrap_or(1)
+        };
+        // Axes of one element carry nothing.
+        let long = |labels: &[u8]| -> Vec<u8> { labels.iter().copied().filter(|label| size(label) != 1).collect() };
+        let (batch, m, n, mut k) = (long(&product.batch), long(&product.m), long(&product.n), long(&product.k));
+        let sizes = |labels: &[u8]| -> Axes<usize> { labels.iter().map(size).collect() };
+        let (a, b) = (self.access(node.inputs[sides[0]]), self.access(node.inputs[sides[1]]));
+        // The sum walks the larger operand as it lies in memory: what it reads next is then side by side if it can be.
+        let larger = if left_shape.iter().product::<usize>() >= right_shape.iter().product() { (left, &a) } else { (right, &b) };
+        k.sort_by_key(|label| {
+            let at = larger.0.iter().position(|own| own == label);
+            std::cmp::Reverse(at.map_or(0, |at| larger.1.strides[at].unsigned_abs()))
+        });
+        let a_strides = by_label(&[&batch[..], &m, &k].concat(), left, &a.strides, 0);
+        let b_strides = by_label(&[&batch[..], &k, &n].concat(), right, &b.strides, 0);
+        let out_strides = by_label(&[&batch[..], &m, &n].concat(), &einsum.out, &dense_strides(&node.ty.shape), 0);
+        let single = group.is_none_or(|group| self.fusion.groups[group as usize].members.len() == 1);
+        let epilogue = match (group, single) {
+            (Some(group), false) => Some(Emitter::region(self, group).0),
+            _ => None,
+        };
+        if epilogue.as_ref().is_some_and(|region| region.stores.is_empty()) {
+            return;
+        }
+        let len = node.ty.len();
+        let chunked = product.chunks > 1;
+        let parts = if chunked { Lane::of_parts(node.ty.dtype) } else { node.ty.dtype };
+        let buffer = match (chunked, &epilogue) {
+            (true, _) => self.buffer(len * product.chunks, parts, Place::Temporary),
+            // With scalar code the tile is written by its stores only.
+            (false, Some(region)) => region.stores[0].buffer,
+            (false, None) => self.own_buffer(id),
+        };
+        let strides = chunked.then_some(len as isize).into_iter().chain(out_strides).collect();
+        let kernel = Contract {
+            batch: sizes(&batch),
+            m: sizes(&m),
+            n: sizes(&n),
+            k: sizes(&k),
+            a: Access { strides: a_strides, ..a },
+            b: Access { strides: b_strides, ..b },
+            out: Access { buffer, dtype: parts, offset: 0, strides },
+            k_chunks: product.chunks,
+            accumulate: false,
+            precision: einsum.precision.unwrap_or(self.options.precision),
+            epilogue,
+        };
+        self.push(Kernel::Contract(Box::new(kernel)), id);
+        if chunked && !self.leaves_chunks(id, Chunks { buffer, dtype: parts, count: product.chunks, len }) {
+            let out = self.own_buffer(id);
+            let combine = Emitter::combine((buffer, parts), (out, node.ty.dtype), product.chunks, len, Reduction::Sum);
+            self.push(Kernel::Region(combine), id);
+        }
+    }
 }

@@ -1,0 +1,87 @@
+//! Long sums that their readers add up from chunks: when, when not, and that values stay.
+
+use crate::programs::ways;
+use crate::shared::{Numbers, eval, oracle};
+use chainrule_engine::compile::graph::Graph;
+use chainrule_engine::compile::kernel::{Code, Kernel};
+use chainrule_engine::compile::pipeline::{Options, compile};
+use chainrule_engine::{DType, Runtime, Tensor};
+
+/// How many products of a program have chunks, and how many kernels do nothing but add chunks up.
+fn counts(root: &Tensor) -> (usize, usize) {
+    let program = compile(Graph::of(&[root]).0, &[None], Options::default(), |_, _, _| ());
+    let kernels = &program.kernels.kernels;
+    let adds = |kernel: &&Kernel| match kernel {
+        Kernel::Region(region) => region.code.iter().all(|i| matches!(i.code, Code::Load(_) | Code::Accumulate(..))),
+        _ => false,
+    };
+    let chunked = kernels.iter().filter(|kernel| matches!(kernel, Kernel::Contract(contract) if contract.k_chunks > 1));
+    (chunked.count(), kernels.iter().filter(adds).count())
+}
+
+fn leaf(shape: &[usize], seed: u64) -> Tensor {
+    let mut numbers = Numbers::new(seed);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| numbers.below(17) as f32 / 64.0 - 0.125).collect();
+    Tensor::from_slice(&values, shape)
+}
+
+/// A product of 6 x 5 with a sum so long.
+fn product(length: usize) -> Tensor {
+    leaf(&[6, length], 1).matmul(&leaf(&[length, 5], 2))
+}
+
+/// How many kernels add up the chunks of the program's one chunked product; its values are those of the reference however it
+/// is compiled.
+fn added_up(what: &str, within: f64, make: impl Fn() -> Tensor, want: usize) {
+    assert_eq!(counts(&make()), (1, want), "{what}");
+    let wanted = oracle(&make());
+    for ((name, options), threads) in ways().into_iter().flat_map(|way| [(way, 1), (way, 3)]) {
+        let runtime = Runtime::new(threads).expect("a few threads").with_options(options);
+        let made = make();
+        Tensor::eval_all_on(&runtime, &[&made]).expect("a valid program");
+        let got = eval(&made);
+        let near = |(got, want): (&f64, &f64)| (got - want).abs() <= within * want.abs().max(1.0);
+        assert!(got.len() == wanted.len() && got.iter().zip(&wanted).all(near), "{what}, {name}, {threads} threads: {got:?}, {wanted:?}");
+    }
+}
+
+#[test]
+fn few_who_read_a_long_sum_add_its_chunks_up() {
+    added_up("two chunks", 1e-5, || product(1024).tanh(), 0);
+    added_up("four chunks", 1e-5, || product(2048).tanh() * 2.0, 0);
+    added_up("rows", 1e-5, || product(1024).sum_over(&[1]).exp(), 0);
+    added_up("columns", 1e-5, || product(1024).sum_over(&[0]).exp(), 0);
+    added_up("turned", 1e-5, || product(1024).t().tanh() + leaf(&[5, 6], 3), 0);
+    added_up("part of it", 1e-5, || product(1024).index(0, 2).tanh(), 0);
+    added_up("code after a product", 1e-5, || leaf(&[6, 7], 3).matmul(&leaf(&[7, 5], 4)) * product(1024), 0);
+    added_up("rounded once", 1e-2, || product(1024).cast(DType::BF16).cast(DType::F32).tanh(), 0);
+}
+
+#[test]
+fn what_more_read_or_what_is_read_otherwise_is_added_up_once() {
+    added_up("eight chunks", 1e-5, || product(4096).tanh(), 1);
+    added_up("a result", 1e-5, || product(1024), 1);
+    added_up("an operand", 1e-5, || product(1024).matmul(&leaf(&[5, 3], 3)), 1);
+    added_up("a table", 1e-5, || product(1024).gather(&Tensor::from_slice(&[3_i64, 0, 3], [3])), 1);
+    added_up("a part of more", 1e-5, || Tensor::concat(&[&product(1024), &leaf(&[2, 5], 3)], 0).matmul(&leaf(&[5, 3], 4)), 1);
+    // Elements, rows and columns: three groups, which read six chunks.
+    let of_three = || {
+        let sum = product(1024);
+        let elements = sum.tanh().matmul(&leaf(&[5, 3], 5)).sum();
+        elements + (&sum * 2.0).sum_over(&[0]).exp().sum() + sum.sum_over(&[1]).tanh().sum()
+    };
+    added_up("three groups", 1e-5, of_three, 1);
+}
+
+/// bf16 products keep their chunks in f32 and round the sum once, whoever adds it up.
+#[test]
+fn narrow_results_are_rounded_once() {
+    let narrow = |read: fn(&Tensor) -> Tensor| {
+        let sum = leaf(&[6, 1024], 1).cast(DType::BF16).matmul(&leaf(&[1024, 5], 2).cast(DType::BF16));
+        eval(&read(&sum))
+    };
+    // The first is added up by its reader, the second once.
+    let alone = narrow(|sum| (sum * 1.0).abs() * sum.sign());
+    let once = narrow(|sum| sum.clone());
+    assert_eq!(alone, once);
+}
