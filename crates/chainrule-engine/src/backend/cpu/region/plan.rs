@@ -234,9 +234,9 @@ impl Plan {
         let points = self.shape.rows * self.shape.cols;
         let full = |view: &View| !view.product && self.values[view.value as usize].class == Class { rows: true, cols: true };
         let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();
-        if !self.foreseen {
-            self.far = self.views.iter().filter(|view| full(view) && bytes(view) >= FAR).copied().collect();
-        }
+        // Where the machine looks ahead by itself, pieces of longer rows alone are asked for, and it pays sooner.
+        let enough = if self.foreseen { NOT_NEAR } else { FAR };
+        self.far = self.views.iter().filter(|view| full(view) && bytes(view) >= enough).copied().collect();
         if self.views.iter().any(|view| view.product) {
             self.later = self.views.iter().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
         }

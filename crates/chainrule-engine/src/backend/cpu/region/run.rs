@@ -220,7 +220,9 @@ impl<'a> Run<'a> {
 
     /// Brings the far memory of a tile closer.
     fn ask_for(&self, tile: Tile) {
-        self.lines_of(&self.plan.far, tile, prefetch);
+        // Pieces of long rows alone are many: a tile of all of them does not fit the nearest cache.
+        let near = if self.plan.foreseen { prefetch_for_later } else { prefetch };
+        self.lines_of(&self.plan.far, tile, near);
     }
 
     /// Asks for all that the tiles of a rectangle will read, or for that of it which the machine does not foresee.
