@@ -221,8 +221,10 @@ impl<'a> Run<'a> {
     /// Brings the far memory of a tile closer.
     fn ask_for(&self, tile: Tile) {
         // Pieces of long rows alone are many: a tile of all of them does not fit the nearest cache.
-        let near = if self.plan.foreseen { prefetch_for_later } else { prefetch };
-        self.lines_of(&self.plan.far, tile, near);
+        match self.plan.foreseen {
+            true => self.lines_of(&self.plan.far, tile, prefetch_for_later),
+            false => self.lines_of(&self.plan.far, tile, prefetch),
+        }
     }
 
     /// Asks for all that the tiles of a rectangle will read, or for that of it which the machine does not foresee.
