@@ -1,11 +1,11 @@
 //! Long sums that their readers add up from chunks: when, when not, and that values stay.
 
-use crate::programs::ways;
-use crate::shared::{Numbers, eval, oracle};
+use crate::shared::{Numbers, eval};
+use crate::support::stays;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::{Code, Kernel};
 use chainrule_engine::compile::pipeline::{Options, compile};
-use chainrule_engine::{DType, Runtime, Tensor};
+use chainrule_engine::{DType, Tensor};
 
 /// How many products of a program have chunks, and how many kernels do nothing but add chunks up.
 fn counts(root: &Tensor) -> (usize, usize) {
@@ -34,15 +34,7 @@ fn product(length: usize) -> Tensor {
 /// is compiled.
 fn added_up(what: &str, within: f64, make: impl Fn() -> Tensor, want: usize) {
     assert_eq!(counts(&make()), (1, want), "{what}");
-    let wanted = oracle(&make());
-    for ((name, options), threads) in ways().into_iter().flat_map(|way| [(way, 1), (way, 3)]) {
-        let runtime = Runtime::new(threads).expect("a few threads").with_options(options);
-        let made = make();
-        Tensor::eval_all_on(&runtime, &[&made]).expect("a valid program");
-        let got = eval(&made);
-        let near = |(got, want): (&f64, &f64)| (got - want).abs() <= within * want.abs().max(1.0);
-        assert!(got.len() == wanted.len() && got.iter().zip(&wanted).all(near), "{what}, {name}, {threads} threads: {got:?}, {wanted:?}");
-    }
+    stays(what, within, make);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Copies that are left out, as what is copied is written in its place: when, when not, and that values stay.
 
-use crate::programs::ways;
-use crate::shared::{Numbers, eval, oracle};
+use crate::shared::Numbers;
+use crate::support::stays;
+use chainrule_engine::Tensor;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::{Code, Kernel};
 use chainrule_engine::compile::pipeline::{Options, compile};
-use chainrule_engine::{Runtime, Tensor};
 
 /// How many kernels only move elements, in the program that makes a tensor.
 fn copies(root: &Tensor) -> usize {
@@ -26,15 +26,7 @@ fn leaf(shape: &[usize], seed: u64) -> Tensor {
 /// How many copies are left in a program, whose values are those of the reference however it is compiled.
 fn left(what: &str, make: impl Fn() -> Tensor, want: usize) {
     assert_eq!(copies(&make()), want, "{what}");
-    let wanted = oracle(&make());
-    for ((name, options), threads) in ways().into_iter().flat_map(|way| [(way, 1), (way, 3)]) {
-        let runtime = Runtime::new(threads).expect("a few threads").with_options(options);
-        let made = make();
-        Tensor::eval_all_on(&runtime, &[&made]).expect("a valid program");
-        let got = eval(&made);
-        let near = |(got, want): (&f64, &f64)| (got - want).abs() <= 1e-5 * want.abs().max(1.0);
-        assert!(got.len() == wanted.len() && got.iter().zip(&wanted).all(near), "{what}, {name}, {threads} threads");
-    }
+    stays(what, 1e-5, make);
 }
 
 fn first() -> Tensor {

@@ -1,9 +1,11 @@
 //! What these tests share: text compared line by line, and graphs evaluated by the definitions of
-//! their operations.
+//! their operations; and programs whose values stay however they are compiled.
 
-use crate::shared::Numbers;
+use crate::programs::ways;
+use crate::shared::{Numbers, eval, oracle};
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::ops::{Array, Operation, Values};
+use chainrule_engine::{Runtime, Tensor};
 
 /// The graph of a text, indented or not.
 #[track_caller]
@@ -58,4 +60,18 @@ pub fn values(graph: &Graph, leaves: &[Array]) -> Vec<Array> {
 pub fn equal(a: &[Array], b: &[Array]) -> bool {
     let same = |a: &Array, b: &Array| a.ty == b.ty && a.floats().iter().zip(b.floats()).all(|(&a, b)| a == b || (a.is_nan() && b.is_nan()));
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+/// The values of a program are those of the reference however it is compiled, on one thread and on several.
+#[track_caller]
+pub fn stays(what: &str, within: f64, make: impl Fn() -> Tensor) {
+    let wanted = oracle(&make());
+    for ((name, options), threads) in ways().into_iter().flat_map(|way| [(way, 1), (way, 3)]) {
+        let runtime = Runtime::new(threads).expect("a few threads").with_options(options);
+        let made = make();
+        Tensor::eval_all_on(&runtime, &[&made]).expect("a valid program");
+        let got = eval(&made);
+        let near = |(got, want): (&f64, &f64)| (got - want).abs() <= within * want.abs().max(1.0);
+        assert!(got.len() == wanted.len() && got.iter().zip(&wanted).all(near), "{what}, {name}, {threads} threads: {got:?}, {wanted:?}");
+    }
 }

@@ -130,7 +130,7 @@ mod tests {
         assert!(fits(-16384, 32) && !fits(-16384, 33));
         // Three times as far, they are spread as widely as with a third of the distance.
         assert!(fits(6144, 256) && fits(12288, 128) && !fits(12288, 129));
-        // An odd distance spreads them over all sets, and no distance at all is one row.
+        // A distance that is no power of two spreads them over all sets; one of whole ways puts them all in one place.
         assert!(fits(4100, 4096) && fits(1 << 20, 4) && !fits(1 << 20, 5));
     }
 }
