@@ -226,3 +226,55 @@ fn rows_give_the_bits_of_the_loops() {
         }
     }
 }
+
+/// Several results that replace what they are made of, as an optimizer's do, are written where they go by the function itself, however many
+/// it has to read before: no copy is left.
+#[test]
+fn results_in_place_of_what_they_are_made_of_are_written_at_once() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        let mut dice = Dice(19, 0);
+        let sizes = [24, 64];
+        let mut draft = Draft::new(&sizes, 1);
+        let strides = [64, 1];
+        for _ in 0..3 {
+            let access = draft.access(&mut dice, DType::F32, &strides, &sizes);
+            draft.region.loads.push(access);
+        }
+        let [a, b, c] = [0, 1, 2].map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full));
+        let first = draft.push(Code::Binary(Add, a, b), Lane::F32, Extent::Full);
+        let second = draft.push(Code::Binary(Multiply, b, c), Lane::F32, Extent::Full);
+        let third = draft.push(Code::Binary(Subtract, c, first), Lane::F32, Extent::Full);
+        // Each where another was read.
+        draft.region.stores = [1, 2, 0].map(|load: usize| draft.region.loads[load].clone()).into();
+        for (store, value) in [first, second, third].into_iter().enumerate() {
+            draft.push(Code::Store(store, value), Lane::F32, Extent::Full);
+        }
+        draft.check("in place");
+        let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+        let steps: Vec<bool> = compiled.plan.steps.iter().map(|step| matches!(step.work, Work::Fused(_))).collect();
+        assert_eq!(steps, [true], "{level:?}");
+    }
+}
+
+/// What a truth in memory chooses is a function where masks are registers, and a loop elsewhere.
+#[test]
+fn a_choice_alone_is_a_function_where_masks_are_registers() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        let mut dice = Dice(23, 0);
+        let mut draft = Draft::new(&[77], 0);
+        for dtype in [DType::Bool, DType::F32, DType::F32] {
+            let access = draft.access(&mut dice, dtype, &[1], &[77]);
+            draft.region.loads.push(access);
+        }
+        let test = draft.push(Code::Load(0), Lane::U8, Extent::Full);
+        let [a, b] = [1, 2].map(|load| draft.push(Code::Load(load), Lane::F32, Extent::Full));
+        let chosen = draft.push(Code::Select(test, a, b), Lane::F32, Extent::Full);
+        let access = draft.access(&mut dice, DType::F32, &[1], &[77]);
+        draft.region.stores.push(access);
+        draft.push(Code::Store(0, chosen), Lane::F32, Extent::Full);
+        draft.check("a choice");
+        let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+        let steps: Vec<bool> = compiled.plan.steps.iter().map(|step| matches!(step.work, Work::Fused(_))).collect();
+        assert_eq!(steps, [level == Level::Avx512], "{level:?}");
+    }
+}

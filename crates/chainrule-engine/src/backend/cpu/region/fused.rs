@@ -100,7 +100,7 @@ pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
             run = Run::of(plan, start..run.steps.end - 1);
         }
         let end = run.steps.end;
-        if end - start >= 2 || (end > start && worth_it_alone(plan, &plan.steps[start])) {
+        if end - start >= 2 || (end > start && worth_it_alone(plan, &plan.steps[start], level)) {
             runs.push(run);
         }
         start = end.max(start + 1);
@@ -109,12 +109,12 @@ pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
 }
 
 /// Whether one step is better as a function than as the loop that it is. Of the cheap ones not what only copies, what
-/// has one element for a row, and what handles truths, which functions read and write by eights; nor a reduction, whose
-/// partial results a loop keeps in registers.
-fn worth_it_alone(plan: &Plan, step: &Step) -> bool {
+/// has one element for a row, and what handles truths, which functions read and write by eights but with 512 bits; nor a
+/// reduction, whose partial results a loop keeps in registers.
+fn worth_it_alone(plan: &Plan, step: &Step, level: Level) -> bool {
     let handles_truths = || {
         let mut values = step.operands.iter().chain([&step.to]);
-        values.any(|&value| value != NO_VALUE && plan.values[value as usize].lane == Lane::U8)
+        level < Level::Avx512 && values.any(|&value| value != NO_VALUE && plan.values[value as usize].lane == Lane::U8)
     };
     let stays = matches!(step.work, Work::Points(_, Meaning::Same) | Work::Rows(..));
     step.cost >= 120 || step.class.cols && !stays && !handles_truths()

@@ -24,9 +24,10 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written, level
         }
     }
     let defined = definitions(plan);
+    let together = if written.is_open() && stores.len() > 1 { ends_of_functions(plan, &stores, &last_use, level) } else { Vec::new() };
     for store in stores {
         match defined[store.value as usize] {
-            Some(at) if goes_straight(plan, &store, at, &last_use) => {
+            Some(at) if goes_straight(plan, &store, at, together.get(at).copied().unwrap_or(at), &last_use) => {
                 plan.values[store.value as usize].home = Home::View;
                 plan.views.push(View { value: store.value, path: store.path, product: false });
             }
@@ -99,9 +100,23 @@ fn definitions(plan: &Plan) -> Vec<Option<usize>> {
     defined
 }
 
+/// For each step the last one that is done at once with it: in a function all that is read of some elements is read before
+/// anything is written.
+fn ends_of_functions(plan: &Plan, stores: &[Pending], last_use: &[usize], level: Level) -> Vec<usize> {
+    let mut ends: Vec<usize> = (0..plan.steps.len()).collect();
+    let mut last_use = last_use.to_vec();
+    stores.iter().for_each(|store| last_use[store.value as usize] = plan.steps.len());
+    // Steps that may be run one by one after all write one by one.
+    for run in fused::runs(plan, &last_use, level).into_iter().filter(|run| !run.may_fail()) {
+        let computes = |at: &usize| !matches!(plan.steps[*at].work, Work::Points(_, Meaning::Same | Meaning::Cast));
+        run.steps.clone().filter(computes).for_each(|at| ends[at] = run.steps.end - 1);
+    }
+    ends
+}
+
 /// Whether step `at` may write its result where `store` wants it: the memory is laid out like
-/// the value, and nothing read after that step may lie in the same memory.
-fn goes_straight(plan: &Plan, store: &Pending, at: usize, last_use: &[usize]) -> bool {
+/// the value, and nothing read after `end`, until when nothing is written, may lie in the same memory.
+fn goes_straight(plan: &Plan, store: &Pending, at: usize, end: usize, last_use: &[usize]) -> bool {
     let (known, path) = (plan.values[store.value as usize], &plan.paths[store.path]);
     if known.home != Home::Nowhere
         || known.class != store.class
@@ -114,7 +129,7 @@ fn goes_straight(plan: &Plan, store: &Pending, at: usize, last_use: &[usize]) ->
         let other = &plan.paths[other];
         other.rows == path.rows && other.cols == path.cols
     };
-    let late_view = plan.views.iter().any(|view| last_use[view.value as usize] > at && (view.product || may_share(view.path)));
+    let late_view = plan.views.iter().any(|view| last_use[view.value as usize] > end && !view.product && may_share(view.path));
     let late_load = plan.steps[at..].iter().any(|step| match step.work {
         Work::Load(path, _) => may_share(path),
         Work::LoadAt(ref indexed) => may_share(indexed.path),
