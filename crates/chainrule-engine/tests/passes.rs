@@ -8,6 +8,8 @@
     reason = "tables of deliberately odd cases"
 )]
 
+#[path = "passes/addends.rs"]
+mod addends;
 #[path = "passes/chunks.rs"]
 mod chunks;
 #[path = "passes/empty.rs"]
@@ -30,6 +32,8 @@ mod one_hot;
 mod parts;
 #[path = "passes/programs.rs"]
 mod programs;
+#[path = "passes/readers.rs"]
+mod readers;
 #[path = "passes/recomputed.rs"]
 mod recomputed;
 #[path = "passes/remade.rs"]

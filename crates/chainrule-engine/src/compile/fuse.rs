@@ -6,6 +6,7 @@
 
 mod needs;
 mod order;
+mod readers;
 
 use super::control::are_twins;
 use super::graph::{Graph, NodeId};
@@ -95,6 +96,7 @@ fn grouped(graph: &Graph, views: &[View], most: usize) -> Fusion {
             fusion.put(graph, views, id);
         }
     }
+    fusion.join_readers(graph, views);
     fusion
 }
 

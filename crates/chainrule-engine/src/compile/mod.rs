@@ -7,6 +7,7 @@
 //! in waves and places buffers in memory. `pipeline` is the list of all of them. `text` prints what they make
 //! (and reads graphs back), `verify` says what must hold of it.
 
+mod addends;
 mod chunks;
 mod control;
 pub mod emit;

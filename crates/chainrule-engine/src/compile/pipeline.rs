@@ -1,5 +1,6 @@
 //! The passes, in order, as a list; one observer sees what each of them made.
 
+use super::addends::add_in_place;
 use super::fuse::{Fusion, fuse, separate};
 use super::graph::Graph;
 use super::layout::lay_out;
@@ -150,6 +151,14 @@ pub static PASSES: &[Pass] = &[
         run: |c| {
             if c.options.fuse {
                 c.kernels = seat(std::mem::take(&mut c.kernels));
+            }
+        },
+    },
+    Pass {
+        name: "addends",
+        run: |c| {
+            if c.options.fuse && c.options.simplify {
+                c.kernels = add_in_place(std::mem::take(&mut c.kernels));
             }
         },
     },

@@ -125,7 +125,11 @@ fn of_contract(contract: &Contract, all: &mut Vec<Reach>) {
     }
     match &contract.epilogue {
         Some(region) => of_region(region, 1, all),
-        None => all.push(Reach { buffer: contract.out.buffer, writes: true, part: Some(Part::of(&contract.out, &out)) }),
+        None => {
+            let whole = |writes: bool| Reach { buffer: contract.out.buffer, writes, part: Some(Part::of(&contract.out, &out)) };
+            all.extend(contract.accumulate.then(|| whole(false)));
+            all.push(whole(true));
+        }
     }
 }
 

@@ -13,6 +13,24 @@ use smallvec::SmallVec;
 
 /// Leaves out the copies that need not be.
 pub fn seat(mut kernels: Kernels) -> Kernels {
+    let mut touching = touching(&kernels);
+    let mut left_out = vec![false; kernels.kernels.len()];
+    for k in 0..kernels.kernels.len() {
+        let Some(seat) = Seat::of_copy(&kernels, k) else { continue };
+        for buffer in [seat.from, seat.to] {
+            touching[buffer as usize].retain(|&toucher| !left_out[toucher]);
+        }
+        left_out[k] = seat.is_free(&kernels, k, &touching) && seat.take(&mut kernels, &mut touching, k, None);
+    }
+    let mut stays = left_out.iter().map(|left_out| !left_out);
+    kernels.sites.retain(|_| stays.next() == Some(true));
+    let mut stays = left_out.iter().map(|left_out| !left_out);
+    kernels.kernels.retain(|_| stays.next() == Some(true));
+    kernels
+}
+
+/// Of each buffer the kernels that read or write it, in order.
+pub fn touching(kernels: &Kernels) -> Vec<Vec<usize>> {
     let mut touching: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
     for (k, kernel) in kernels.kernels.iter().enumerate() {
         for reach in reaches(kernel) {
@@ -22,39 +40,16 @@ pub fn seat(mut kernels: Kernels) -> Kernels {
             }
         }
     }
-    let mut left_out = vec![false; kernels.kernels.len()];
-    for k in 0..kernels.kernels.len() {
-        let Some(seat) = Seat::of(&kernels, k) else { continue };
-        let (from, to) = (seat.from as usize, seat.to as usize);
-        touching[from].retain(|&toucher| !left_out[toucher]);
-        touching[to].retain(|&toucher| !left_out[toucher]);
-        if !seat.is_free(&kernels, k, touching[from][0], &touching[to]) {
-            continue;
-        }
-        let others = touching[from].iter().copied().filter(|&other| other != k);
-        let moved: Option<Vec<(usize, Kernel)>> = others.map(|other| Some((other, seat.moved(&kernels.kernels[other])?))).collect();
-        let Some(moved) = moved else { continue };
-        for (other, kernel) in moved {
-            kernels.kernels[other] = kernel;
-            if let Err(at) = touching[to].binary_search(&other) {
-                touching[to].insert(at, other);
-            }
-        }
-        touching[from].clear();
-        left_out[k] = true;
-    }
-    let mut stays = left_out.iter().map(|left_out| !left_out);
-    kernels.sites.retain(|_| stays.next() == Some(true));
-    let mut stays = left_out.iter().map(|left_out| !left_out);
-    kernels.kernels.retain(|_| stays.next() == Some(true));
-    kernels
+    touching
 }
 
 /// A dense buffer, and a place in another that takes its elements.
 #[derive(Debug)]
-struct Seat {
-    from: BufferId,
-    to: BufferId,
+pub struct Seat {
+    /// The buffer.
+    pub from: BufferId,
+    /// The other one.
+    pub to: BufferId,
     /// Where the first element goes.
     offset: isize,
     /// Axes of the buffer, outermost first.
@@ -71,31 +66,64 @@ struct Digit {
 
 impl Seat {
     /// What kernel `k` copies, if that is all it does: a whole temporary buffer, to another.
-    fn of(kernels: &Kernels, k: usize) -> Option<Seat> {
+    fn of_copy(kernels: &Kernels, k: usize) -> Option<Seat> {
         let Kernel::Region(Region { axes, loads, stores, code, .. }) = &kernels.kernels[k] else { return None };
         let ([from], [to], [load, store]) = (&loads[..], &stores[..], &code[..]) else { return None };
         let copies = matches!((&load.code, &store.code), (Code::Load(0), Code::Store(0, 0)));
         let full = load.extent == Extent::Full && store.extent == Extent::Full;
+        if copies && full { Seat::between(kernels, axes, from, to) } else { None }
+    }
+
+    /// All elements of a temporary buffer, at the places that another access over the same axes reaches in another one, if it
+    /// reaches none twice.
+    pub fn between(kernels: &Kernels, axes: &[usize], from: &Access, to: &Access) -> Option<Seat> {
         let temporary = |access: &Access| kernels.buffers[access.buffer as usize].place == Place::Temporary;
         let apart = from.buffer != to.buffer && from.dtype == to.dtype && temporary(from) && temporary(to);
-        if !copies || !full || !apart || from.offset != 0 {
+        if !apart || from.offset != 0 {
             return None;
         }
         let digits = digits(axes, &from.strides, &to.strides, kernels.buffers[from.buffer as usize].len)?;
-        Some(Seat { from: from.buffer, to: to.buffer, offset: to.offset, digits })
+        reaches_none_twice(&digits).then(|| Seat { from: from.buffer, to: to.buffer, offset: to.offset, digits })
     }
 
-    /// Whether nobody else uses the place from when the buffer is first written: by `first`, before `copy` copies it.
-    fn is_free(&self, kernels: &Kernels, copy: usize, first: usize, touching: &[usize]) -> bool {
+    /// Whether nobody else uses the place from when the buffer is first written on, but to read what `copy` has copied there.
+    fn is_free(&self, kernels: &Kernels, copy: usize, touching: &[Vec<usize>]) -> bool {
+        let first = touching[self.from as usize][0];
+        self.is_untouched(kernels, touching, |k, writes| k < first || k == copy || (!writes && k > copy))
+    }
+
+    /// Whether only kernels before `sum` use the place.
+    pub fn is_free_from(&self, kernels: &Kernels, sum: usize, touching: &[Vec<usize>]) -> bool {
+        self.is_untouched(kernels, touching, |k, _| k <= sum)
+    }
+
+    /// Whether only those kernels use the place of which `may` says that they may read it, or write it.
+    fn is_untouched(&self, kernels: &Kernels, touching: &[Vec<usize>], may: impl Fn(usize, bool) -> bool) -> bool {
         let place = Part { offset: self.offset, axes: self.digits.iter().map(|digit| (digit.size, digit.there)).collect() };
-        let later = touching.iter().filter(|&&k| k >= first && k != copy);
-        later.flat_map(|&k| reaches(&kernels.kernels[k]).into_iter().map(move |reach| (k, reach))).all(|(k, reach)| {
-            let harmless = reach.buffer != self.to || (!reach.writes && k > copy);
-            harmless || reach.part.is_some_and(|part| part.is_apart(&place))
-        })
+        let touching = touching[self.to as usize].iter().filter(|&&k| !(may(k, false) && may(k, true)));
+        touching
+            .flat_map(|&k| reaches(&kernels.kernels[k]).into_iter().map(move |reach| (k, reach)))
+            .all(|(k, reach)| reach.buffer != self.to || may(k, reach.writes) || reach.part.is_some_and(|part| part.is_apart(&place)))
     }
 
-    /// A kernel that has what it did with the buffer at the place, if other strides are enough for that.
+    /// Gives the buffer its place: all who used it use that, if they can. Kernel `k`, which brought the elements there, becomes `other`,
+    /// or is to be left out. Tells whether that was done.
+    pub fn take(&self, kernels: &mut Kernels, touching: &mut [Vec<usize>], k: usize, other: Option<Kernel>) -> bool {
+        let [from, to] = [self.from, self.to].map(|buffer| buffer as usize);
+        let others = touching[from].iter().copied().filter(|&user| user != k);
+        let moved: Option<Vec<(usize, Kernel)>> = others.map(|user| Some((user, self.moved(&kernels.kernels[user])?))).collect();
+        let Some(moved) = moved else { return false };
+        for (user, kernel) in moved.into_iter().chain(other.map(|other| (k, other))) {
+            kernels.kernels[user] = kernel;
+            if let Err(at) = touching[to].binary_search(&user) {
+                touching[to].insert(at, user);
+            }
+        }
+        touching[from].clear();
+        true
+    }
+
+    /// A kernel that does with the place what it did with the buffer, if other strides are enough for that.
     fn moved(&self, kernel: &Kernel) -> Option<Kernel> {
         match kernel {
             Kernel::Region(region) => Some(Kernel::Region(self.region(region, 0)?)),
@@ -128,8 +156,8 @@ impl Seat {
         Some(moved)
     }
 
-    /// An access to the buffer as one to the place; one to another buffer as it is.
-    fn access(&self, access: &Access, sizes: &[usize]) -> Option<Access> {
+    /// An access to the buffer as one to the place, if no step along its axes leaves an axis of the buffer; one to another buffer as it is.
+    pub fn access(&self, access: &Access, sizes: &[usize]) -> Option<Access> {
         if access.buffer != self.from {
             return Some(access.clone());
         }
@@ -191,6 +219,18 @@ fn digits(sizes: &[usize], own: &[isize], there: &[isize], len: usize) -> Option
         }
     }
     Some(merged)
+}
+
+/// Whether each step along an axis leads behind all that the axes inside it come to.
+fn reaches_none_twice(digits: &[Digit]) -> bool {
+    let mut inside_out: SmallVec<[(isize, isize); 6]> = digits.iter().map(|digit| (digit.there.abs(), digit.size as isize - 1)).collect();
+    inside_out.sort_unstable();
+    let mut end = 0;
+    inside_out.into_iter().all(|(step, steps)| {
+        let behind = step > end;
+        end += step * steps;
+        behind
+    })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub fn after(pass: &str, compilation: &Compilation) -> Verdict {
         "view" => views(&compilation.graph, &compilation.views),
         "fuse" => fusion(&compilation.graph, &compilation.fusion),
         "recompute" => fusion(&compilation.graph, &compilation.fusion).and_then(|()| recomputed(compilation)),
-        "lower" | "seats" => kernels(&compilation.kernels),
+        "lower" | "seats" | "addends" => kernels(&compilation.kernels),
         "schedule" => schedule(&compilation.kernels, &compilation.schedule),
         _ => Ok(()),
     }

@@ -56,11 +56,11 @@ fn what_more_read_or_what_is_read_otherwise_is_added_up_once() {
     added_up("an operand", 1e-5, || product(1024).matmul(&leaf(&[5, 3], 3)), 1);
     added_up("a table", 1e-5, || product(1024).gather(&Tensor::from_slice(&[3_i64, 0, 3], [3])), 1);
     added_up("a part of more", 1e-5, || Tensor::concat(&[&product(1024), &leaf(&[2, 5], 3)], 0).matmul(&leaf(&[5, 3], 4)), 1);
-    // Elements, rows and columns: three groups, which read six chunks.
+    // Code after three products of their own: three groups, which read six chunks.
     let of_three = || {
         let sum = product(1024);
-        let elements = sum.tanh().matmul(&leaf(&[5, 3], 5)).sum();
-        elements + (&sum * 2.0).sum_over(&[0]).exp().sum() + sum.sum_over(&[1]).tanh().sum()
+        let after = |seed: u64| (leaf(&[6, 7], seed).matmul(&leaf(&[7, 5], seed + 1)) * &sum).matmul(&leaf(&[5, 3], seed + 2));
+        after(5) + after(8) + after(11)
     };
     added_up("three groups", 1e-5, of_three, 1);
 }

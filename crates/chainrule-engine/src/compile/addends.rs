@@ -1,0 +1,68 @@
+//! Products that are added to a value which nobody reads afterwards are added where it lies.
+//!
+//! A product with code that only adds such a value starts from it instead of from zero: no tile goes through scratch, and the sum
+//! needs no memory of its own. The steps of a recurrent network do so with what they are fed, made for all steps by one product.
+//! Refuses narrow types, whose sums are rounded once, and sums of few elements of a large buffer, all of which would be kept for them.
+//! Changes the order of a sum: the value comes first.
+
+use super::kernel::{Access, Binary, BufferId, Code, Contract, Extent, Kernel};
+use super::lower::Kernels;
+use super::reach::spaces;
+use super::seats::{Seat, touching};
+use crate::tensor::DType;
+use rustc_hash::FxHashMap;
+
+/// The same kernels, of which some add to what is there.
+pub fn add_in_place(mut kernels: Kernels) -> Kernels {
+    let len = |kernels: &Kernels, buffer: BufferId| kernels.buffers[buffer as usize].len;
+    let mut taken: FxHashMap<BufferId, usize> = FxHashMap::default();
+    let sums: Vec<usize> = (0..kernels.kernels.len())
+        .filter(|&k| {
+            sum_of(&kernels, k).is_some_and(|seat| {
+                *taken.entry(seat.to).or_default() += len(&kernels, seat.from);
+                true
+            })
+        })
+        .collect();
+    if sums.is_empty() {
+        return kernels;
+    }
+    let mut touching = touching(&kernels);
+    for k in sums {
+        // A sum before may have taken the place of what is added here.
+        let Some(seat) = sum_of(&kernels, k) else { continue };
+        if 2 * taken.get(&seat.to).copied().unwrap_or(0) >= len(&kernels, seat.to)
+            && touching[seat.from as usize].first() == Some(&k)
+            && seat.is_free_from(&kernels, k, &touching)
+            && let Some(sum) = added(&seat, &kernels.kernels[k])
+        {
+            seat.take(&mut kernels, &mut touching, k, Some(sum));
+        }
+    }
+    kernels
+}
+
+/// Where the sum can go that a kernel makes of a product and a value in memory, if it does nothing else.
+fn sum_of(kernels: &Kernels, k: usize) -> Option<Seat> {
+    let Kernel::Contract(contract) = &kernels.kernels[k] else { return None };
+    let region = contract.epilogue.as_ref()?;
+    let ([_, load], [store], [one, two, sum, end]) = (&region.loads[..], &region.stores[..], &region.code[..]) else { return None };
+    let reads = matches!((&one.code, &two.code), (Code::Load(0), Code::Load(1)));
+    let adds = matches!(sum.code, Code::Binary(Binary::Add, 0, 1) | Code::Binary(Binary::Add, 1, 0));
+    let stores = matches!(end.code, Code::Store(0, 2));
+    let full = two.extent == Extent::Full && end.extent == Extent::Full;
+    let wide = matches!(store.dtype, DType::F32 | DType::F64) && contract.out.dtype == store.dtype && contract.a.dtype == store.dtype;
+    let apart = |operand: &Access| operand.buffer != load.buffer;
+    if !(reads && adds && stores && full && wide && apart(&contract.a) && apart(&contract.b)) {
+        return None;
+    }
+    Seat::between(kernels, &region.axes, store, load)
+}
+
+/// The kernel that adds a product to what lies at the place of its sum.
+fn added(seat: &Seat, kernel: &Kernel) -> Option<Kernel> {
+    let Kernel::Contract(contract) = kernel else { return None };
+    let [_, _, sizes] = spaces(contract);
+    let out = seat.access(&contract.out, &sizes)?;
+    Some(Kernel::Contract(Box::new(Contract { out, epilogue: None, accumulate: true, ..(**contract).clone() })))
+}
