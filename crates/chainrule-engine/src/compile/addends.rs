@@ -2,14 +2,13 @@
 //!
 //! A product with code that only adds such a value starts from it instead of from zero: no tile goes through scratch, and the sum
 //! needs no memory of its own. The steps of a recurrent network do so with what they are fed, made for all steps by one product.
-//! Refuses narrow types, whose sums are rounded once, and sums of few elements of a large buffer, all of which would be kept for them.
+//! Refuses narrow types, whose sums are rounded by code of their own, and sums of few elements of a large buffer, all of which would be kept for them.
 //! Changes the order of a sum: the value comes first.
 
 use super::kernel::{Access, Binary, BufferId, Code, Contract, Extent, Kernel};
 use super::lower::Kernels;
 use super::reach::spaces;
 use super::seats::{Seat, touching};
-use crate::tensor::DType;
 use rustc_hash::FxHashMap;
 
 /// The same kernels, of which some add to what is there.
@@ -51,9 +50,8 @@ fn sum_of(kernels: &Kernels, k: usize) -> Option<Seat> {
     let adds = matches!(sum.code, Code::Binary(Binary::Add, 0, 1) | Code::Binary(Binary::Add, 1, 0));
     let stores = matches!(end.code, Code::Store(0, 2));
     let full = two.extent == Extent::Full && end.extent == Extent::Full;
-    let wide = matches!(store.dtype, DType::F32 | DType::F64) && contract.out.dtype == store.dtype && contract.a.dtype == store.dtype;
     let apart = |operand: &Access| operand.buffer != load.buffer;
-    if !(reads && adds && stores && full && wide && apart(&contract.a) && apart(&contract.b)) {
+    if !(reads && adds && stores && full && apart(&contract.a) && apart(&contract.b)) {
         return None;
     }
     Seat::between(kernels, &region.axes, store, load)

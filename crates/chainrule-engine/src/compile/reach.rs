@@ -156,13 +156,40 @@ pub fn writes_plainly(region: &Region, store: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::Rng;
+    use crate::tensor::{DType, Precision, Rng};
 
     /// All elements of a part.
     fn elements(part: &Part) -> Vec<isize> {
         part.axes.iter().fold(vec![part.offset], |all, &(size, stride)| {
             all.iter().flat_map(|at| (0..size as isize).map(move |i| at + i * stride)).collect()
         })
+    }
+
+    /// What a product is added to is read, too.
+    #[test]
+    fn a_product_that_is_added_reads_where_it_writes() {
+        let access = |buffer: BufferId, strides: &[isize]| Access { buffer, dtype: DType::F32, offset: 3, strides: strides.into() };
+        let sizes = |size: usize| Axes::from_elem(size, 1);
+        for accumulate in [false, true] {
+            let contract = Contract {
+                batch: Axes::new(),
+                m: sizes(4),
+                n: sizes(5),
+                k: sizes(6),
+                a: access(0, &[6, 1]),
+                b: access(1, &[5, 1]),
+                out: access(2, &[7, 1]),
+                k_chunks: 1,
+                accumulate,
+                precision: Precision::default(),
+                epilogue: None,
+            };
+            let reaches = reaches(&Kernel::Contract(Box::new(contract)));
+            let parts: Vec<bool> = reaches.iter().filter(|reach| reach.buffer == 2).map(|reach| reach.writes).collect();
+            assert_eq!(parts, if accumulate { vec![false, true] } else { vec![true] });
+            let place = Part { offset: 3, axes: [(4, 7), (5, 1)].into_iter().collect() };
+            assert!(reaches.iter().filter(|reach| reach.buffer == 2).all(|reach| reach.part == Some(place.clone())));
+        }
     }
 
     #[test]

@@ -93,6 +93,7 @@ fn what_is_read_otherwise_keeps_its_memory() {
         (&x + x.matmul(&leaf(&[5, 5], 16))).matmul(&leaf(&[5, 3], 9))
     };
     in_place("an operand", 1e-5, operand, 0);
+    in_place("no sum", 1e-5, || read(&(computed() * product())), 0);
     in_place("more than a sum", 1e-5, || read(&(computed() + product()).exp()), 0);
     // All of a large value would be kept for the few elements of a sum.
     let large = || leaf(&[30, 6, 8], 17).matmul(&leaf(&[8, 5], 18)).tanh();

@@ -34,13 +34,35 @@ pub struct Block<T> {
     pub last: usize,
     /// Adds to C instead of overwriting it.
     pub add: bool,
+    /// What the sums start from, all of these together; the second only if there is a first.
+    pub start: Starts<T>,
+}
+
+/// Up to two matrices from which sums start.
+pub type Starts<T> = [Option<Addend<T>>; 2];
+
+/// Rows of numbers side by side.
+#[derive(Clone, Copy)]
+pub struct Addend<T> {
+    /// The first number.
+    pub first: *const T,
+    /// From row to row, in elements.
+    pub row: isize,
+}
+
+impl<T> Addend<T> {
+    /// The same from some rows further down and columns to the right on.
+    #[inline(always)]
+    pub fn moved(self, rows: usize, cols: usize) -> Addend<T> {
+        Addend { first: self.first.wrapping_offset(rows as isize * self.row).wrapping_add(cols), ..self }
+    }
 }
 
 /// Computes a block of fixed rows and vectors.
 ///
 /// # Safety
 /// The pointers are valid for all elements of the block, C's for writing, and C overlaps neither
-/// A nor B.
+/// A nor B; what is added overlaps it only where it is the same elements.
 pub type Kernel<T> = unsafe fn(&Block<T>);
 
 /// The sum of the products of two rows of numbers that lie side by side: length, A, B.
@@ -192,18 +214,26 @@ levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
 unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>) {
-    let Block { c, c_row, last, add, .. } = *block;
     // SAFETY: the caller's; only elements of the block are read and written.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
         for r in 0..R {
             for j in 0..C {
-                prefetch(c.offset(r as isize * c_row).wrapping_add(j * V::LANES));
+                prefetch(block.c.offset(r as isize * block.c_row).wrapping_add(j * V::LANES));
+            }
+        }
+        let [first, second] = &block.start;
+        if let Some(first) = first {
+            start(&mut sums, first, block.last);
+            if let Some(second) = second {
+                start(&mut sums, second, block.last);
             }
         }
         if block.depth > 0 {
             V::accumulate(block, &mut sums);
         }
+        // What is needed from here on takes no registers before.
+        let Block { c, c_row, last, add, .. } = *std::hint::black_box(block);
         // Masked reads and writes take their time, writes above all: hence not for whole vectors.
         for (r, sums) in sums.iter().enumerate() {
             let to = c.offset(r as isize * c_row);
@@ -217,6 +247,25 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
                     sum.write_part(to, last);
                 }
             }
+        }
+    }
+}
+
+/// Adds rows in memory to sums.
+///
+/// # Safety
+/// As [`run_block`].
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
+unsafe fn start<V: Vector, const R: usize, const C: usize>(sums: &mut [[V; C]; R], from: &Addend<V::Element>, last: usize) {
+    for r in 0..R {
+        for j in 0..C {
+            // SAFETY: the caller's; only elements of the block are read.
+            sums[r][j] = unsafe {
+                let from = from.first.offset(r as isize * from.row).add(j * V::LANES);
+                let read = if j + 1 < C || last == V::LANES { V::read(from) } else { V::read_part(from, last) };
+                sums[r][j].plus(read)
+            };
         }
     }
 }

@@ -29,6 +29,7 @@ mod method;
 mod pack;
 pub mod panels;
 mod plan;
+mod plus;
 mod reading;
 mod side;
 mod split;

@@ -14,6 +14,7 @@ use super::loose::Loose;
 use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
 use super::panels::{Form, Panels, Place};
+use super::plus::Additions;
 use super::reading::{CROWDED, Columns, Rows};
 use super::split::{near, panel_bytes};
 use crate::compile::kernel::{Access, Code, Contract, Extent, Lane, Region};
@@ -60,6 +61,8 @@ pub struct Plan {
     pub accumulate: bool,
     /// Whether tiles are computed in scratch, to be run through code or stored apart.
     pub dense: bool,
+    /// What code after the product adds, if it does nothing else and blocks can.
+    pub additions: Option<Additions>,
     /// How A is read.
     pub rows_of_a: Rows,
     /// How B is read.
@@ -147,6 +150,7 @@ impl Plan {
             swapped,
             accumulate: contract.accumulate && contract.epilogue.is_none(),
             dense: contract.epilogue.is_some(),
+            additions: None,
             rows_of_a: Rows::Direct,
             columns_of_b: Columns::Direct,
             in_place: [false; 2],
@@ -180,6 +184,8 @@ impl Plan {
             Lane::F64 => plan.cut(contract, f64::kernels(level)),
             _ => plan.cut(contract, f32::kernels(level)),
         }
+        let by_blocks = !swapped && k > 0 && plan.columns_of_b != Columns::Dot && !matches!(method, Method::Tiles(..));
+        plan.additions = contract.epilogue.as_ref().filter(|_| by_blocks).and_then(|region| Additions::of(region, lane));
         plan
     }
 
@@ -191,6 +197,8 @@ impl Plan {
             operand.path.buffer = access.buffer as usize;
             operand.path.offset = access.offset * access.dtype.bytes() as isize;
         }
+        let region = contract.epilogue.as_ref();
+        plan.additions = self.additions.as_ref().zip(region).and_then(|(additions, region)| additions.with_accesses_of(region));
         plan
     }
 

@@ -10,6 +10,7 @@ use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instr
 use crate::tensor::{DType, Precision};
 
 mod loose;
+mod plus;
 mod precision;
 mod reading;
 mod windows;

@@ -5,7 +5,7 @@
 use super::super::fault::FaultCell;
 use super::super::region::path::{offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
-use super::block::{Block, Kernels, Multiply};
+use super::block::{Block, Kernels, Multiply, Starts};
 use super::layout::Operand;
 use super::loose::LooseTiles;
 use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
@@ -54,10 +54,13 @@ struct Room {
 
 /// Evenly spaced numbers: the first, from row to row, from column to column.
 #[derive(Clone, Copy)]
-struct Matrix<T> {
-    first: *mut T,
-    row: isize,
-    col: isize,
+pub struct Matrix<T> {
+    /// The first.
+    pub first: *mut T,
+    /// In elements.
+    pub row: isize,
+    /// In elements.
+    pub col: isize,
 }
 
 /// Rows of A for a pass: blocks of so many rows each, from row to row and from number to number,
@@ -72,12 +75,13 @@ struct Stretch<T> {
     six: isize,
 }
 
-/// Part of the sum of one pass.
+/// Part of the sum of one pass, and what its sums start from.
 #[derive(Clone, Copy)]
-struct Pass {
+struct Pass<T> {
     from: usize,
     len: usize,
     add: bool,
+    start: Starts<T>,
 }
 
 impl<'a, T: Multiply> Run<'a, T> {
@@ -149,8 +153,14 @@ impl<'a, T: Multiply> Run<'a, T> {
                     let first = batch * plan.m + row;
                     (Rectangle { row0: first, row1: first + rows, col0: col, col1: col + cols }, cols as isize * bytes)
                 };
+                if let Some(additions) = &plan.additions
+                    && let Some(placed) = additions.placed(self.buffers, (rectangle.row0, rows), (col, cols))
+                {
+                    self.multiply(tile, placed.to, false, placed.start, room);
+                    return;
+                }
                 epilogue.ask_for(rectangle, self.buffers, scratch, self.faults);
-                self.multiply(tile, dense, false, room);
+                self.multiply(tile, dense, false, [None; 2], room);
                 let product = Product { first: room.tile, row_bytes };
                 epilogue.run_tile(rectangle, product, self.buffers, scratch, self.faults);
                 return;
@@ -158,7 +168,7 @@ impl<'a, T: Multiply> Run<'a, T> {
             if !plan.dense
                 && let Some(direct) = self.matrix(&plan.out, out, (row, rows), (col, cols))
             {
-                self.multiply(tile, direct, plan.accumulate, room);
+                self.multiply(tile, direct, plan.accumulate, [None; 2], room);
                 return;
             }
             let copying = Copying {
@@ -174,7 +184,7 @@ impl<'a, T: Multiply> Run<'a, T> {
             if plan.accumulate {
                 copying.gather();
             }
-            self.multiply(tile, dense, plan.accumulate, room);
+            self.multiply(tile, dense, plan.accumulate, [None; 2], room);
             copying.scatter();
         }
     }
@@ -199,7 +209,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// A product of a part of A with a part of B.
-    unsafe fn multiply(&self, tile: Tile, c: Matrix<T>, add: bool, room: Room) {
+    unsafe fn multiply(&self, tile: Tile, c: Matrix<T>, add: bool, start: Starts<T>, room: Room) {
         if tile.from == tile.to {
             if !add {
                 // SAFETY: the caller's.
@@ -211,7 +221,8 @@ impl<'a, T: Multiply> Run<'a, T> {
         let mut from = tile.from;
         while from < tile.to {
             let len = depth.min(tile.to - from);
-            let pass = Pass { from, len, add: add || from > tile.from };
+            let later = from > tile.from;
+            let pass = Pass { from, len, add: add || later, start: if later { [None; 2] } else { start } };
             // SAFETY: the caller's.
             unsafe {
                 match self.plan.columns_of_b {
@@ -224,7 +235,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// One pass: B's part first, then A's rows, a stretch at a time.
-    unsafe fn pass(&self, tile: Tile, pass: Pass, c: Matrix<T>, room: Room) {
+    unsafe fn pass(&self, tile: Tile, pass: Pass<T>, c: Matrix<T>, room: Room) {
         // SAFETY: the caller's.
         if unsafe { self.pass_of_parts(tile, pass, c, room) } {
             return;
@@ -257,6 +268,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                         c_row: c.row,
                         last: cols - (vectors - 1) * lanes,
                         add: pass.add,
+                        start: pass.start.map(|start| Some(start?.moved(row, col))),
                     };
                     self.column(block, &a, stretch, vectors);
                     col += width;
@@ -267,7 +279,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// One pass on matrix tiles, if that is the method and all numbers can be had in parts.
-    unsafe fn pass_of_parts(&self, tile: Tile, pass: Pass, c: Matrix<T>, room: Room) -> bool {
+    unsafe fn pass_of_parts(&self, tile: Tile, pass: Pass<T>, c: Matrix<T>, room: Room) -> bool {
         let (plan, Tile { row, rows, col, cols, .. }) = (self.plan, tile);
         let Method::Tiles(unit, parts) = plan.method else { return false };
         let [of_a, of_b] = &plan.panels_of_parts;
@@ -350,12 +362,13 @@ impl<'a, T: Multiply> Run<'a, T> {
             unsafe { kernels.block(height, vectors)(&block) };
             block.a = block.a.wrapping_offset(times as isize * a.block);
             block.c = block.c.wrapping_offset(height as isize * block.c_row);
+            block.start = block.start.map(|start| Some(start?.moved(height, 0)));
             left -= height;
         }
     }
 
     /// B's part of a pass, and the distance between panels.
-    unsafe fn columns(&self, tile: Tile, pass: Pass, room: Room) -> (Matrix<T>, isize) {
+    unsafe fn columns(&self, tile: Tile, pass: Pass<T>, room: Room) -> (Matrix<T>, isize) {
         let (plan, b) = (self.plan, &self.plan.b);
         let (panels, memory) = (&plan.panels_of_b, self.first(b, tile.batch));
         if plan.reads_in_place(1)
@@ -370,7 +383,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// Some rows of A's part of a pass.
-    unsafe fn rows(&self, tile: Tile, pass: Pass, (row, rows): (usize, usize), room: Room) -> Stretch<T> {
+    unsafe fn rows(&self, tile: Tile, pass: Pass<T>, (row, rows): (usize, usize), room: Room) -> Stretch<T> {
         let (plan, a) = (self.plan, &self.plan.a);
         let (panels, memory) = (&plan.panels_of_a, self.first(a, tile.batch));
         let height = panels.width;
@@ -390,7 +403,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// A's part of a pass with the numbers of each row side by side.
-    unsafe fn along_depth(&self, tile: Tile, pass: Pass, room: Room) -> Matrix<T> {
+    unsafe fn along_depth(&self, tile: Tile, pass: Pass<T>, room: Room) -> Matrix<T> {
         let a = &self.plan.a;
         let memory = self.first(a, tile.batch);
         if self.plan.reads_in_place(0)
@@ -414,7 +427,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// A pass of which every result is the product of a row of A and a column of B.
-    unsafe fn dots(&self, tile: Tile, pass: Pass, c: Matrix<T>, room: Room) {
+    unsafe fn dots(&self, tile: Tile, pass: Pass<T>, c: Matrix<T>, room: Room) {
         let b = &self.plan.b;
         let memory = self.first(b, tile.batch);
         // SAFETY: the caller's; the plan sees to it that B's columns are evenly spaced.

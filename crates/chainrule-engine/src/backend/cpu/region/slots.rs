@@ -108,8 +108,7 @@ fn ends_of_functions(plan: &Plan, stores: &[Pending], last_use: &[usize], level:
     stores.iter().for_each(|store| last_use[store.value as usize] = plan.steps.len());
     // Steps that may be run one by one after all write one by one.
     for run in fused::runs(plan, &last_use, level).into_iter().filter(|run| !run.may_fail()) {
-        let computes = |at: &usize| !matches!(plan.steps[*at].work, Work::Points(_, Meaning::Same | Meaning::Cast));
-        run.steps.clone().filter(computes).for_each(|at| ends[at] = run.steps.end - 1);
+        ends[run.steps.clone()].fill(run.steps.end - 1);
     }
     ends
 }
