@@ -129,3 +129,24 @@ fn other_code_runs_on_tiles() {
     assert!(placed.start[1].is_none());
     assert!(path::span(&[(2, 256), (20, 4)].into_iter().collect(), 15, 10).is_none(), "rows of two runs");
 }
+
+/// What is made of a product that is alike reads and writes where its own accesses say.
+#[test]
+fn a_product_alike_starts_from_its_own_addends() {
+    let mut draw = Draw(53);
+    let (m, n, k) = (10, 20, 30);
+    let mut model = matrices(DType::F32, m, n, k, 0);
+    model.epilogue = Some(adding(&model, &[[n as isize, 1].as_slice().into()], &mut draw));
+    let mut own = model.clone();
+    let region = own.epilogue.as_mut().unwrap();
+    (region.loads[1].buffer, region.loads[1].offset, region.stores[0].offset) = (4, 7, 3);
+    let mut memories = filled(&own, [m * k, k * n, m * n + 3], &mut draw);
+    memories.extend([1, m * n + 7].map(|len| Memory::new(DType::F32, (0..len).map(|_| draw.number()))));
+    let made = made(|written| CompiledContract::at(&model, Level::detect(), None, written).with_accesses_of(&own));
+    let mut got = memories.clone();
+    run(&made, &mut got, 0..made.compiled.units());
+    for (at, sum, _) in naive(&own, &memories) {
+        let want = sum + memories[4].get(at + 7);
+        assert!((got[2].get(at + 3) - want).abs() < 1e-4, "at {at}");
+    }
+}
