@@ -7,7 +7,7 @@ use crate::compile::kernel::{Access, Code, Extent, Region};
 use smallvec::SmallVec;
 
 /// Elements of a tile where the shape leaves a choice.
-const TILE: usize = 2048;
+const TILE: usize = 4096;
 /// Elements from which evenly spaced rows are a tile of their own; shorter pieces are copied together.
 const PIECE: usize = 256;
 /// Instructions times elements of one unit.
