@@ -2,12 +2,12 @@
 
 use super::chunks::{self, Chunks};
 use super::control;
+use super::early::moved_up;
 use super::emit::Emitter;
 use super::fuse::{Fusion, Kind, is_inline};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Access, Axes, BufferId, Fill, Fold, Host, Kernel, Number, Scatter, Sort, SortStage};
 use super::pipeline::Options;
-use super::schedule::written;
 use super::sort;
 use super::view::{View, is_dense};
 use crate::ops::{Binary, Op, Pad, Reshape, Scalar, ScatterAdd};
@@ -62,31 +62,6 @@ pub fn lower(graph: &Graph, views: &[View], fusion: &Fusion, options: Options) -
     }
     let Lowering { kernels, early, .. } = lowering;
     moved_up(kernels, &early)
-}
-
-/// Some kernels moved up to where the buffer they read has just been written, so that it need not be kept longer.
-fn moved_up(mut kernels: Kernels, early: &[(usize, BufferId)]) -> Kernels {
-    if early.is_empty() {
-        return kernels;
-    }
-    let mut written_by = vec![0; kernels.buffers.len()];
-    for (k, kernel) in kernels.kernels.iter().enumerate() {
-        written(kernel).for_each(|buffer| written_by[buffer as usize] = k);
-    }
-    // What stays comes before what is moved up behind it.
-    let mut order: Vec<(usize, bool, usize)> = (0..kernels.kernels.len()).map(|k| (k, false, k)).collect();
-    for &(k, buffer) in early {
-        let after = written_by[buffer as usize];
-        if after < k {
-            order[k] = (after, true, k);
-        }
-    }
-    order.sort_unstable();
-    let mut own: Vec<Option<Kernel>> = std::mem::take(&mut kernels.kernels).into_iter().map(Some).collect();
-    let sites = std::mem::take(&mut kernels.sites);
-    kernels.kernels = order.iter().filter_map(|&(.., k)| own[k].take()).collect();
-    kernels.sites = order.iter().map(|&(.., k)| sites[k]).collect();
-    kernels
 }
 
 /// The same graph with a node of its own for every root: a copy where a root is a leaf, a

@@ -10,6 +10,7 @@
 mod addends;
 mod chunks;
 mod control;
+mod early;
 pub mod emit;
 pub mod fuse;
 pub mod graph;
