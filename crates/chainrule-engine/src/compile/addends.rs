@@ -8,7 +8,7 @@
 use super::kernel::{Access, Binary, BufferId, Code, Contract, Extent, Kernel};
 use super::lower::Kernels;
 use super::reach::spaces;
-use super::seats::{Seat, touching};
+use super::seats::{Seat, Users};
 use rustc_hash::FxHashMap;
 
 /// The same kernels, of which some add to what is there.
@@ -26,16 +26,16 @@ pub fn add_in_place(mut kernels: Kernels) -> Kernels {
     if sums.is_empty() {
         return kernels;
     }
-    let mut touching = touching(&kernels);
+    let mut users = Users::new(&kernels);
     for k in sums {
         // A sum before may have taken the place of what is added here.
         let Some(seat) = sum_of(&kernels, k) else { continue };
         if 2 * taken.get(&seat.to).copied().unwrap_or(0) >= len(&kernels, seat.to)
-            && touching[seat.from as usize].first() == Some(&k)
-            && seat.is_free_from(&kernels, k, &touching)
+            && users.first(seat.from) == Some(k)
+            && seat.is_free_from(k, &users)
             && let Some(sum) = added(&seat, &kernels.kernels[k])
         {
-            seat.take(&mut kernels, &mut touching, k, Some(sum));
+            seat.take(&mut kernels, &mut users, k, Some(sum));
         }
     }
     kernels

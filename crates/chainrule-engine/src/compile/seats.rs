@@ -8,19 +8,19 @@
 
 use super::kernel::{Access, BufferId, Code, Contract, Extent, Kernel, Region};
 use super::lower::{Kernels, Place};
-use super::reach::{Part, reaches, reads_plainly, spaces, writes_plainly};
+use super::reach::{Part, Reach, reaches, reads_plainly, spaces, writes_plainly};
 use smallvec::SmallVec;
 
 /// Leaves out the copies that need not be.
 pub fn seat(mut kernels: Kernels) -> Kernels {
-    let mut touching = touching(&kernels);
+    let mut users = Users::new(&kernels);
     let mut left_out = vec![false; kernels.kernels.len()];
     for k in 0..kernels.kernels.len() {
         let Some(seat) = Seat::of_copy(&kernels, k) else { continue };
         for buffer in [seat.from, seat.to] {
-            touching[buffer as usize].retain(|&toucher| !left_out[toucher]);
+            users.of[buffer as usize].retain(|&user| !left_out[user]);
         }
-        left_out[k] = seat.is_free(&kernels, k, &touching) && seat.take(&mut kernels, &mut touching, k, None);
+        left_out[k] = seat.is_free(k, &users) && seat.take(&mut kernels, &mut users, k, None);
     }
     let mut stays = left_out.iter().map(|left_out| !left_out);
     kernels.sites.retain(|_| stays.next() == Some(true));
@@ -29,18 +29,34 @@ pub fn seat(mut kernels: Kernels) -> Kernels {
     kernels
 }
 
-/// Of each buffer the kernels that read or write it, in order.
-pub fn touching(kernels: &Kernels) -> Vec<Vec<usize>> {
-    let mut touching: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
-    for (k, kernel) in kernels.kernels.iter().enumerate() {
-        for reach in reaches(kernel) {
-            let list = &mut touching[reach.buffer as usize];
-            if list.last() != Some(&k) {
-                list.push(k);
+/// Who uses which buffer, and which part of it.
+pub struct Users {
+    /// Of each buffer the kernels that read or write it, in order.
+    of: Vec<Vec<usize>>,
+    /// What each kernel reads and writes.
+    reaches: Vec<Vec<Reach>>,
+}
+
+impl Users {
+    /// The users of all buffers.
+    pub fn new(kernels: &Kernels) -> Users {
+        let mut of: Vec<Vec<usize>> = vec![Vec::new(); kernels.buffers.len()];
+        let reaches: Vec<Vec<Reach>> = kernels.kernels.iter().map(reaches).collect();
+        for (k, own) in reaches.iter().enumerate() {
+            for reach in own {
+                let list = &mut of[reach.buffer as usize];
+                if list.last() != Some(&k) {
+                    list.push(k);
+                }
             }
         }
+        Users { of, reaches }
     }
-    touching
+
+    /// The first kernel that uses a buffer.
+    pub fn first(&self, buffer: BufferId) -> Option<usize> {
+        self.of[buffer as usize].first().copied()
+    }
 }
 
 /// A dense buffer, and a place in another that takes its elements.
@@ -87,39 +103,41 @@ impl Seat {
     }
 
     /// Whether nobody else uses the place from when the buffer is first written on, but to read what `copy` has copied there.
-    fn is_free(&self, kernels: &Kernels, copy: usize, touching: &[Vec<usize>]) -> bool {
-        let first = touching[self.from as usize][0];
-        self.is_untouched(kernels, touching, |k, writes| k < first || k == copy || (!writes && k > copy))
+    fn is_free(&self, copy: usize, users: &Users) -> bool {
+        let first = users.first(self.from).unwrap_or(copy);
+        self.is_untouched(users, |k, writes| k < first || k == copy || (!writes && k > copy))
     }
 
     /// Whether only kernels before `sum` use the place.
-    pub fn is_free_from(&self, kernels: &Kernels, sum: usize, touching: &[Vec<usize>]) -> bool {
-        self.is_untouched(kernels, touching, |k, _| k <= sum)
+    pub fn is_free_from(&self, sum: usize, users: &Users) -> bool {
+        self.is_untouched(users, |k, _| k <= sum)
     }
 
     /// Whether only those kernels use the place of which `may` says that they may read it, or write it.
-    fn is_untouched(&self, kernels: &Kernels, touching: &[Vec<usize>], may: impl Fn(usize, bool) -> bool) -> bool {
+    fn is_untouched(&self, users: &Users, may: impl Fn(usize, bool) -> bool) -> bool {
         let place = Part { offset: self.offset, axes: self.digits.iter().map(|digit| (digit.size, digit.there)).collect() };
-        let touching = touching[self.to as usize].iter().filter(|&&k| !(may(k, false) && may(k, true)));
-        touching
-            .flat_map(|&k| reaches(&kernels.kernels[k]).into_iter().map(move |reach| (k, reach)))
-            .all(|(k, reach)| reach.buffer != self.to || may(k, reach.writes) || reach.part.is_some_and(|part| part.is_apart(&place)))
+        let reaches = users.of[self.to as usize].iter().flat_map(|&k| users.reaches[k].iter().map(move |reach| (k, reach)));
+        reaches.filter(|(_, reach)| reach.buffer == self.to).all(|(k, reach)| {
+            let apart = || reach.part.as_ref().is_some_and(|part| part.is_apart(&place));
+            may(k, reach.writes) || apart()
+        })
     }
 
     /// Gives the buffer its place: all who used it use that, if they can. Kernel `k`, which brought the elements there, becomes `other`,
     /// or is to be left out. Tells whether that was done.
-    pub fn take(&self, kernels: &mut Kernels, touching: &mut [Vec<usize>], k: usize, other: Option<Kernel>) -> bool {
+    pub fn take(&self, kernels: &mut Kernels, users: &mut Users, k: usize, other: Option<Kernel>) -> bool {
         let [from, to] = [self.from, self.to].map(|buffer| buffer as usize);
-        let others = touching[from].iter().copied().filter(|&user| user != k);
+        let others = users.of[from].iter().copied().filter(|&user| user != k);
         let moved: Option<Vec<(usize, Kernel)>> = others.map(|user| Some((user, self.moved(&kernels.kernels[user])?))).collect();
         let Some(moved) = moved else { return false };
         for (user, kernel) in moved.into_iter().chain(other.map(|other| (k, other))) {
+            users.reaches[user] = reaches(&kernel);
             kernels.kernels[user] = kernel;
-            if let Err(at) = touching[to].binary_search(&user) {
-                touching[to].insert(at, user);
+            if let Err(at) = users.of[to].binary_search(&user) {
+                users.of[to].insert(at, user);
             }
         }
-        touching[from].clear();
+        users.of[from].clear();
         true
     }
 

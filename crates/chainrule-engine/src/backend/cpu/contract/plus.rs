@@ -3,7 +3,7 @@
 //! Blocks start from it instead of from zero, and their results need no tile in scratch. Refuses other code, and what does not lie in
 //! rows: then it runs on tiles as ever. Changes the order of a sum: what lies in memory comes first.
 
-use super::super::region::path::{Line, Path, span};
+use super::super::region::path::{Path, span};
 use super::block::{Addend, Starts};
 use super::tile::Matrix;
 use crate::compile::kernel::{Access, Binary, Code, Extent, Lane, Region};
@@ -80,19 +80,17 @@ impl Additions {
 
 /// Where an access lies over rows and columns, if it holds numbers of the lane.
 fn path(region: &Region, access: &Access, lane: Lane) -> Option<Path> {
-    let axes =
-        |range: std::ops::Range<usize>| -> Vec<(usize, isize)> { range.map(|axis| (region.axes[axis], access.strides[axis])).collect() };
-    let (rows, all) = (region.row_axes, region.axes.len());
+    let axes: Vec<(usize, isize)> = region.axes.iter().copied().zip(access.strides.iter().copied()).collect();
+    let (rows, cols) = axes.split_at(region.row_axes);
     let numbers = Lane::of(access.dtype) == lane && access.dtype.bytes() == lane.bytes();
-    numbers.then(|| Path::new(access, &axes(0..rows), &axes(rows..all)))
+    numbers.then(|| Path::new(access, rows, cols))
 }
 
 /// Rows and columns of a path, if the rows are evenly spaced and the columns side by side.
 fn matrix<T>(path: &Path, buffers: &[*mut u8], rows: (usize, usize), cols: (usize, usize)) -> Option<Matrix<T>> {
     let bytes = size_of::<T>() as isize;
-    let along = |line: &Line, (start, len): (usize, usize)| span(line, start, len);
-    let (below, row) = along(&path.rows, rows)?;
-    let (right, col) = along(&path.cols, cols)?;
+    let (below, row) = span(&path.rows, rows.0, rows.1)?;
+    let (right, col) = span(&path.cols, cols.0, cols.1)?;
     let first = buffers[path.buffer].wrapping_offset(path.offset + below + right).cast();
     (row % bytes == 0 && (col == bytes || cols.1 == 1)).then(|| Matrix { first, row: row / bytes, col: 1 })
 }
