@@ -9,6 +9,7 @@ use super::kernel::{Access, Binary, BufferId, Code, Contract, Extent, Kernel};
 use super::lower::Kernels;
 use super::reach::spaces;
 use super::seats::{Seat, Users};
+use crate::tensor::shape::dense_strides;
 use rustc_hash::FxHashMap;
 
 /// The same kernels, of which some add to what is there.
@@ -50,8 +51,10 @@ fn sum_of(kernels: &Kernels, k: usize) -> Option<Seat> {
     let adds = matches!(sum.code, Code::Binary(Binary::Add, 0, 1) | Code::Binary(Binary::Add, 1, 0));
     let stores = matches!(end.code, Code::Store(0, 2));
     let full = two.extent == Extent::Full && end.extent == Extent::Full;
+    // What a seat has moved, the result of the product, without code, knows nothing of.
+    let own = store.strides[..] == dense_strides(&region.axes)[..];
     let apart = |operand: &Access| operand.buffer != load.buffer;
-    if !(reads && adds && stores && full && apart(&contract.a) && apart(&contract.b)) {
+    if !(reads && adds && stores && full && own && apart(&contract.a) && apart(&contract.b)) {
         return None;
     }
     Seat::between(kernels, &region.axes, store, load)
@@ -63,4 +66,28 @@ fn added(seat: &Seat, kernel: &Kernel) -> Option<Kernel> {
     let [_, _, sizes] = spaces(contract);
     let out = seat.access(&contract.out, &sizes)?;
     Some(Kernel::Contract(Box::new(Contract { out, epilogue: None, accumulate: true, ..(**contract).clone() })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::graph::Graph;
+    use crate::compile::pipeline::{Options, compile};
+    use crate::tensor::Tensor;
+
+    /// A sum that a seat has moved, turned say, stays code: the product alone would not know where to go.
+    #[test]
+    fn sums_that_were_moved_stay() {
+        let leaf = |rows: usize, columns: usize| Tensor::from_slice(&vec![0.5_f32; rows * columns], [rows, columns]);
+        let value = leaf(3, 4).matmul(&leaf(4, 3)).tanh();
+        let sum = (value + leaf(3, 5).matmul(&leaf(5, 3))).matmul(&leaf(3, 2));
+        let options = Options { simplify: false, ..Options::default() };
+        let kernels = compile(Graph::of(&[&sum]).0, &[None], options, |_, _, _| ()).kernels;
+        let at = (0..kernels.kernels.len()).find(|&k| sum_of(&kernels, k).is_some()).unwrap();
+        assert_ne!(add_in_place(kernels.clone()), kernels);
+        let mut moved = kernels;
+        let Kernel::Contract(contract) = &mut moved.kernels[at] else { unreachable!() };
+        contract.epilogue.as_mut().unwrap().stores[0].strides.reverse();
+        assert_eq!(add_in_place(moved.clone()), moved);
+    }
 }

@@ -34,12 +34,12 @@ pub struct Block<T> {
     pub last: usize,
     /// Adds to C instead of overwriting it.
     pub add: bool,
-    /// What the sums start from, all of these together; the second only if there is a first.
-    pub start: Starts<T>,
+    /// What is added to the results besides, in this order.
+    pub plus: Addends<T>,
 }
 
-/// Up to two matrices from which sums start.
-pub type Starts<T> = [Option<Addend<T>>; 2];
+/// Up to two matrices that are added to results.
+pub type Addends<T> = [Option<Addend<T>>; 2];
 
 /// Rows of numbers side by side.
 #[derive(Clone, Copy)]
@@ -217,36 +217,48 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
     // SAFETY: the caller's; only elements of the block are read and written.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
-        for r in 0..R {
-            for j in 0..C {
-                prefetch(block.c.offset(r as isize * block.c_row).wrapping_add(j * V::LANES));
-            }
+        ask::<V, R, C>(block.c, block.c_row);
+        if let Some(first) = block.plus[0].filter(|first| first.row != 0) {
+            ask::<V, R, C>(first.first, first.row);
         }
-        let [first, second] = &block.start;
-        if let Some(first) = first {
-            start(&mut sums, first, block.last);
-            if let Some(second) = second {
-                start(&mut sums, second, block.last);
-            }
+        if let Some(second) = block.plus[1].filter(|second| second.row != 0) {
+            ask::<V, R, C>(second.first, second.row);
         }
         if block.depth > 0 {
             V::accumulate(block, &mut sums);
         }
         // What is needed from here on takes no registers before.
-        let Block { c, c_row, last, add, .. } = *std::hint::black_box(block);
+        let Block { c, c_row, last, add, plus: [first, second], .. } = *std::hint::black_box(block);
+        if add {
+            more(&mut sums, Addend { first: c, row: c_row }, last);
+        }
+        if let Some(first) = first {
+            more(&mut sums, first, last);
+        }
+        if let Some(second) = second {
+            more(&mut sums, second, last);
+        }
         // Masked reads and writes take their time, writes above all: hence not for whole vectors.
         for (r, sums) in sums.iter().enumerate() {
             let to = c.offset(r as isize * c_row);
             for (j, &sum) in sums.iter().enumerate() {
                 let to = to.add(j * V::LANES);
                 if j + 1 < C || last == V::LANES {
-                    let sum = if add { V::read(to).plus(sum) } else { sum };
                     sum.write(to);
                 } else {
-                    let sum = if add { V::read_part(to, last).plus(sum) } else { sum };
                     sum.write_part(to, last);
                 }
             }
+        }
+    }
+}
+
+/// Asks for rows of a block.
+#[inline(always)]
+unsafe fn ask<V: Vector, const R: usize, const C: usize>(first: *const V::Element, row: isize) {
+    for r in 0..R {
+        for j in 0..C {
+            prefetch(first.wrapping_offset(r as isize * row).wrapping_add(j * V::LANES));
         }
     }
 }
@@ -257,14 +269,14 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
 /// As [`run_block`].
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
-unsafe fn start<V: Vector, const R: usize, const C: usize>(sums: &mut [[V; C]; R], from: &Addend<V::Element>, last: usize) {
+unsafe fn more<V: Vector, const R: usize, const C: usize>(sums: &mut [[V; C]; R], from: Addend<V::Element>, last: usize) {
     for r in 0..R {
         for j in 0..C {
             // SAFETY: the caller's; only elements of the block are read.
             sums[r][j] = unsafe {
                 let from = from.first.offset(r as isize * from.row).add(j * V::LANES);
                 let read = if j + 1 < C || last == V::LANES { V::read(from) } else { V::read_part(from, last) };
-                sums[r][j].plus(read)
+                read.plus(sums[r][j])
             };
         }
     }

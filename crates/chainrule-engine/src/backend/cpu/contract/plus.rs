@@ -1,13 +1,14 @@
 //! Code after a product that only adds what lies in memory: a bias, a residual, what a recurrent network is fed.
 //!
-//! Blocks start from it instead of from zero, and their results need no tile in scratch. Refuses other code, and what does not lie in
-//! rows: then it runs on tiles as ever. Changes the order of a sum: what lies in memory comes first.
+//! Blocks add it to their sums, and the results need no tile in scratch. Refuses other code, what does not lie in rows, and what the
+//! results take the place of: then it runs on tiles as ever. The bits are the same: what is added comes after the whole sum, in the order of the code.
 
 use super::super::region::path::{Path, span};
-use super::block::{Addend, Starts};
+use super::block::{Addend, Addends};
 use super::tile::Matrix;
 use crate::compile::kernel::{Access, Binary, Code, Extent, Lane, Region};
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// The most values that blocks add.
 const MOST: usize = 2;
@@ -23,8 +24,8 @@ pub struct Additions {
 pub struct Placed<T> {
     /// Where it goes.
     pub to: Matrix<T>,
-    /// What it starts from.
-    pub start: Starts<T>,
+    /// What is added.
+    pub plus: Addends<T>,
 }
 
 impl Additions {
@@ -69,13 +70,27 @@ impl Additions {
     /// Where the rows and columns of a tile lie: starts and lengths.
     pub fn placed<T>(&self, buffers: &[*mut u8], rows: (usize, usize), cols: (usize, usize)) -> Option<Placed<T>> {
         let to = matrix::<T>(&self.store, buffers, rows, cols)?;
-        let mut start = [const { None }; MOST];
-        for (start, load) in start.iter_mut().zip(&self.loads) {
-            let Matrix { first, row, .. } = matrix::<T>(load, buffers, rows, cols)?;
-            *start = Some(Addend { first, row });
+        let mut plus = [const { None }; MOST];
+        for (plus, load) in plus.iter_mut().zip(&self.loads) {
+            let from = matrix::<T>(load, buffers, rows, cols)?;
+            // All but the last pass put down there what is not the whole sum yet.
+            if meet(reach(&from, rows.1, cols.1), reach(&to, rows.1, cols.1)) {
+                return None;
+            }
+            *plus = Some(Addend { first: from.first, row: from.row });
         }
-        Some(Placed { to, start })
+        Some(Placed { to, plus })
     }
+}
+
+/// The addresses from the first to behind the last of a matrix.
+fn reach<T>(matrix: &Matrix<T>, rows: usize, cols: usize) -> Range<usize> {
+    let (first, end) = (matrix.first.addr(), matrix.first.wrapping_offset((rows as isize - 1) * matrix.row).addr());
+    first.min(end)..first.max(end) + cols * size_of::<T>()
+}
+
+fn meet(one: Range<usize>, other: Range<usize>) -> bool {
+    one.start < other.end && other.start < one.end
 }
 
 /// Where an access lies over rows and columns, if it holds numbers of the lane.

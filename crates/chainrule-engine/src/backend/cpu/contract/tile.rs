@@ -5,7 +5,7 @@
 use super::super::fault::FaultCell;
 use super::super::region::path::{offset_at, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
-use super::block::{Block, Kernels, Multiply, Starts};
+use super::block::{Addends, Block, Kernels, Multiply};
 use super::layout::Operand;
 use super::loose::LooseTiles;
 use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
@@ -75,13 +75,13 @@ struct Stretch<T> {
     six: isize,
 }
 
-/// Part of the sum of one pass, and what its sums start from.
+/// Part of the sum of one pass, and what is added with it.
 #[derive(Clone, Copy)]
 struct Pass<T> {
     from: usize,
     len: usize,
     add: bool,
-    start: Starts<T>,
+    plus: Addends<T>,
 }
 
 impl<'a, T: Multiply> Run<'a, T> {
@@ -156,7 +156,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                 if let Some(additions) = &plan.additions
                     && let Some(placed) = additions.placed(self.buffers, (rectangle.row0, rows), (col, cols))
                 {
-                    self.multiply(tile, placed.to, false, placed.start, room);
+                    self.multiply(tile, placed.to, false, placed.plus, room);
                     return;
                 }
                 epilogue.ask_for(rectangle, self.buffers, scratch, self.faults);
@@ -209,7 +209,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// A product of a part of A with a part of B.
-    unsafe fn multiply(&self, tile: Tile, c: Matrix<T>, add: bool, start: Starts<T>, room: Room) {
+    unsafe fn multiply(&self, tile: Tile, c: Matrix<T>, add: bool, plus: Addends<T>, room: Room) {
         if tile.from == tile.to {
             if !add {
                 // SAFETY: the caller's.
@@ -221,8 +221,8 @@ impl<'a, T: Multiply> Run<'a, T> {
         let mut from = tile.from;
         while from < tile.to {
             let len = depth.min(tile.to - from);
-            let later = from > tile.from;
-            let pass = Pass { from, len, add: add || later, start: if later { [None; 2] } else { start } };
+            let last = from + len == tile.to;
+            let pass = Pass { from, len, add: add || from > tile.from, plus: if last { plus } else { [None; 2] } };
             // SAFETY: the caller's.
             unsafe {
                 match self.plan.columns_of_b {
@@ -268,7 +268,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                         c_row: c.row,
                         last: cols - (vectors - 1) * lanes,
                         add: pass.add,
-                        start: pass.start.map(|start| Some(start?.moved(row, col))),
+                        plus: pass.plus.map(|plus| Some(plus?.moved(row, col))),
                     };
                     self.column(block, &a, stretch, vectors);
                     col += width;
@@ -362,7 +362,7 @@ impl<'a, T: Multiply> Run<'a, T> {
             unsafe { kernels.block(height, vectors)(&block) };
             block.a = block.a.wrapping_offset(times as isize * a.block);
             block.c = block.c.wrapping_offset(height as isize * block.c_row);
-            block.start = block.start.map(|start| Some(start?.moved(height, 0)));
+            block.plus = block.plus.map(|plus| Some(plus?.moved(height, 0)));
             left -= height;
         }
     }

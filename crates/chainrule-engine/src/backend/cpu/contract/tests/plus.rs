@@ -1,4 +1,4 @@
-//! Code that only adds what lies in memory: blocks start from it, at every level, and the sums are those of the definition.
+//! Code that only adds what lies in memory: blocks do it, at every level, with the bits of the code.
 
 use super::super::super::region::path;
 use super::*;
@@ -34,7 +34,7 @@ fn adding(c: &Contract, addends: &[Axes<isize>], draw: &mut Draw) -> Region {
 
 /// Sums of one and two addends, of every kind of rows, over one and several passes, with blocks that are not whole.
 #[test]
-fn blocks_start_from_what_code_only_adds() {
+fn blocks_add_what_code_only_adds() {
     let mut draw = Draw(41);
     for m in [3, 6, 40, 96] {
         for n in [17, 64, 150] {
@@ -43,36 +43,39 @@ fn blocks_start_from_what_code_only_adds() {
                 let mut c = matrices(dtype, m, n, k, draw.below(4));
                 let mut memories = filled(&c, [m * k, k * n, m * n], &mut draw);
                 let addends: Vec<(Axes<isize>, usize)> = (0..1 + draw.below(2)).map(|_| addend(&mut draw, m, n)).collect();
-                memories.extend(addends.iter().map(|&(_, len)| Memory::new(dtype, (0..len).map(|_| draw.number()))));
-                let mut results = naive(&c, &memories);
-                for (i, (at, sum, size)) in results.iter_mut().enumerate() {
-                    for (k, (strides, _)) in addends.iter().enumerate() {
-                        let place = (i / n) as isize * strides[0] + (i % n) as isize * strides[1];
-                        let more = memories[3 + k].get(place);
-                        (*sum, *size) = (*sum + more, *size + more.abs());
-                        assert_eq!(*at, i as isize);
-                    }
-                }
+                memories.extend(addends.iter().map(|&(_, len)| Memory::new(dtype, (0..len).map(|_| draw.number() / 3.0))));
+                let product = c.clone();
                 let strides: Vec<Axes<isize>> = addends.into_iter().map(|(strides, _)| strides).collect();
                 c.epilogue = Some(adding(&c, &strides, &mut draw));
                 for level in Level::available() {
-                    let compiled = made(|written| CompiledContract::at(&c, level, None, written));
-                    assert!(compiled.compiled.plan.additions.is_some(), "{level:?} {m} x {n} x {k}");
-                    let mut got = memories.clone();
-                    run(&compiled, &mut got, 0..compiled.compiled.units());
-                    check_with(&c, &memories, &results, &got[2]);
-                    // Nothing else is written.
-                    let elsewhere = memories.iter().zip(&got).enumerate().all(|(i, (before, after))| i == 2 || before == after);
-                    assert!(elsewhere, "{level:?} {m} x {n} x {k}");
+                    let [mut alone, mut got] = [&product, &c].map(|c| {
+                        let compiled = made(|written| CompiledContract::at(c, level, None, written));
+                        assert_eq!(compiled.compiled.plan.additions.is_some(), c.epilogue.is_some(), "{level:?} {m} x {n} x {k}");
+                        let mut got = memories.clone();
+                        run(&compiled, &mut got, 0..compiled.compiled.units());
+                        got
+                    });
+                    let added = alone[2].clone();
+                    let sums = (0..m * n).map(|i| {
+                        strides.iter().zip(&memories[3..]).fold(added.get(i as isize), |sum, (strides, addend)| {
+                            let more = addend.get((i / n) as isize * strides[0] + (i % n) as isize * strides[1]);
+                            if dtype == DType::F64 { sum + more } else { (sum as f32 + more as f32).into() }
+                        })
+                    });
+                    // Bit by bit; and nothing else is written.
+                    alone[2] = Memory::new(dtype, sums);
+                    assert!(got == alone, "{level:?} {m} x {n} x {k}");
+                    got.truncate(2);
+                    check_with(&product, &memories, &naive(&product, &memories), &added);
                 }
             }
         }
     }
 }
 
-/// A sum may replace an addend element by element, over several passes too.
+/// A sum may replace an addend element by element, over several passes too: then it is code that adds.
 #[test]
-fn sums_may_take_the_place_of_what_they_start_from() {
+fn sums_may_take_the_place_of_what_is_added() {
     let mut draw = Draw(43);
     for k in [20, 500] {
         let (m, n) = (50, 70);
@@ -92,7 +95,7 @@ fn sums_may_take_the_place_of_what_they_start_from() {
     }
 }
 
-/// What blocks cannot start from runs on tiles: other code, other places, other types.
+/// What blocks cannot add runs on tiles: other code, other places, other types.
 #[test]
 fn other_code_runs_on_tiles() {
     let mut draw = Draw(47);
@@ -118,21 +121,28 @@ fn other_code_runs_on_tiles() {
     let c = matrices(DType::F32, 40, 64, 30, 0);
     let mut region = adding(&c, &[[1, 40].as_slice().into()], &mut draw);
     let turned = super::super::plus::Additions::of(&region, Lane::F32).unwrap();
-    let mut memory = vec![0_f32; 40 * 64];
-    let buffers = vec![memory.as_mut_ptr().cast::<u8>(); 4];
+    let mut memory = vec![0_f32; 2 * 40 * 64];
+    let mut buffers = vec![memory.as_mut_ptr().cast::<u8>(); 4];
+    buffers[3] = memory[40 * 64..].as_mut_ptr().cast();
     assert!(turned.placed::<f32>(&buffers, (0, 40), (0, 64)).is_none());
     region.loads[1].strides = [64, 1].as_slice().into();
     let plain = super::super::plus::Additions::of(&region, Lane::F32).unwrap();
     let placed = plain.placed::<f32>(&buffers, (3, 10), (16, 48)).unwrap();
     let first = memory.as_ptr().wrapping_add(3 * 64 + 16);
-    assert_eq!((placed.to.first.cast_const(), placed.start[0].map(|start| (start.first, start.row))), (first, Some((first, 64))));
-    assert!(placed.start[1].is_none());
+    let added = first.wrapping_add(40 * 64);
+    assert_eq!((placed.to.first.cast_const(), placed.plus[0].map(|plus| (plus.first, plus.row))), (first, Some((added, 64))));
+    assert!(placed.plus[1].is_none());
+    // What the result takes the place of, or a part of it.
+    for overlap in [0, 10] {
+        buffers[3] = memory[overlap..].as_mut_ptr().cast();
+        assert!(plain.placed::<f32>(&buffers, (3, 10), (16, 48)).is_none());
+    }
     assert!(path::span(&[(2, 256), (20, 4)].into_iter().collect(), 15, 10).is_none(), "rows of two runs");
 }
 
 /// What is made of a product that is alike reads and writes where its own accesses say.
 #[test]
-fn a_product_alike_starts_from_its_own_addends() {
+fn a_product_alike_adds_its_own_addends() {
     let mut draw = Draw(53);
     let (m, n, k) = (10, 20, 30);
     let mut model = matrices(DType::F32, m, n, k, 0);
