@@ -3,7 +3,7 @@
 //! A product with code that only adds such a value starts from it instead of from zero: no tile goes through scratch, and the sum
 //! needs no memory of its own. The steps of a recurrent network do so with what they are fed, made for all steps by one product.
 //! Refuses narrow types, whose sums are rounded by code of their own, and sums of few elements of a large buffer, all of which would be kept for them.
-//! Changes the order of a sum: the value comes first.
+//! Changes the order of a sum: the value is added to the first pass of the product instead of to all of it.
 
 use super::kernel::{Access, Binary, BufferId, Code, Contract, Extent, Kernel};
 use super::lower::Kernels;
