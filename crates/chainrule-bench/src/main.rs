@@ -7,7 +7,8 @@
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench passes` each
 //! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
 //! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
-//! feature `gemm` beside those of that crate; `chainrule-bench functions` single functions beside PyTorch's;
+//! feature `gemm` beside those of that crate; `chainrule-bench convolutions` convolutions and their gradients;
+//! `chainrule-bench functions` single functions beside PyTorch's;
 //! `chainrule-bench bandwidth` elements and rows out of cache, beside a copy;
 //! `chainrule-bench loops` training steps of recurrent networks, in loops of the graph and unrolled.
 
@@ -18,6 +19,7 @@ macro_rules! say {
 
 mod bandwidth;
 mod compare;
+mod convolutions;
 mod elements;
 mod functions;
 mod graph;
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "elements" => elements::run(),
         Some((command, which)) if command == "bandwidth" => bandwidth::run(which),
         Some((command, which)) if command == "products" => products::run(which),
+        Some((command, which)) if command == "convolutions" => convolutions::run(which),
         Some((command, arguments)) if command == "functions" => functions::run(arguments),
         Some((command, which)) if command == "loops" => loops::run(which),
         _ => Err(usage()),
@@ -72,6 +75,7 @@ fn usage() -> String {
         "usage: chainrule-bench steps [workload ...]
        chainrule-bench compare [--peers DIR] [--rounds N] [--threads N] [--precision NAME] [workload ...]
        chainrule-bench products [workload ...]
+       chainrule-bench convolutions [part of a row's name ...]
        chainrule-bench graph
        chainrule-bench passes [workload ...]
        chainrule-bench elements

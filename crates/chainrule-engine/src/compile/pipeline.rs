@@ -32,8 +32,8 @@ pub struct Options {
     /// Compute again what is cheaper to compute than to keep; only with `fuse`.
     pub recompute: bool,
     /// Make the gradient of a convolution's input by a product of windows instead of patches that are added up; only with
-    /// `simplify`, and not of products that are [`Precision::Exact`]. It is faster where matrix tiles read windows as they lie,
-    /// and slower elsewhere: a [`Runtime`](crate::Runtime) does what suits the machine.
+    /// `simplify`. It is faster where products read windows as they lie, on matrix tiles or with 512 bits, and slower elsewhere:
+    /// a [`Runtime`](crate::Runtime) does what suits the machine.
     pub windows: bool,
     /// Let buffers that do not live at the same time share memory.
     pub reuse_memory: bool,
@@ -114,7 +114,7 @@ pub static PASSES: &[Pass] = &[
         name: "windows",
         run: |c| {
             if c.options.simplify && c.options.windows {
-                c.graph = as_windows(std::mem::take(&mut c.graph), c.options.precision);
+                c.graph = as_windows(std::mem::take(&mut c.graph));
             }
         },
     },

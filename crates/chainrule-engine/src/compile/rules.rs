@@ -327,12 +327,10 @@ fn unrolled(builder: &mut Builder, op: &Op, input: NodeId, axes: &Axes, ty: &Typ
             stop: whole.shape.iter().copied().collect(),
             step: Axes::from_elem(1, whole.shape.len()),
         };
-        let mut shape = whole.shape.clone();
         for (&axis, &at) in axes.iter().zip(&point) {
-            (slice.start[axis], slice.stop[axis], shape[axis]) = (at, at + 1, 1);
+            (slice.start[axis], slice.stop[axis]) = (at, at + 1);
         }
-        let part = builder.add(slice, &[input], Type::new(shape, whole.dtype));
-        let part = builder.reshape(part, &ty.shape);
+        let part = slice_of_truths(builder, input, &slice, &ty.shape);
         result = Some(match result {
             Some(sum) => builder.add(binary, &[sum, part], ty.clone()),
             None => part,
@@ -340,6 +338,25 @@ fn unrolled(builder: &mut Builder, op: &Op, input: NodeId, axes: &Axes, ty: &Typ
     }
     // There is at least one point: a reduction of nothing was replaced before.
     result.unwrap_or(input)
+}
+
+/// A slice that leaves one place of some axes, without these. What is true is found anew for each slice from what was
+/// compared: which of the pooled elements are the greatest, say, is nothing to write to memory and read again.
+fn slice_of_truths(builder: &mut Builder, id: NodeId, slice: &Slice, shape: &Shape) -> NodeId {
+    let node = builder.node(id).clone();
+    let is_truth = |id: NodeId| builder.node(id).ty.dtype == DType::Bool;
+    let cheap = match &node.op {
+        Op::Cast(_) => is_truth(node.inputs[0]),
+        Op::Binary(Binary::Less | Binary::Equal) => true,
+        _ => false,
+    };
+    if cheap {
+        let inputs: SmallVec<[NodeId; 2]> = node.inputs.iter().map(|&input| slice_of_truths(builder, input, slice, shape)).collect();
+        return builder.add(node.op, &inputs, Type::new(shape.clone(), node.ty.dtype));
+    }
+    let sizes: Shape = slice.start.iter().zip(&slice.stop).map(|(&start, &stop)| stop - start).collect();
+    let part = builder.add(slice.clone(), &[id], Type::new(sizes, node.ty.dtype));
+    builder.reshape(part, shape)
 }
 
 /// Rows beyond this many elements are cut, so that a row fits a core's cache and parts run in parallel.

@@ -4,8 +4,7 @@
 //! `r[p] = sum over k of patches[p - k, k]`, with `patches[h, k] = sum over o of a[h, o] w[k, o]`. That is a product of
 //! windows of `a`, with zeros around, and `w` turned round, `r[p] = sum over k and o of a[p - k, o] w[k, o]`: as many
 //! multiplications, and no patches in memory. Where only a part of the result is read, as where the input was padded,
-//! only that part is computed. Refuses products that are to be exact, which no tiles
-//! compute, strides, numbers of 16 bits, whose patches are rounded, and few channels, whose
+//! only that part is computed. Refuses strides, numbers of 16 bits, whose patches are rounded, and few channels, whose
 //! patches are smaller than their windows. Changes the order of a sum, nothing else.
 
 use super::graph::{Graph, NodeId};
@@ -13,7 +12,7 @@ use super::simplify::Builder;
 use crate::ops::contract::Labels;
 use crate::ops::movement::Axes;
 use crate::ops::{Einsum, Fold, Op, Pad, Reverse, Window};
-use crate::tensor::{DType, Precision, Shape, Type};
+use crate::tensor::{DType, Shape, Type};
 
 /// Channels of the result from which it pays.
 const LEAST_KEPT: usize = 16;
@@ -32,10 +31,10 @@ struct Found<'a> {
     wanted: Vec<(usize, usize)>,
 }
 
-/// The graph with folds of products as products of windows. `precision` is that of products where none was chosen.
-pub fn as_windows(graph: Graph, precision: Precision) -> Graph {
+/// The graph with folds of products as products of windows.
+pub fn as_windows(graph: Graph) -> Graph {
     let uses = graph.uses();
-    let found = |id: NodeId| found(&graph, &uses, id).filter(|found| found.einsum.precision.unwrap_or(precision) != Precision::Exact);
+    let found = |id: NodeId| found(&graph, &uses, id);
     let any = |id: NodeId| found(id).is_some();
     if !(0..graph.nodes.len() as NodeId).any(any) {
         return graph;

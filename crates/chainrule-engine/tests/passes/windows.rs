@@ -1,7 +1,6 @@
 //! Folds of products as products of windows: when, when not, and that the values stay.
 
 use crate::support::{equal, graph, leaves, same_text, values};
-use chainrule_engine::Precision;
 use chainrule_engine::compile::verify;
 use chainrule_engine::compile::windows::as_windows;
 
@@ -43,7 +42,7 @@ impl Case {
 
 fn turned(text: &str) -> String {
     let before = graph(text);
-    let after = as_windows(before.clone(), Precision::Full);
+    let after = as_windows(before.clone());
     assert_eq!(verify::graph(&after), Ok(()));
     for seed in 0..3 {
         let leaves = leaves(&before, seed);
@@ -116,8 +115,6 @@ fn what_would_not_pay_stays() {
         plain.replace("return %4", "return %4, %2"),
     ] {
         let before = graph(&text);
-        same_text("as it was", &as_windows(before.clone(), Precision::Full).print(), &before.print());
+        same_text("as it was", &as_windows(before.clone()).print(), &before.print());
     }
-    let before = graph(&plain);
-    same_text("as it was", &as_windows(before.clone(), Precision::Exact).print(), &before.print());
 }

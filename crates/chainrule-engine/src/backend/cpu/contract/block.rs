@@ -10,8 +10,12 @@ use super::vector::{Few, Float, Vector};
 /// `C[r, j] (+)= sum over p of A[r, p] B[p, j]`. Strides are in elements.
 #[derive(Clone, Copy)]
 pub struct Block<T> {
-    /// Length of the sum.
+    /// Length of a run of the sum, whose numbers are evenly spaced.
     pub depth: usize,
+    /// How many runs there are.
+    pub runs: usize,
+    /// From the start of a run to the start of the next in A; in B they follow each other.
+    pub a_jump: isize,
     /// The first element of A.
     pub a: *const T,
     /// From row to row of A, among its first six rows and among its others.
@@ -225,7 +229,12 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
             ask::<V, R, C>(second.first, second.row);
         }
         if block.depth > 0 {
-            V::accumulate(block, &mut sums);
+            let mut run = *block;
+            for _ in 0..block.runs {
+                V::accumulate(&run, &mut sums);
+                run.a = run.a.wrapping_offset(block.a_jump);
+                run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
+            }
         }
         // What is needed from here on takes no registers before.
         let Block { c, c_row, last, add, plus: [first, second], .. } = *std::hint::black_box(block);

@@ -52,7 +52,7 @@ use plan::Plan;
 
 /// Whether products read windows where they lie, on this machine.
 pub fn reads_windows() -> bool {
-    Unit::detect().is_some()
+    Unit::detect().is_some() || Level::detect() == Level::Avx512
 }
 
 /// A contraction made ready to run.

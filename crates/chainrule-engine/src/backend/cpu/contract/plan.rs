@@ -15,7 +15,7 @@ use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
 use super::panels::{Form, Panels, Place};
 use super::plus::Additions;
-use super::reading::{CROWDED, Columns, Rows};
+use super::reading::{Bands, CROWDED, Columns, Rows};
 use super::split::{near, panel_bytes};
 use crate::compile::kernel::{Access, Code, Contract, Extent, Lane, Region};
 
@@ -69,6 +69,8 @@ pub struct Plan {
     pub columns_of_b: Columns,
     /// Whether A and B, if they are to be packed, are read where they are all the same unless many products share panels.
     pub in_place: [bool; 2],
+    /// How A is read where it lies although it is not evenly spaced, if it is.
+    pub bands: Option<Bands>,
     /// Sizes.
     pub batch: usize,
     /// Rows of A.
@@ -130,7 +132,8 @@ impl Plan {
         // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
         // that are cut in chunks are followed by nothing, however a program is compiled.
         let chunked = chunks > 1 && matches!(method, Method::Tiles(..));
-        let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n);
+        let plain = matches!(method, Method::Plain) && !epilogue && level == Level::Avx512;
+        let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n) || plain && turns_windows(&b);
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {
@@ -154,6 +157,7 @@ impl Plan {
             rows_of_a: Rows::Direct,
             columns_of_b: Columns::Direct,
             in_place: [false; 2],
+            bands: None,
             batch,
             m,
             n,
@@ -213,6 +217,8 @@ impl Plan {
                 even(self.chunk, most.clamp(*DEPTH.start(), *DEPTH.end()), 8)
             }
         };
+        self.bands = self.find_bands(kernels);
+        self.depth = self.bands.map_or(self.depth, |bands| bands.depth);
         self.choose_reading(kernels);
         if let (Method::Tiles(..), 1) = (self.method, self.batch) {
             self.loose = [&self.a, &self.b].map(|operand| self.holds_numbers(operand).then(|| Loose::of(operand))?);
@@ -272,7 +278,11 @@ impl Plan {
             let whole = if let Method::Tiles(..) = self.method { SIDE } else { width };
             self.tile_cols = self.tile_cols.next_multiple_of(whole).min(self.n);
         }
-        let height = if self.tile_rows < self.m { kernels.tallest[wide - 1] } else { kernels.height(self.m, wide) };
+        let height = match self.bands {
+            Some(bands) => kernels.height(bands.rows, wide),
+            None if self.tile_rows < self.m => kernels.tallest[wide - 1],
+            None => kernels.height(self.m, wide),
+        };
         let fit = (PACKED_A / self.depth.max(1)).next_multiple_of(24);
         self.stretch = fit.min(self.tile_rows);
         let group = |width: usize| (PIECE / (width * self.depth.max(1))).max(1);
@@ -415,6 +425,12 @@ fn swaps(a: &Operand, m: usize, n: usize, epilogue: bool) -> bool {
 fn turns_less(a: &Operand, b: &Operand, m: usize, n: usize) -> bool {
     let along_sum = |line: &Line, operand: &Operand| step(line) == operand.dtype.bytes() as isize;
     m > n && !along_sum(&a.path.cols, a) && !along_sum(&b.path.rows, b)
+}
+
+/// Whether columns of B are windows that lie along the sum: as rows of A they can be read as they are, where as columns each
+/// number is turned as often as windows overlap.
+fn turns_windows(b: &Operand) -> bool {
+    b.path.cols.len() > 1 && step(&b.path.rows) == b.dtype.bytes() as isize
 }
 
 /// How many values the code reads for each result, besides the result.

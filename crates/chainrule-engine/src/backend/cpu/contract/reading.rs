@@ -27,6 +27,23 @@ const OFTEN: usize = 1024;
 /// Rows of A that are read again for each panel of B, about.
 const ROWS_AGAIN: usize = 256;
 
+/// The longest pass through a sum whose numbers lie in runs: three rows of windows over 32 channels are one.
+const LONGEST: usize = 320;
+/// And the shortest that pays: results are read and written again after each.
+const SHORTEST: usize = 64;
+
+/// The fewest sums of a block that keep vector units busy, however long each addition takes.
+const LEAST_SUMS: usize = 6;
+
+/// How A is read where it lies, if its rows or the numbers of a row are not evenly spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bands {
+    /// Rows that are evenly spaced.
+    pub rows: usize,
+    /// The length of a pass, which is whole runs of evenly spaced numbers.
+    pub depth: usize,
+}
+
 /// How the rows of A come to the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
@@ -85,7 +102,30 @@ impl Plan {
                 self.columns_of_b == Columns::Packed && self.m <= OFTEN && side_by_side && fits(below, self.depth),
             ];
         }
+        self.in_place[0] |= self.bands.is_some() && self.columns_of_b != Columns::Dot;
         self.dense = self.dense || self.stores_apart();
+    }
+
+    /// Whether and how A is read where it lies although it is not evenly spaced, as windows of an image are not. It takes
+    /// vectors that are long enough to hide what that costs, and neighbours that are read soon after each other.
+    pub(super) fn find_bands<T>(&self, kernels: &Kernels<T>) -> Option<Bands> {
+        let (a, bytes) = (&self.a, self.lane.bytes() as isize);
+        let (rows, sum) = (a.path.rows.as_slice(), a.path.cols.as_slice());
+        let hides = kernels.most * kernels.tallest[kernels.most - 1] >= HIDING;
+        let plain = matches!(self.method, Method::Plain) && self.holds_numbers(a) && !a.evenly_spaced(self.lane.bytes());
+        if !hides || !plain || self.batch > 1 || self.m <= 2 || self.n > OFTEN {
+            return None;
+        }
+        let (down, along) = (step(&a.path.rows), step(&a.path.cols));
+        let band = rows.last().map_or(self.m, |&(size, _)| size);
+        let depth = match sum {
+            [] | [_] => self.depth,
+            &[.., (count, _), (run, _)] => depth_of_runs(run, count, self.chunk)?,
+        };
+        let vectors = self.n.div_ceil(kernels.lanes).min(kernels.most);
+        let sums = kernels.height(band, vectors) * vectors;
+        let near = along == bytes && fits(down, band.min(ROWS_AGAIN)) || down == bytes && fits(along, depth);
+        (near && sums >= LEAST_SUMS).then_some(Bands { rows: band, depth })
     }
 
     /// Whether A, or B, is packed for no other reason than that many products read it.
@@ -110,6 +150,14 @@ impl Plan {
         let side_by_side = self.n == 1 || step(&out.path.cols) == bytes as isize;
         !out.evenly_spaced(bytes) || !side_by_side
     }
+}
+
+/// How long a pass is that consists of whole runs of the sum, or is a part of one: the longest that divides a chunk.
+/// There are `count` runs of `run` numbers at even distances, and then a jump.
+fn depth_of_runs(run: usize, count: usize, chunk: usize) -> Option<usize> {
+    let whole = (1..=count).rev().filter(|&times| count.is_multiple_of(times)).map(|times| run * times);
+    let parts = (2..=run).filter(|&parts| run.is_multiple_of(parts)).map(|parts| run / parts);
+    whole.chain(parts).find(|&depth| depth <= LONGEST && chunk.is_multiple_of(depth)).filter(|&depth| depth >= SHORTEST.min(chunk))
 }
 
 /// Whether so many rows, this far apart, stay in the second cache until they are read again: where the distance has a

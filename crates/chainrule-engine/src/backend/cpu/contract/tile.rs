@@ -3,14 +3,14 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
-use super::super::region::path::{offset_at, span};
+use super::super::region::path::{Runs, offset_at, runs, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::block::{Addends, Block, Kernels, Multiply};
 use super::layout::Operand;
 use super::loose::LooseTiles;
 use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
 use super::method::Method;
-use super::pack::{Copying, Part};
+use super::pack::{Copying, Part, walk};
 use super::panels::{Packed, Panels, Place};
 use super::plan::Plan;
 use super::reading::Columns;
@@ -63,16 +63,18 @@ pub struct Matrix<T> {
     pub col: isize,
 }
 
-/// Rows of A for a pass: blocks of so many rows each, from row to row and from number to number,
-/// from block to block, and from a row to the sixth after it.
+/// Rows of A for a pass: from row to row and from number to number, from block to block, from a row to the sixth
+/// after it; and the runs in which the numbers of a row lie.
 #[derive(Clone, Copy)]
 struct Stretch<T> {
-    height: usize,
     first: *const T,
     row: isize,
     step: isize,
     block: isize,
     six: isize,
+    depth: usize,
+    runs: usize,
+    jump: isize,
 }
 
 /// Part of the sum of one pass, and what is added with it.
@@ -247,30 +249,40 @@ impl<'a, T: Multiply> Run<'a, T> {
         // SAFETY: the caller's; the room for packed parts is as large as the plan's passes need.
         unsafe {
             let (b, panel) = self.columns(tile, pass, room);
+            let lying = self.lying(tile, pass);
             let mut row = 0;
             while row < tile.rows {
                 let stretch = self.plan.stretch.min(tile.rows - row);
-                let a = self.rows(tile, pass, (tile.row + row, stretch), room);
+                let packed = if lying.is_none() { Some(self.packed_rows(tile, pass, (tile.row + row, stretch), room)) } else { None };
                 let mut col = 0;
                 while col < tile.cols {
                     let cols = width.min(tile.cols - col);
                     let vectors = cols.div_ceil(lanes);
-                    let block = Block {
-                        depth: pass.len,
-                        a: a.first,
-                        a_row: a.row,
-                        a_six: a.six,
-                        a_step: a.step,
-                        b: b.first.wrapping_offset((col / width) as isize * panel),
-                        b_row: b.row,
-                        ahead: [ahead(0, a.step), ahead(1, b.row)],
-                        c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
-                        c_row: c.row,
-                        last: cols - (vectors - 1) * lanes,
-                        add: pass.add,
-                        plus: pass.plus.map(|plus| Some(plus?.moved(row, col))),
+                    let column = |row: usize, rows: usize, a: &Stretch<T>| {
+                        let block = Block {
+                            depth: a.depth,
+                            runs: a.runs,
+                            a_jump: a.jump,
+                            a: a.first,
+                            a_row: a.row,
+                            a_six: a.six,
+                            a_step: a.step,
+                            b: b.first.wrapping_offset((col / width) as isize * panel),
+                            b_row: b.row,
+                            ahead: [ahead(0, a.step), ahead(1, b.row)],
+                            c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
+                            c_row: c.row,
+                            last: cols - (vectors - 1) * lanes,
+                            add: pass.add,
+                            plus: pass.plus.map(|plus| Some(plus?.moved(row, col))),
+                        };
+                        self.column(block, a.block, rows, vectors);
                     };
-                    self.column(block, &a, stretch, vectors);
+                    match (&packed, &lying) {
+                        (None, Some(lying)) => lying.bands(self.plan, (tile.row + row, stretch), |at, len, a| column(row + at, len, a)),
+                        (Some(a), _) => column(row, stretch, a),
+                        (None, None) => {}
+                    }
                     col += width;
                 }
                 row += stretch;
@@ -350,17 +362,18 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// Blocks below each other, `rows` rows in all.
-    unsafe fn column(&self, mut block: Block<T>, a: &Stretch<T>, rows: usize, vectors: usize) {
+    /// Blocks below each other, `rows` rows in all; from one block of A to the next.
+    unsafe fn column(&self, mut block: Block<T>, next: isize, rows: usize, vectors: usize) {
         let kernels = self.kernels;
+        let one = self.plan.panels_of_a.width;
         // Narrow blocks are twice as high where the registers allow it, and read two blocks of A.
-        let times = if a.height == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
+        let times = if one == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
         let mut left = rows;
         while left > 0 {
-            let height = left.min(times * a.height);
+            let height = left.min(times * one);
             // SAFETY: the caller's; rows of the block are among those of A and C.
             unsafe { kernels.block(height, vectors)(&block) };
-            block.a = block.a.wrapping_offset(times as isize * a.block);
+            block.a = block.a.wrapping_offset(times as isize * next);
             block.c = block.c.wrapping_offset(height as isize * block.c_row);
             block.plus = block.plus.map(|plus| Some(plus?.moved(height, 0)));
             left -= height;
@@ -382,24 +395,28 @@ impl<'a, T: Multiply> Run<'a, T> {
         (Matrix { first, row: panels.width as isize, col: 1 }, (panels.width * pass.len) as isize)
     }
 
-    /// Some rows of A's part of a pass.
-    unsafe fn rows(&self, tile: Tile, pass: Pass<T>, (row, rows): (usize, usize), room: Room) -> Stretch<T> {
-        let (plan, a) = (self.plan, &self.plan.a);
-        let (panels, memory) = (&plan.panels_of_a, self.first(a, tile.batch));
+    /// Where A's part of a pass lies, if it is read there.
+    fn lying(&self, tile: Tile, pass: Pass<T>) -> Option<Lying> {
+        let a = &self.plan.a;
+        let reads = self.plan.reads_in_place(0) && self.plan.holds_numbers(a);
+        let sum = if reads { runs(&a.path.cols, pass.from, pass.len)? } else { return None };
+        Some(Lying { memory: self.first(a, tile.batch), sum })
+    }
+
+    /// Some rows of A's part of a pass, packed.
+    unsafe fn packed_rows(&self, tile: Tile, pass: Pass<T>, (row, rows): (usize, usize), room: Room) -> Stretch<T> {
+        let plan = self.plan;
+        let panels = &plan.panels_of_a;
         let height = panels.width;
-        if plan.reads_in_place(0)
-            && let Some(Matrix { first, row, col }) = self.matrix(a, memory, (row, rows), (pass.from, pass.len))
-        {
-            return Stretch { height, first, row, step: col, block: height as isize * row, six: 6 * row };
-        }
         let side = self.side(0, tile, panels, plan.shared_panels(0), room);
         // SAFETY: the caller's; packed panels fit the room for A.
         let first = unsafe { side.packed((pass.from, pass.len), (row, rows)) }.cast::<T>();
         let block = (height * pass.len) as isize;
+        let (depth, runs, jump) = (pass.len, 1, 0);
         if panels.by_row {
-            return Stretch { height, first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize };
+            return Stretch { first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize, depth, runs, jump };
         }
-        Stretch { height, first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 } }
+        Stretch { first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 }, depth, runs, jump }
     }
 
     /// A's part of a pass with the numbers of each row side by side.
@@ -444,6 +461,25 @@ impl<'a, T: Multiply> Run<'a, T> {
                 }
             }
         }
+    }
+}
+
+/// A's part of a pass where it lies.
+struct Lying {
+    memory: *mut u8,
+    sum: Runs,
+}
+
+impl Lying {
+    /// Calls `each(row, rows, where)` for the evenly spaced rows that `len` rows from `start` on consist of.
+    fn bands<T>(&self, plan: &Plan, (start, len): (usize, usize), mut each: impl FnMut(usize, usize, &Stretch<T>)) {
+        let bytes = size_of::<T>() as isize;
+        let Runs { offset, step, len: depth, count: runs, jump } = self.sum;
+        walk(Part { line: &plan.a.path.rows, start, len }, |at, rows, below, down| {
+            let (first, row) = (self.memory.wrapping_offset(offset + below).cast::<T>().cast_const(), down / bytes);
+            let block = plan.panels_of_a.width as isize * row;
+            each(at, rows, &Stretch { first, row, step: step / bytes, block, six: 6 * row, depth, runs, jump: jump / bytes });
+        });
     }
 }
 

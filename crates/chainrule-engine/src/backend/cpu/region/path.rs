@@ -76,6 +76,32 @@ pub fn span(line: &Line, start: usize, len: usize) -> Option<(isize, isize)> {
     }
 }
 
+/// Evenly spaced runs of evenly spaced elements, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// Offset of the first element.
+    pub offset: isize,
+    /// From one element of a run to the next.
+    pub step: isize,
+    /// Elements of a run.
+    pub len: usize,
+    /// How many runs.
+    pub count: usize,
+    /// From the start of one run to the start of the next.
+    pub jump: isize,
+}
+
+/// Where `len` elements from `start` on lie, if they are whole runs, or part of one.
+#[inline]
+pub fn runs(line: &Line, start: usize, len: usize) -> Option<Runs> {
+    if let Some((offset, step)) = span(line, start, len) {
+        return Some(Runs { offset, step, len, count: 1, jump: 0 });
+    }
+    let [.., (outer, jump), (run, step)] = line.as_slice() else { return None };
+    let whole = start.is_multiple_of(*run) && len.is_multiple_of(*run) && start / run % outer + len / run <= *outer;
+    whole.then(|| Runs { offset: offset_at(line, start), step: *step, len: *run, count: len / run, jump: *jump })
+}
+
 /// Calls `each(position, len, offset, step)` for evenly spaced pieces that make up `len`
 /// elements from `start`.
 #[inline]

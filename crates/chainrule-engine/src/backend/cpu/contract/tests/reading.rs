@@ -12,7 +12,7 @@ fn products(c: &Contract, level: Level, count: usize) -> (Vec<CompiledContract>,
 }
 
 /// The result of the last of so many products, and which sides it reads in place.
-fn last_of(c: &Contract, level: Level, count: usize, memories: &[Memory]) -> (Memory, [bool; 2]) {
+pub(super) fn last_of(c: &Contract, level: Level, count: usize, memories: &[Memory]) -> (Memory, [bool; 2]) {
     let (mut all, room) = products(c, level, count);
     let made = Made { compiled: all.pop().unwrap(), room };
     let mut memories = memories.to_vec();
