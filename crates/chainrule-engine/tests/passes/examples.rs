@@ -342,6 +342,36 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         %2 = sum [2] %1 : f32 [2, 4]
         return %2",
     ),
+    // What is true is found anew at each place from what was compared, not sliced.
+    (
+        "a reduction over middle axes is one over last or first axes",
+        "
+        %0 = leaf 0 : f32 [2, 2, 4]
+        %1 = leaf 1 : f32 [2, 4]
+        %2 = broadcast axes [1] sizes [2] %1
+        %3 = equal %0, %2
+        %4 = cast %3 : f32 [2, 2, 4]
+        %5 = sum [1] %4
+        return %5",
+        "
+        %0 = leaf 0 : f32 [2, 2, 4]
+        %1 = leaf 1 : f32 [2, 4]
+        %2 = broadcast axes [1] sizes [2] %1 : f32 [2, 2, 4]
+        %3 = slice start [0, 0, 0] stop [2, 1, 4] step [1, 1, 1] %0 : f32 [2, 1, 4]
+        %4 = reshape %3 : f32 [2, 4]
+        %5 = slice start [0, 0, 0] stop [2, 1, 4] step [1, 1, 1] %2 : f32 [2, 1, 4]
+        %6 = reshape %5 : f32 [2, 4]
+        %7 = equal %4, %6 : bool [2, 4]
+        %8 = cast %7 : f32 [2, 4]
+        %9 = slice start [0, 1, 0] stop [2, 2, 4] step [1, 1, 1] %0 : f32 [2, 1, 4]
+        %10 = reshape %9 : f32 [2, 4]
+        %11 = slice start [0, 1, 0] stop [2, 2, 4] step [1, 1, 1] %2 : f32 [2, 1, 4]
+        %12 = reshape %11 : f32 [2, 4]
+        %13 = equal %10, %12 : bool [2, 4]
+        %14 = cast %13 : f32 [2, 4]
+        %15 = add %8, %14 : f32 [2, 4]
+        return %15",
+    ),
     (
         "a reduction over middle axes is one over last or first axes",
         "

@@ -21,6 +21,8 @@ use crate::compile::kernel::{Access, Code, Contract, Extent, Lane, Region};
 
 /// The least and the most of a long sum that is computed at once.
 const DEPTH: std::ops::RangeInclusive<usize> = 144..=256;
+/// The least run of a sum that is walked in memory rather than turned.
+const LEAST_RUN: usize = 4;
 /// Bytes of a panel of B for a pass: the nearest cache holds it next to some rows of A.
 const PANEL: usize = 36 * 1024;
 /// Elements of A that are worked on at once.
@@ -132,8 +134,8 @@ impl Plan {
         // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
         // that are cut in chunks are followed by nothing, however a program is compiled.
         let chunked = chunks > 1 && matches!(method, Method::Tiles(..));
-        let plain = matches!(method, Method::Plain) && !epilogue && level == Level::Avx512;
-        let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n) || plain && turns_windows(&b);
+        let plain = matches!(method, Method::Plain) && !epilogue && batch == 1 && level == Level::Avx512;
+        let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n) || plain && turns_windows(&b, m, k);
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {
@@ -427,10 +429,10 @@ fn turns_less(a: &Operand, b: &Operand, m: usize, n: usize) -> bool {
     m > n && !along_sum(&a.path.cols, a) && !along_sum(&b.path.rows, b)
 }
 
-/// Whether columns of B are windows that lie along the sum: as rows of A they can be read as they are, where as columns each
-/// number is turned as often as windows overlap.
-fn turns_windows(b: &Operand) -> bool {
-    b.path.cols.len() > 1 && step(&b.path.rows) == b.dtype.bytes() as isize
+/// Whether columns of B are windows whose sum is long and lies as they do, as in the gradient of a kernel by images with
+/// channels first: as rows of A they can be read as they are, where as columns each number is turned as often as windows overlap.
+fn turns_windows(b: &Operand, m: usize, k: usize) -> bool {
+    b.path.cols.len() > 1 && run(&b.path.rows, b.dtype) >= LEAST_RUN && k > m
 }
 
 /// How many values the code reads for each result, besides the result.
