@@ -1,17 +1,10 @@
 //! Products that are added where the other addend lies: when, when not, and that values stay.
 
-use crate::shared::Numbers;
-use crate::support::stays;
+use crate::support::{leaf, stays};
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::Kernel;
 use chainrule_engine::compile::pipeline::{Options, compile};
 use chainrule_engine::{DType, Tensor};
-
-fn leaf(shape: &[usize], seed: u64) -> Tensor {
-    let mut numbers = Numbers::new(seed);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| numbers.below(17) as f32 / 8.0 - 1.0).collect();
-    Tensor::from_slice(&values, shape)
-}
 
 /// How many products of a program are added to what is there.
 fn added(root: &Tensor) -> usize {

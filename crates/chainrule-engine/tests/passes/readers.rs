@@ -1,17 +1,10 @@
 //! Small groups that read the same product: when they become one kernel, when not, and that values stay.
 
-use crate::shared::Numbers;
-use crate::support::stays;
+use crate::support::{leaf, stays};
 use chainrule_engine::Tensor;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::Kernel;
 use chainrule_engine::compile::pipeline::{Options, compile};
-
-fn leaf(shape: &[usize], seed: u64) -> Tensor {
-    let mut numbers = Numbers::new(seed);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| numbers.below(17) as f32 / 8.0 - 1.0).collect();
-    Tensor::from_slice(&values, shape)
-}
 
 /// A product of `rows` by five with a sum so long that readers add its chunks up.
 fn product(rows: usize) -> Tensor {

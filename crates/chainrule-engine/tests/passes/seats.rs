@@ -1,7 +1,6 @@
 //! Copies that are left out, as what is copied is written in its place: when, when not, and that values stay.
 
-use crate::shared::Numbers;
-use crate::support::stays;
+use crate::support::{leaf, stays};
 use chainrule_engine::Tensor;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::{Code, Kernel};
@@ -15,12 +14,6 @@ fn copies(root: &Tensor) -> usize {
         _ => false,
     };
     program.kernels.kernels.iter().filter(moves).count()
-}
-
-fn leaf(shape: &[usize], seed: u64) -> Tensor {
-    let mut numbers = Numbers::new(seed);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| numbers.below(17) as f32 / 8.0 - 1.0).collect();
-    Tensor::from_slice(&values, shape)
 }
 
 /// How many copies are left in a program, whose values are those of the reference however it is compiled.

@@ -23,6 +23,13 @@ pub fn same_text(what: &str, got: &str, want: &str) {
     assert!(lines(got) == lines(want), "{what}: got\n{got}\nwanted\n{want}");
 }
 
+/// A leaf of eighths from -1 to 1, so that short sums of products are exact in any order.
+pub fn leaf(shape: &[usize], seed: u64) -> Tensor {
+    let mut numbers = Numbers::new(seed);
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| numbers.below(17) as f32 / 8.0 - 1.0).collect();
+    Tensor::from_slice(&values, shape)
+}
+
 /// Small whole numbers for each leaf, so that sums are exact in any order. Integers stay in
 /// `0..3`, to serve as indices.
 pub fn leaves(graph: &Graph, seed: u64) -> Vec<Array> {

@@ -169,7 +169,33 @@ fn fits(distance: isize, rows: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::{LONGEST, SHORTEST, depth_of_runs, fits};
+
+    /// Whatever pass of a chunk is taken, its numbers are part of a run, or whole runs at even distances; and none is longer.
+    #[test]
+    fn passes_are_whole_runs_or_parts_of_one() {
+        let cases: [(usize, usize, usize); 9] = [
+            (96, 3, 288),
+            (14, 14, 784),
+            (14, 14, 98),
+            (28, 28, 784),
+            (3, 3, 9),
+            (768, 3, 2304),
+            (121, 3, 363),
+            (14, 14, 42),
+            (400, 9, 3600),
+        ];
+        for (run, count, chunk) in cases {
+            let serves = |depth: usize| {
+                let whole = depth.is_multiple_of(run) && count.is_multiple_of(depth / run);
+                chunk.is_multiple_of(depth) && (whole || run.is_multiple_of(depth))
+            };
+            let best = (SHORTEST.min(chunk)..=LONGEST).rev().find(|&depth| serves(depth));
+            assert_eq!(depth_of_runs(run, count, chunk), best, "runs of {run}, {count} of them, in chunks of {chunk}");
+        }
+        // Ten divides nothing that fits a chunk of 64, and what does is too short.
+        assert_eq!(depth_of_runs(10, 10, 64), None);
+    }
 
     #[test]
     fn rows_a_power_of_two_apart_fall_into_few_sets() {

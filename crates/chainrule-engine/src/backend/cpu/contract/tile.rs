@@ -399,8 +399,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     fn lying(&self, tile: Tile, pass: Pass<T>) -> Option<Lying> {
         let a = &self.plan.a;
         let reads = self.plan.reads_in_place(0) && self.plan.holds_numbers(a);
-        let sum = if reads { runs(&a.path.cols, pass.from, pass.len)? } else { return None };
-        Some(Lying { memory: self.first(a, tile.batch), sum })
+        reads.then(|| Lying { memory: self.first(a, tile.batch), sum: runs(&a.path.cols, pass.from, pass.len) })
     }
 
     /// Some rows of A's part of a pass, packed.

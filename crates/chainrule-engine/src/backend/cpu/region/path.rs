@@ -91,15 +91,19 @@ pub struct Runs {
     pub jump: isize,
 }
 
-/// Where `len` elements from `start` on lie, if they are whole runs, or part of one.
+/// Where `len` elements from `start` on lie, which are part of a run, or whole runs that are evenly spaced.
 #[inline]
-pub fn runs(line: &Line, start: usize, len: usize) -> Option<Runs> {
-    if let Some((offset, step)) = span(line, start, len) {
-        return Some(Runs { offset, step, len, count: 1, jump: 0 });
+pub fn runs(line: &Line, start: usize, len: usize) -> Runs {
+    match (span(line, start, len), line.as_slice()) {
+        (None, [.., (outer, jump), (run, step)]) => {
+            debug_assert!(start.is_multiple_of(*run) && len.is_multiple_of(*run) && start / run % outer + len / run <= *outer);
+            Runs { offset: offset_at(line, start), step: *step, len: *run, count: len / run, jump: *jump }
+        }
+        (span, _) => {
+            let (offset, step) = span.unwrap_or_default();
+            Runs { offset, step, len, count: 1, jump: 0 }
+        }
     }
-    let [.., (outer, jump), (run, step)] = line.as_slice() else { return None };
-    let whole = start.is_multiple_of(*run) && len.is_multiple_of(*run) && start / run % outer + len / run <= *outer;
-    whole.then(|| Runs { offset: offset_at(line, start), step: *step, len: *run, count: len / run, jump: *jump })
 }
 
 /// Calls `each(position, len, offset, step)` for evenly spaced pieces that make up `len`
@@ -122,4 +126,21 @@ pub fn pieces(line: &Line, start: usize, len: usize, mut each: impl FnMut(usize,
 /// Whether tiles that never cross a multiple of `block` are evenly spaced.
 pub fn fits(line: &Line, block: usize) -> bool {
     line.len() <= 1 || line.last().is_some_and(|&(size, _)| size % block == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_reach_what_the_line_does() {
+        let line = line([(2, 5000), (3, 700), (4, 90), (5, 8)].into_iter());
+        // Part of a run, a whole one, several, all that are evenly spaced.
+        for (start, len) in [(6, 3), (5, 5), (25, 15), (40, 10), (60, 20)] {
+            let Runs { offset, step, len: run, count, jump } = runs(&line, start, len);
+            let places: Vec<isize> = (0..count * run).map(|i| offset + (i / run) as isize * jump + (i % run) as isize * step).collect();
+            let wanted: Vec<isize> = (start..start + len).map(|i| offset_at(&line, i)).collect();
+            assert_eq!(places, wanted, "{start}, {len}");
+        }
+    }
 }
