@@ -372,6 +372,24 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         %15 = add %8, %14 : f32 [2, 4]
         return %15",
     ),
+    // Numbers are sliced as they are.
+    (
+        "a reduction over middle axes is one over last or first axes",
+        "
+        %0 = leaf 0 : i64 [2, 2, 4]
+        %1 = cast %0 : f32 [2, 2, 4]
+        %2 = sum [1] %1
+        return %2",
+        "
+        %0 = leaf 0 : i64 [2, 2, 4]
+        %1 = cast %0 : f32 [2, 2, 4]
+        %2 = slice start [0, 0, 0] stop [2, 1, 4] step [1, 1, 1] %1 : f32 [2, 1, 4]
+        %3 = reshape %2 : f32 [2, 4]
+        %4 = slice start [0, 1, 0] stop [2, 2, 4] step [1, 1, 1] %1 : f32 [2, 1, 4]
+        %5 = reshape %4 : f32 [2, 4]
+        %6 = add %3, %5 : f32 [2, 4]
+        return %6",
+    ),
     (
         "a reduction over middle axes is one over last or first axes",
         "
