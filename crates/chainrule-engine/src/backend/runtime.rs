@@ -30,8 +30,7 @@ impl Runtime {
     /// For zero threads, absurdly many, or if the system refuses one.
     pub fn new(threads: usize) -> Result<Runtime> {
         let team = Team::new(threads).map_err(|error| Error::new(ErrorKind::Argument, "threads", error.to_string()))?;
-        let options = Options { windows: super::cpu::contract::reads_windows(), ..Options::default() };
-        Ok(Runtime { team: Arc::new(team), options })
+        Ok(Runtime { team: Arc::new(team), options: Options::default() })
     }
 
     /// The runtime of whoever names none: one thread for each processor.

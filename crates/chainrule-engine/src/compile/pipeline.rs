@@ -32,8 +32,7 @@ pub struct Options {
     /// Compute again what is cheaper to compute than to keep; only with `fuse`.
     pub recompute: bool,
     /// Make the gradient of a convolution's input by a product of windows instead of patches that are added up; only with
-    /// `simplify`. It is faster where products read windows as they lie, on matrix tiles or with 512 bits, and slower elsewhere:
-    /// a [`Runtime`](crate::Runtime) does what suits the machine.
+    /// `simplify`.
     pub windows: bool,
     /// Let buffers that do not live at the same time share memory.
     pub reuse_memory: bool,
@@ -43,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { simplify: true, fuse: true, recompute: true, windows: false, reuse_memory: true, precision: Precision::default() }
+        Options { simplify: true, fuse: true, recompute: true, windows: true, reuse_memory: true, precision: Precision::default() }
     }
 }
 

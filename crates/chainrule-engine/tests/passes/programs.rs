@@ -433,7 +433,7 @@ pub fn ways() -> [(&'static str, Options); 6] {
     [
         ("all", all),
         ("no fusion", Options { fuse: false, ..all }),
-        ("products of windows", Options { windows: true, ..all }),
+        ("patches added up", Options { windows: false, ..all }),
         ("no recomputing", Options { recompute: false, ..all }),
         ("no reuse", Options { reuse_memory: false, ..all }),
         ("no simplification", Options { simplify: false, ..all }),

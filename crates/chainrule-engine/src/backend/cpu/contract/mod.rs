@@ -50,11 +50,6 @@ use method::Method;
 use panels::{Packed, Panels, Sizes, Wanted, places};
 use plan::Plan;
 
-/// Whether products read windows where they lie, on this machine.
-pub fn reads_windows() -> bool {
-    Unit::detect().is_some() || Level::detect() == Level::Avx512
-}
-
 /// A contraction made ready to run.
 pub struct CompiledContract {
     plan: Plan,

@@ -134,7 +134,7 @@ impl Plan {
         // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
         // that are cut in chunks are followed by nothing, however a program is compiled.
         let chunked = chunks > 1 && matches!(method, Method::Tiles(..));
-        let plain = matches!(method, Method::Plain) && !epilogue && batch == 1 && level == Level::Avx512;
+        let plain = matches!(method, Method::Plain) && !epilogue && batch == 1;
         let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n) || plain && turns_windows(&b, m, k);
         if swapped {
             std::mem::swap(&mut a, &mut b);

@@ -107,13 +107,12 @@ impl Plan {
     }
 
     /// Whether and how A is read where it lies although it is not evenly spaced, as windows of an image are not. It takes
-    /// vectors that are long enough to hide what that costs, and neighbours that are read soon after each other.
+    /// neighbours that are read soon after each other, and enough rows for a block.
     pub(super) fn find_bands<T>(&self, kernels: &Kernels<T>) -> Option<Bands> {
         let (a, bytes) = (&self.a, self.lane.bytes() as isize);
         let (rows, sum) = (a.path.rows.as_slice(), a.path.cols.as_slice());
-        let hides = kernels.most * kernels.tallest[kernels.most - 1] >= HIDING;
-        let plain = matches!(self.method, Method::Plain) && self.holds_numbers(a) && !a.evenly_spaced(self.lane.bytes());
-        if !hides || !plain || self.batch > 1 || self.m <= 2 || self.n > OFTEN {
+        let uneven = matches!(self.method, Method::Plain) && self.holds_numbers(a) && !a.evenly_spaced(self.lane.bytes());
+        if !uneven || self.batch > 1 || self.m <= 2 || self.n > OFTEN {
             return None;
         }
         let (down, along) = (step(&a.path.rows), step(&a.path.cols));

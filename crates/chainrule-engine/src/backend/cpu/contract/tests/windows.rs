@@ -88,7 +88,7 @@ fn overlapping_windows_are_products() {
     }
 }
 
-/// With 512 bits windows are read where they lie, in runs along rows and along the sum, and give the bits of panels made of
+/// Windows are read where they lie, in runs along rows and along the sum, and give the bits of panels made of
 /// them; so do windows of which some stand far apart, sums cut in chunks, and runs that are cut in passes.
 #[test]
 fn windows_read_where_they_lie_give_the_bits_of_panels() {
@@ -135,14 +135,12 @@ fn windows_read_where_they_lie_give_the_bits_of_panels() {
         }
     }
     for ((columns, level), times) in seen {
-        let least = if columns { 5 } else { 15 };
-        let expected = if level == Level::Avx512 { times >= least } else { times == 0 };
-        assert!(expected, "{level:?}, windows as columns: {columns}: read in place {times} times");
+        assert!(times >= if columns { 5 } else { 15 }, "{level:?}, windows as columns: {columns}: read in place {times} times");
     }
 }
 
 /// The gradient of a kernel by images with channels first has windows as columns, whose sums lie along rows of the image: they change
-/// sides with 512 bits. Filters before channels last do not, nor does a sum that is shorter than there are filters.
+/// sides. Filters before channels last do not, nor does a sum that is shorter than there are filters.
 #[test]
 fn windows_that_would_be_turned_change_sides() {
     for (sizes, kind, turned) in [
@@ -156,7 +154,7 @@ fn windows_that_would_be_turned_change_sides() {
         let c = windows_of(sizes, 1, kind).0;
         for level in Level::available() {
             let made = placed(|written| CompiledContract::at(&c, level, None, written));
-            assert_eq!(made.plan.swapped, turned && level == Level::Avx512, "{level:?}, {sizes:?}, {kind:?}");
+            assert_eq!(made.plan.swapped, turned, "{level:?}, {sizes:?}, {kind:?}");
         }
     }
 }
