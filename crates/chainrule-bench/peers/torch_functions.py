@@ -18,6 +18,12 @@ def segments(how, shape, count):
     name = {"max": "amax", "min": "amin"}.get(how, how)
     return [x], lambda x: [torch.zeros(out).scatter_reduce(0, at, x, name, include_self=False)]
 
+def conv(how, shape, channels):
+    (batch, side), (before, after, kernel) = shape, (int(part) for part in channels.split("x"))
+    order = torch.channels_last if how == "last" else torch.contiguous_format
+    x, w = torch.randn(batch, before, side, side), torch.randn(after, before, kernel, kernel)
+    return [t.to(memory_format=order) for t in (x, w)], lambda x, w: [torch.nn.functional.conv2d(x, w, padding=kernel // 2)]
+
 def fft(how, shape):
     batch, n = shape
     pair = lambda y: [y.real, y.imag]
@@ -53,6 +59,7 @@ def build(name):
     shape = tuple(int(part) for part in size.split("x"))
     dtype = {"f32": torch.float32, "f64": torch.float64}
     if family == "segments": return segments(how, shape, int(more[0]))
+    if family == "conv": return conv(how, shape, *more)
     if family == "fft": return fft(how, shape)
     return {"sort": sort, "linalg": linalg}[family](how, shape, dtype[more[0]])
 

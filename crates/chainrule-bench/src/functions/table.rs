@@ -1,6 +1,6 @@
 //! The rows: what is timed, at which sizes.
 
-use chainrule::functions::Norm;
+use chainrule::functions::{Conv2dOptions, Layout, Norm, Padding, conv2d};
 use chainrule::{DType, Rng, Tensor};
 
 /// Makes inputs.
@@ -26,6 +26,7 @@ pub fn rows() -> Vec<Row> {
     #[cfg(feature = "linalg")]
     linalg::rows(&mut rows);
     segments(&mut rows);
+    convolutions(&mut rows);
     fft(&mut rows);
     sort(&mut rows);
     rows
@@ -50,6 +51,27 @@ fn segments(rows: &mut Vec<Row>) {
                 vec![Tensor::rand(&shape, rng) + 0.5, segment.minimum(&Tensor::full([parts], count as f64 - 1.0, DType::I64))]
             };
             rows.push(row(format!("segments/{name}/{parts}x{columns}/{count}"), inputs, move |x| vec![function(x, count)]));
+        }
+    }
+}
+
+/// Images of a height and width, their channels and those of the result, and the height and width of the kernel.
+fn convolutions(rows: &mut Vec<Row>) {
+    for (name, layout) in [("first", Layout::ChannelsFirst), ("last", Layout::ChannelsLast)] {
+        for (batch, side, from, to, kernel) in
+            [(64, 28, 1, 32, 3), (64, 14, 32, 64, 3), (16, 56, 3, 64, 3), (8, 56, 64, 64, 3), (8, 28, 128, 128, 3), (8, 56, 64, 256, 1)]
+        {
+            let inputs = move |rng: &mut Rng| match layout {
+                Layout::ChannelsFirst => {
+                    vec![Tensor::randn([batch, from, side, side], rng), Tensor::randn([to, from, kernel, kernel], rng)]
+                }
+                Layout::ChannelsLast => {
+                    vec![Tensor::randn([batch, side, side, from], rng), Tensor::randn([kernel, kernel, from, to], rng)]
+                }
+            };
+            let options = Conv2dOptions { padding: Padding::Same, layout, ..Conv2dOptions::default() };
+            let name = format!("conv/{name}/{batch}x{side}/{from}x{to}x{kernel}");
+            rows.push(row(name, inputs, move |x| vec![conv2d(&x[0], &x[1], &options)]));
         }
     }
 }
