@@ -94,6 +94,9 @@ impl Row {
         };
         let place = Tensor::zeros(result.shape()).to_leaf()?;
         let mut step = Step::capture_on(&runtime, &[&x.0, &w.0, &seed.0], &[], &[(&place, &result)])?;
+        if std::env::var_os("KERNELS").is_some() {
+            say!("{}", step.program().kernels.print());
+        }
         let flops = 2.0 * (batch * side * side * kernel * kernel * from * to) as f64;
         let runs = (3e9 / flops).clamp(5.0, 1000.0) as usize;
         let mut times = Vec::with_capacity(runs);

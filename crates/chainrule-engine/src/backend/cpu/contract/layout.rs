@@ -85,6 +85,38 @@ impl Layout {
     }
 }
 
+/// Columns from which those of one image are a matrix of their own.
+const OWN_MATRIX: usize = 512;
+
+/// The same product one image after the other, where columns go through images, neither the result nor B goes on evenly from one
+/// to the next, and A need not be packed for each: results are then written where they lie. Code that counts columns needs them all.
+pub fn image_by_image(contract: &Contract) -> Option<Contract> {
+    let (&images, others) = contract.n.split_first()?;
+    let own = others.iter().product::<usize>() >= OWN_MATRIX;
+    if !own || images == 1 || contract.epilogue.is_some() || contract.k_chunks > 1 {
+        return None;
+    }
+    let batch = contract.batch.len();
+    let columns_of = |access: &Access, skip: usize| access.strides[batch + skip..].to_vec();
+    let even = |sizes: &[usize], strides: &[isize]| line(sizes.iter().copied().zip(strides.iter().copied())).len() <= 1;
+    let (rows, sum) = contract.a.strides[batch..].split_at(contract.m.len());
+    if !even(&contract.m, rows) || !even(&contract.k, sum) {
+        return None;
+    }
+    let goes_on = |strides: &[isize]| strides[0] == strides[1] * others[0] as isize;
+    if goes_on(&columns_of(&contract.out, contract.m.len())) || goes_on(&columns_of(&contract.b, contract.k.len())) {
+        return None;
+    }
+    let mut own = contract.clone();
+    own.batch.push(own.n.remove(0));
+    own.a.strides.insert(batch, 0);
+    for (access, skip) in [(&mut own.b, contract.k.len()), (&mut own.out, contract.m.len())] {
+        let stride = access.strides.remove(batch + skip);
+        access.strides.insert(batch, stride);
+    }
+    Some(own)
+}
+
 /// The axes of the sum in the order in which they are walked: nearest neighbours in A last, as a packed
 /// window is then copied in long pieces. Chunks of the sum keep the order they were cut in.
 fn order_of_sum(contract: &Contract) -> Vec<usize> {

@@ -215,6 +215,8 @@ pub unsafe fn copy(rows: usize, bytes: usize, to: *mut u8, to_row: isize, from: 
         unsafe {
             if bytes >= 64 {
                 copy_pieces::<64>(bytes, to, from);
+            } else if bytes >= 32 {
+                copy_pieces::<32>(bytes, to, from);
             } else if bytes >= 16 {
                 copy_pieces::<16>(bytes, to, from);
             } else if bytes >= 4 {

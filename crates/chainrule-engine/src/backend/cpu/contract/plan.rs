@@ -9,7 +9,7 @@ use super::super::region::path::Line;
 use super::block::{Kernels, Multiply};
 use super::cut::Cut;
 
-use super::layout::{Layout, Operand, run, step};
+use super::layout::{Layout, Operand, image_by_image, run, step};
 use super::loose::Loose;
 use super::matrix::{BLOCKS_OF_STRIP, NUMBERS, SIDE, STEPS, Unit};
 use super::method::Method;
@@ -125,11 +125,15 @@ impl Plan {
         let lane = Lane::of(contract.a.dtype);
         let bytes = contract.out.dtype.bytes() as isize;
         let chunk_stride = if contract.k_chunks > 1 { contract.out.strides[0] * bytes } else { 0 };
-        let Layout { mut a, mut b, mut out, batch, mut m } = Layout::new(contract);
+        let Layout { mut a, mut b, mut out, mut batch, mut m } = Layout::new(contract);
         let (mut n, k) = (contract.n.iter().product(), contract.k.iter().product::<usize>());
         let chunks = contract.k_chunks.max(1);
         let chunk = k.div_ceil(chunks);
         let method = if lane == Lane::F64 { Method::Plain } else { Method::of(contract, [m, n, chunk], unit) };
+        if let (Method::Plain, Some(own)) = (method, image_by_image(contract)) {
+            Layout { a, b, out, batch, m } = Layout::new(&own);
+            n = own.n.iter().product();
+        }
         let epilogue = contract.epilogue.is_some();
         // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
         // that are cut in chunks are followed by nothing, however a program is compiled.

@@ -203,13 +203,20 @@ impl<T: Multiply> Side<'_, T> {
             rectangles(sum, Part { line: self.line, start, len }, |r| {
                 let (panel, at) = (r.col / width, r.col % width);
                 let to = to.wrapping_add(width * (panel * pass.1 + r.row) + at).cast();
+                let from = self.memory.wrapping_offset(r.offset);
+                if at + r.cols <= width {
+                    // Part of a panel alone: a line of an image, say.
+                    // SAFETY: the caller's.
+                    unsafe { (self.kernels.moves.copy)(r.rows, r.cols * bytes, to, (width * bytes) as isize, from, r.down) };
+                    return;
+                }
                 let head = (width - at).min(r.cols);
                 let dealing = Dealing {
                     steps: r.rows,
                     bytes: [r.cols * bytes, head * bytes, width * bytes],
                     to,
                     panel: width * pass.1 * bytes,
-                    from: self.memory.wrapping_offset(r.offset),
+                    from,
                     step: r.down,
                 };
                 // SAFETY: the caller's.

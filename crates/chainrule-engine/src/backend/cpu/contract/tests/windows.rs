@@ -158,3 +158,43 @@ fn windows_that_would_be_turned_change_sides() {
         }
     }
 }
+
+/// Filters by windows of images with channels first: as columns go through images, so do those of the result.
+fn filters_by_windows([images, side, channels, filters]: [usize; 4]) -> (Contract, [usize; 3]) {
+    let (by_columns, lengths) = windows_of([images, side, channels, filters], 1, Kind::GradientOfColumns);
+    let inner = side - 2;
+    let Contract { n: window, k: places, b: windows, .. } = by_columns;
+    let (of_places, of_window) = windows.strides.split_at(3);
+    let b = Access { strides: [of_window, of_places].concat().into_iter().collect(), ..windows };
+    let plane = inner * inner;
+    let strides = [plane, plane * filters, inner, 1].map(|stride| stride as isize).into_iter().collect();
+    let out = Access { buffer: 2, dtype: DType::F32, offset: 0, strides };
+    let a = dense(0, DType::F32, &[&[filters], &window[..]].concat());
+    let lengths = [filters * channels * 9, lengths[1], images * plane * filters];
+    let m = [filters].into_iter().collect();
+    let (batch, precision) = (Axes::new(), Precision::Full);
+    (Contract { batch, m, n: places, k: window, a, b, out, k_chunks: 1, accumulate: false, precision, epilogue: None }, lengths)
+}
+
+/// Each large image is a product of its own, whose results are written where they lie; small ones are not, nor are images whose filters
+/// would have to be packed for each.
+#[test]
+fn large_images_are_products_of_their_own() {
+    let mut draw = Draw(23);
+    for (sizes, turned, own) in [([3, 26, 3, 20], false, true), ([3, 12, 3, 20], false, false), ([3, 26, 3, 20], true, false)] {
+        let (mut c, lengths) = filters_by_windows(sizes);
+        if turned {
+            // Filters by place first, as in the gradient of the input.
+            c.a.strides = [9, 9 * sizes[3] as isize, 3, 1].into_iter().collect();
+        }
+        let memories = filled(&c, lengths, &mut draw);
+        for level in Level::available() {
+            let made = made(|written| CompiledContract::at(&c, level, None, written));
+            let plan = &made.compiled.plan;
+            assert_eq!((plan.batch > 1, plan.dense), (own, !own), "{level:?}, {sizes:?}, turned {turned}");
+            let mut got = memories.clone();
+            run(&made, &mut got, 0..made.compiled.units());
+            check(&c, &memories, &got[2]);
+        }
+    }
+}
