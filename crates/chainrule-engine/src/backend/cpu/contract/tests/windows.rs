@@ -2,7 +2,7 @@
 
 use super::super::CompiledContract;
 use super::reading::last_of;
-use super::{Draw, check, dense, filled, made, placed, run};
+use super::{Draw, check, dense, filled, made, placed, run, with_bias};
 use crate::backend::cpu::contract::MANY;
 use crate::backend::cpu::level::Level;
 use crate::compile::kernel::{Access, Axes, Contract};
@@ -177,24 +177,41 @@ fn filters_by_windows([images, side, channels, filters]: [usize; 4]) -> (Contrac
 }
 
 /// Each large image is a product of its own, whose results are written where they lie; small ones are not, nor are images whose filters
-/// would have to be packed for each.
+/// would have to be packed for each, sums in chunks, or what code follows.
 #[test]
 fn large_images_are_products_of_their_own() {
+    #[derive(PartialEq, Debug)]
+    enum But {
+        Plain,
+        Turned,
+        Chunked,
+        Followed,
+    }
     let mut draw = Draw(23);
-    for (sizes, turned, own) in [([3, 26, 3, 20], false, true), ([3, 12, 3, 20], false, false), ([3, 26, 3, 20], true, false)] {
-        let (mut c, lengths) = filters_by_windows(sizes);
-        if turned {
+    for (side, but) in [(26, But::Plain), (12, But::Plain), (26, But::Turned), (26, But::Chunked), (26, But::Followed)] {
+        let (mut c, mut lengths) = filters_by_windows([3, side, 3, 20]);
+        match but {
+            But::Plain => {}
             // Filters by place first, as in the gradient of the input.
-            c.a.strides = [9, 9 * sizes[3] as isize, 3, 1].into_iter().collect();
+            But::Turned => c.a.strides = [9, 180, 3, 1].into_iter().collect(),
+            But::Chunked => {
+                c.out.strides.insert(0, lengths[2] as isize);
+                (c.k_chunks, lengths[2]) = (3, 3 * lengths[2]);
+            }
+            But::Followed => with_bias(&mut c, 20, lengths[2] / 20, false),
         }
+        let own = (side, &but) == (26, &But::Plain);
         let memories = filled(&c, lengths, &mut draw);
         for level in Level::available() {
             let made = made(|written| CompiledContract::at(&c, level, None, written));
             let plan = &made.compiled.plan;
-            assert_eq!((plan.batch > 1, plan.dense), (own, !own), "{level:?}, {sizes:?}, turned {turned}");
-            let mut got = memories.clone();
-            run(&made, &mut got, 0..made.compiled.units());
-            check(&c, &memories, &got[2]);
+            assert_eq!((plan.batch > 1, plan.dense), (own, !own), "{level:?}, {side} x {side}, {but:?}");
+            // What code makes of products has its own test.
+            if but != But::Followed {
+                let mut got = memories.clone();
+                run(&made, &mut got, 0..made.compiled.units());
+                check(&c, &memories, &got[2]);
+            }
         }
     }
 }
