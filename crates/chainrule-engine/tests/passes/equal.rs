@@ -33,13 +33,14 @@ fn layer_norm(x: &Tensor) -> Tensor {
 
 /// Patches of 3 x 3 of images `[n, c, h, w]` times filters `[o, c, 3, 3]`.
 fn convolution(x: &Tensor, filters: &Tensor) -> Tensor {
-    let window = chainrule_engine::ops::Window {
-        axes: [2, 3].as_slice().into(),
-        sizes: [3, 3].as_slice().into(),
-        strides: [1, 1].as_slice().into(),
-        dilations: [1, 1].as_slice().into(),
-    };
-    Tensor::record(window, [x.clone()]).einsum("nchwij,ocij->nohw", filters)
+    patches(x, [2, 3]).einsum("nchwij,ocij->nohw", filters)
+}
+
+/// All 3 x 3 along two axes.
+fn patches(x: &Tensor, axes: [usize; 2]) -> Tensor {
+    let pair = |value: usize| [value; 2].as_slice().into();
+    let window = chainrule_engine::ops::Window { axes: axes.as_slice().into(), sizes: pair(3), strides: pair(1), dilations: pair(1) };
+    Tensor::record(window, [x.clone()])
 }
 
 const BATCH: usize = 48;
@@ -143,6 +144,40 @@ fn thirty_layers_have_the_same_bits_in_any_memory() -> Outcome {
     assert!(plain.iter().flatten().all(|v| v.is_finite()));
     for options in [all, Options { reuse_memory: false, ..all }, Options { fuse: false, ..all }] {
         assert_eq!(first_difference(&plain, &deep(options)?), None, "{options:?}: the first root and element that differ");
+    }
+    Ok(())
+}
+
+/// Two convolutions of images as large as a side says, with channels first or last: the loss, and what one step makes of the filters.
+fn convolved(side: usize, channels_last: bool, options: Options) -> Result<Vec<Vec<f32>>, chainrule_engine::Error> {
+    let runtime = Runtime::shared().with_options(options);
+    let (shapes, image): ([[usize; 4]; 2], _) = match channels_last {
+        true => ([[3, 3, 3, 20], [3, 3, 20, 6]], [4, side, side, 3]),
+        false => ([[20, 3, 3, 3], [6, 20, 3, 3]], [4, 3, side, side]),
+    };
+    let filters = [numbers(&shapes[0], 1, 0.2), numbers(&shapes[1], 2, 0.1)];
+    let x = filters.iter().fold(numbers(&image, 3, 1.0), |x, filters| match channels_last {
+        true => (patches(&x, [1, 2]).einsum("nhwcij,ijco->nhwo", filters) + 0.1).tanh(),
+        false => (convolution(&x, filters) + 0.1).tanh(),
+    });
+    let loss = x.square().sum() * 0.01;
+    let gradients = loss.grad(&[&filters[0], &filters[1]])?;
+    let stepped: Vec<Tensor> = filters.iter().zip(&gradients).map(|(filters, gradient)| filters - gradient * 0.1).collect();
+    let roots: Vec<&Tensor> = std::iter::once(&loss).chain(&stepped).collect();
+    Tensor::eval_all_on(&runtime, &roots)?;
+    roots.iter().map(|root| root.to_vec::<f32>()).collect()
+}
+
+#[test]
+fn convolutions_have_the_same_bits_whatever_follows_them() -> Outcome {
+    let all = Options::default();
+    for side in [12, 28] {
+        for channels_last in [false, true] {
+            let plain = convolved(side, channels_last, Options { fuse: false, reuse_memory: false, ..all })?;
+            assert!(plain.iter().flatten().all(|v| v.is_finite()));
+            let fused = convolved(side, channels_last, all)?;
+            assert_eq!(first_difference(&plain, &fused), None, "{side} x {side}, channels last {channels_last}");
+        }
     }
     Ok(())
 }

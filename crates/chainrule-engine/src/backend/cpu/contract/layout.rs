@@ -92,7 +92,8 @@ const OWN_MATRIX: usize = 512;
 /// to the next, and A need not be packed for each: results are then written where they lie. Code that counts columns needs them all.
 pub fn image_by_image(contract: &Contract) -> Option<Contract> {
     let (&images, others) = contract.n.split_first()?;
-    let own = others.iter().product::<usize>() >= OWN_MATRIX;
+    // Of one or two rows each result could be a product of a row and a column, which is summed up otherwise.
+    let own = others.iter().product::<usize>() >= OWN_MATRIX && contract.m.iter().product::<usize>() > 2;
     if !own || images == 1 || contract.epilogue.is_some() || contract.k_chunks > 1 {
         return None;
     }

@@ -23,6 +23,8 @@ use crate::compile::kernel::{Access, Code, Contract, Extent, Lane, Region};
 const DEPTH: std::ops::RangeInclusive<usize> = 144..=256;
 /// The least run of a sum that is walked in memory rather than turned.
 const LEAST_RUN: usize = 4;
+/// Columns below which A and B may change sides, if no code follows.
+pub(super) const FEW: usize = 8;
 /// Bytes of a panel of B for a pass: the nearest cache holds it next to some rows of A.
 const PANEL: usize = 36 * 1024;
 /// Elements of A that are worked on at once.
@@ -135,11 +137,14 @@ impl Plan {
             n = own.n.iter().product();
         }
         let epilogue = contract.epilogue.is_some();
-        // Parts are multiplied in an order that changes with the sides, so the choice must not depend on what follows: sums
-        // that are cut in chunks are followed by nothing, however a program is compiled.
-        let chunked = chunks > 1 && matches!(method, Method::Tiles(..));
-        let plain = matches!(method, Method::Plain) && !epilogue && batch == 1;
-        let swapped = swaps(&a, m, n, epilogue) || chunked && turns_less(&a, &b, m, n) || plain && turns_windows(&b, m, k);
+        // Parts are multiplied in an order that changes with the sides, and passes are as long as runs are, so the choice must
+        // not depend on what follows: sums that are cut in chunks are followed by nothing, however a program is compiled.
+        let changes = match method {
+            Method::Tiles(..) => turns_less(&a, &b, m, n),
+            Method::Plain => batch == 1 && turns_windows(&b, m, k),
+            Method::Rounded => false,
+        };
+        let swapped = swaps(&a, m, n, epilogue) || chunks > 1 && changes;
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {
@@ -423,7 +428,7 @@ impl Plan {
 fn swaps(a: &Operand, m: usize, n: usize, epilogue: bool) -> bool {
     let bytes = a.dtype.bytes() as isize;
     let rows_side_by_side = matches!(a.path.rows.last(), Some(&(_, stride)) if stride == bytes);
-    m > n && (n == 1 || (n < 8 && m >= 4 * n && rows_side_by_side && !epilogue))
+    m > n && (n == 1 || (n < FEW && m >= 4 * n && rows_side_by_side && !epilogue))
 }
 
 /// Whether matrix tiles are laid out sooner with A and B on each other's side: where neither lies along the sum, what is

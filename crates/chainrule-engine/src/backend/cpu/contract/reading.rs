@@ -7,7 +7,7 @@ use super::block::Kernels;
 use super::layout::{Operand, step};
 use super::method::Method;
 use super::panels::Place;
-use super::plan::{FAR, Plan};
+use super::plan::{FAR, FEW, Plan};
 
 /// Multiply-adds up to which nothing is packed that need not be.
 const SMALL: usize = 1 << 17;
@@ -112,7 +112,8 @@ impl Plan {
         let (a, bytes) = (&self.a, self.lane.bytes() as isize);
         let (rows, sum) = (a.path.rows.as_slice(), a.path.cols.as_slice());
         let uneven = matches!(self.method, Method::Plain) && self.holds_numbers(a) && !a.evenly_spaced(self.lane.bytes());
-        if !uneven || self.batch > 1 || self.m <= 2 || self.n > OFTEN {
+        // Where sides depend on what follows, the length of passes must not depend on sides.
+        if !uneven || self.batch > 1 || self.m < FEW || self.n < FEW || self.n > OFTEN {
             return None;
         }
         let (down, along) = (step(&a.path.rows), step(&a.path.cols));

@@ -135,26 +135,30 @@ fn windows_read_where_they_lie_give_the_bits_of_panels() {
         }
     }
     for ((columns, level), times) in seen {
-        assert!(times >= if columns { 5 } else { 15 }, "{level:?}, windows as columns: {columns}: read in place {times} times");
+        assert!(times >= if columns { 3 } else { 15 }, "{level:?}, windows as columns: {columns}: read in place {times} times");
     }
 }
 
 /// The gradient of a kernel by images with channels first has windows as columns, whose sums lie along rows of the image: they change
-/// sides. Filters before channels last do not, nor does a sum that is shorter than there are filters.
+/// sides, if the sum is cut in chunks. Filters before channels last do not, nor does a sum that is shorter than there are filters.
 #[test]
 fn windows_that_would_be_turned_change_sides() {
-    for (sizes, kind, turned) in [
-        ([4, 16, 8, 32], Kind::GradientOfColumns, true),
-        ([4, 16, 8, 32], Kind::Gradient, false),
-        ([4, 16, 8, 32], Kind::Product, false),
-        ([1, 12, 8, 128], Kind::GradientOfColumns, false),
+    for (sizes, kind, k_chunks, turned) in [
+        ([4, 16, 8, 32], Kind::GradientOfColumns, 2, true),
+        ([4, 16, 8, 32], Kind::GradientOfColumns, 1, false),
+        ([4, 16, 8, 32], Kind::Gradient, 2, false),
+        ([1, 12, 8, 128], Kind::GradientOfColumns, 2, false),
         // Runs of three in a sum are too short.
-        ([40, 5, 8, 32], Kind::GradientOfColumns, false),
+        ([40, 5, 8, 32], Kind::GradientOfColumns, 2, false),
     ] {
-        let c = windows_of(sizes, 1, kind).0;
+        let (mut c, lengths) = windows_of(sizes, 1, kind);
+        if k_chunks > 1 {
+            c.out.strides.insert(0, lengths[2] as isize);
+            c.k_chunks = k_chunks;
+        }
         for level in Level::available() {
             let made = placed(|written| CompiledContract::at(&c, level, None, written));
-            assert_eq!(made.plan.swapped, turned, "{level:?}, {sizes:?}, {kind:?}");
+            assert_eq!(made.plan.swapped, turned, "{level:?}, {sizes:?}, {kind:?}, {k_chunks} chunks");
         }
     }
 }
