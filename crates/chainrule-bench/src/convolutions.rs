@@ -1,5 +1,5 @@
 //! Times convolutions, and the gradients by their input and by their kernel, on one thread: GFLOP/s, and the share of the
-//! machine's peak that [`peak`](crate::peak) measures. Inputs have zeros around as far as a kernel reaches, and are placed
+//! machine's peak that [`peak`] measures. Inputs have zeros around as far as a kernel reaches, and are placed
 //! in between, so that what is measured contains everything from an image to an image.
 
 use crate::peak;

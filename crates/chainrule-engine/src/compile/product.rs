@@ -7,6 +7,7 @@ use super::emit::Emitter;
 use super::graph::{Graph, NodeId};
 use super::kernel::{Access, Axes, Contract, Kernel, Lane, Reduction};
 use super::lower::{Lowering, Place};
+use crate::ops::contract::Labels;
 use crate::ops::{Einsum, Op};
 use crate::tensor::shape::dense_strides;
 
@@ -47,12 +48,30 @@ impl Product {
         let node = graph.node(id);
         let shape = &graph.node(node.inputs[0]).ty.shape;
         let length: usize = einsum.a.iter().zip(shape).filter(|(label, _)| k.contains(label)).map(|(_, &size)| size).product();
-        Product { batch, m, n, k, swapped, ordered, chunks: chunks(node.ty.len(), length) }
+        let columns = if swapped { (node.inputs[0], &einsum.a) } else { (node.inputs[1], &einsum.b) };
+        let chunks = match chunks(node.ty.len(), length) {
+            1 if node.ty.len() <= HALVED && length >= LONG_ENOUGH && sums_windows(graph, columns, &k) => 2,
+            chunks => chunks,
+        };
+        Product { batch, m, n, k, swapped, ordered, chunks }
     }
 
     /// The number of columns of the result.
     pub fn columns(&self, einsum: &Einsum, shape: &[usize]) -> usize {
         einsum.out.iter().zip(shape).filter(|(label, _)| self.n.contains(label)).map(|(_, &size)| size).product()
+    }
+}
+
+/// Results up to which a sum over windows' places is cut in two, and the least of such a sum.
+const HALVED: usize = 1 << 20;
+const LONG_ENOUGH: usize = 256;
+
+/// Whether an operand is windows of which the sum goes through the places, as in the gradient of a kernel by images with channels
+/// first: cut in chunks, it can be read where it lies (`backend/cpu/contract/plan.rs`), as no code follows then.
+fn sums_windows(graph: &Graph, (operand, labels): (NodeId, &Labels), summed: &[u8]) -> bool {
+    match &graph.node(operand).op {
+        Op::Window(window) => window.axes.iter().all(|&axis| summed.contains(&labels[axis])),
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::support::stays;
 use chainrule_engine::compile::graph::Graph;
 use chainrule_engine::compile::kernel::{Code, Kernel};
 use chainrule_engine::compile::pipeline::{Options, compile};
+use chainrule_engine::ops::Window;
 use chainrule_engine::{DType, Tensor};
 
 /// How many products of a program have chunks, and how many kernels do nothing but add chunks up.
@@ -76,4 +77,26 @@ fn narrow_results_are_rounded_once() {
     let by_its_reader = narrow(|sum| sum.cast(DType::F32) * 1.0);
     let once = narrow(|sum| sum.clone());
     assert_eq!(by_its_reader, once);
+}
+
+/// The gradient of a kernel of 3 x 3, by images of so many rows and columns whose channels come first or last.
+fn of_a_kernel(side: usize, channels_last: bool) -> Tensor {
+    let pair = |value: usize| [value; 2].as_slice().into();
+    let patches = |x: Tensor, axes: [usize; 2]| {
+        Tensor::record(Window { axes: axes.as_slice().into(), sizes: pair(3), strides: pair(1), dilations: pair(1) }, [x])
+    };
+    let inner = side - 2;
+    match channels_last {
+        true => patches(leaf(&[2, side, side, 3], 1), [1, 2]).einsum("nhwcij,nhwo->ijco", &leaf(&[2, inner, inner, 4], 2)),
+        false => leaf(&[2, 4, inner, inner], 2).einsum("nohw,nchwij->ocij", &patches(leaf(&[2, 3, side, side], 1), [2, 3])),
+    }
+}
+
+/// Windows that are columns of a product can be read where they lie if the sum is cut: cut in two, where it would not be cut for its length.
+#[test]
+fn sums_over_places_of_windows_are_cut_in_two() {
+    added_up("channels first", 1e-5, || of_a_kernel(14, false).tanh(), 0);
+    for (side, channels_last) in [(14, true), (12, false)] {
+        assert_eq!(counts(&of_a_kernel(side, channels_last).tanh()), (0, 0), "{side} x {side}, channels last {channels_last}");
+    }
 }
