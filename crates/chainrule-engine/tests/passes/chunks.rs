@@ -79,12 +79,14 @@ fn narrow_results_are_rounded_once() {
     assert_eq!(by_its_reader, once);
 }
 
-/// The gradient of a kernel of 3 x 3, by images of so many rows and columns whose channels come first or last.
-fn of_a_kernel(side: usize, channels_last: bool) -> Tensor {
+/// Windows of 3 x 3 along two axes.
+fn patches(x: Tensor, axes: [usize; 2]) -> Tensor {
     let pair = |value: usize| [value; 2].as_slice().into();
-    let patches = |x: Tensor, axes: [usize; 2]| {
-        Tensor::record(Window { axes: axes.as_slice().into(), sizes: pair(3), strides: pair(1), dilations: pair(1) }, [x])
-    };
+    Tensor::record(Window { axes: axes.as_slice().into(), sizes: pair(3), strides: pair(1), dilations: pair(1) }, [x])
+}
+
+/// The gradient of a kernel, by images of so many rows and columns whose channels come first or last.
+fn of_a_kernel(side: usize, channels_last: bool) -> Tensor {
     let inner = side - 2;
     match channels_last {
         true => patches(leaf(&[2, side, side, 3], 1), [1, 2]).einsum("nhwcij,nhwo->ijco", &leaf(&[2, inner, inner, 4], 2)),
@@ -99,4 +101,6 @@ fn sums_over_places_of_windows_are_cut_in_two() {
     for (side, channels_last) in [(14, true), (12, false)] {
         assert_eq!(counts(&of_a_kernel(side, channels_last).tanh()), (0, 0), "{side} x {side}, channels last {channels_last}");
     }
+    let forward = leaf(&[4, 40, 3, 3], 1).einsum("ocij,nchwij->onhw", &patches(leaf(&[2, 40, 5, 5], 2), [2, 3]));
+    assert_eq!(counts(&forward.tanh()), (0, 0), "a sum over channels and what is in a window");
 }
