@@ -66,19 +66,29 @@ fn windows_of([images, side, channels, filters]: [usize; 4], apart: usize, kind:
     (c, lengths)
 }
 
+/// Changes the type of operands and result.
+fn retyped(c: &mut Contract, dtype: DType) {
+    for access in [&mut c.a, &mut c.b, &mut c.out] {
+        access.dtype = dtype;
+    }
+}
+
+/// Cuts the sum in so many chunks, whose results follow each other.
+fn in_chunks(c: &mut Contract, lengths: &mut [usize; 3], k_chunks: usize) {
+    if k_chunks > 1 {
+        c.out.strides.insert(0, lengths[2] as isize);
+        lengths[2] *= k_chunks;
+        c.k_chunks = k_chunks;
+    }
+}
+
 #[test]
 fn overlapping_windows_are_products() {
     for gradient in [false, true] {
         for (dtype, k_chunks) in [(DType::F32, 1), (DType::BF16, 1), (DType::F64, 4)] {
             let (mut c, mut lengths) = windows(gradient);
-            for access in [&mut c.a, &mut c.b, &mut c.out] {
-                access.dtype = dtype;
-            }
-            if k_chunks > 1 {
-                c.out.strides.insert(0, lengths[2] as isize);
-                lengths[2] *= k_chunks;
-                c.k_chunks = k_chunks;
-            }
+            retyped(&mut c, dtype);
+            in_chunks(&mut c, &mut lengths, k_chunks);
             let memories = filled(&c, lengths, &mut Draw(4));
             let compiled = made(|written| CompiledContract::new(&c, written));
             let mut got = memories.clone();
@@ -115,14 +125,8 @@ fn windows_read_where_they_lie_give_the_bits_of_panels() {
             (Kind::GradientOfColumns, DType::F32, 2),
         ] {
             let (mut c, mut lengths) = windows_of(sizes, apart, kind);
-            for access in [&mut c.a, &mut c.b, &mut c.out] {
-                access.dtype = dtype;
-            }
-            if k_chunks > 1 {
-                c.out.strides.insert(0, lengths[2] as isize);
-                lengths[2] *= k_chunks;
-                c.k_chunks = k_chunks;
-            }
+            retyped(&mut c, dtype);
+            in_chunks(&mut c, &mut lengths, k_chunks);
             let memories = filled(&c, lengths, &mut draw);
             for level in Level::available() {
                 let (alone, in_place) = last_of(&c, level, 1, &memories);
@@ -151,11 +155,8 @@ fn windows_that_would_be_turned_change_sides() {
         // Runs of three in a sum are too short.
         ([40, 5, 8, 32], Kind::GradientOfColumns, 2, false),
     ] {
-        let (mut c, lengths) = windows_of(sizes, 1, kind);
-        if k_chunks > 1 {
-            c.out.strides.insert(0, lengths[2] as isize);
-            c.k_chunks = k_chunks;
-        }
+        let (mut c, mut lengths) = windows_of(sizes, 1, kind);
+        in_chunks(&mut c, &mut lengths, k_chunks);
         for level in Level::available() {
             let made = placed(|written| CompiledContract::at(&c, level, None, written));
             assert_eq!(made.plan.swapped, turned, "{level:?}, {sizes:?}, {kind:?}, {k_chunks} chunks");
@@ -198,10 +199,7 @@ fn large_images_are_products_of_their_own() {
             But::Plain => {}
             // Filters by place first, as in the gradient of the input.
             But::Turned => c.a.strides = [9, 180, 3, 1].into_iter().collect(),
-            But::Chunked => {
-                c.out.strides.insert(0, lengths[2] as isize);
-                (c.k_chunks, lengths[2]) = (3, 3 * lengths[2]);
-            }
+            But::Chunked => in_chunks(&mut c, &mut lengths, 3),
             But::Followed => with_bias(&mut c, 20, lengths[2] / 20, false),
         }
         let own = (side, &but) == (26, &But::Plain);
