@@ -6,7 +6,7 @@
 //!
 //! `chainrule-bench graph` times recording, differentiating and replaying; `chainrule-bench passes` each
 //! part of the way from parameters to a program; `chainrule-bench elements` elementwise functions in
-//! cache; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
+//! cache; `chainrule-bench by-hand` kernels beside loops written by hand for them; `chainrule-bench products` matrix products of the shapes met in the workloads, with the
 //! feature `gemm` beside those of that crate; `chainrule-bench convolutions` convolutions and their gradients;
 //! `chainrule-bench functions` single functions beside PyTorch's;
 //! `chainrule-bench bandwidth` elements and rows out of cache, beside a copy;
@@ -18,6 +18,7 @@ macro_rules! say {
 }
 
 mod bandwidth;
+mod by_hand;
 mod compare;
 mod convolutions;
 mod elements;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Some((command, [])) if command == "graph" => graph::run(),
         Some((command, which)) if command == "passes" => steps::passes(which),
         Some((command, [])) if command == "elements" => elements::run(),
+        Some((command, which)) if command == "by-hand" => by_hand::run(which),
         Some((command, which)) if command == "bandwidth" => bandwidth::run(which),
         Some((command, which)) if command == "products" => products::run(which),
         Some((command, which)) if command == "convolutions" => convolutions::run(which),
@@ -79,6 +81,7 @@ fn usage() -> String {
        chainrule-bench graph
        chainrule-bench passes [workload ...]
        chainrule-bench elements
+       chainrule-bench by-hand [part of a row's name ...]
        chainrule-bench bandwidth [part of a row's name ...]
        chainrule-bench functions [--peers DIR] [part of a row's name ...]
        chainrule-bench loops [number ...]

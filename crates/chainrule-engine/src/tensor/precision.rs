@@ -14,18 +14,18 @@ use std::str::FromStr;
 ///
 /// The names promise a least accuracy; what a machine does to keep it is its own matter:
 ///
-/// | precision | promise | with matrix tiles (Intel AMX) | elsewhere |
-/// |---|---|---|---|
-/// | `Exact` | one rounding for each multiply-add in f32 | as elsewhere | f32 |
-/// | `Full` | an error against f64 no larger than that of `Exact` | three bf16 parts of each number, six products | f32 |
-/// | `High` | about 16 bits of each operand | two bf16 parts, three products | f32 |
-/// | `Mixed` | operands rounded to bf16 (8 bits), sums in f32 | bf16 | rounded, then f32 |
+/// | precision | promise | with matrix tiles (Intel AMX) | with AVX512_BF16 alone | elsewhere |
+/// |---|---|---|---|---|
+/// | `Exact` | one rounding for each multiply-add in f32 | as elsewhere | as elsewhere | f32 |
+/// | `Full` | an error against f64 no larger than that of `Exact` | three bf16 parts of each number, six products | as elsewhere | f32 |
+/// | `High` | about 16 bits of each operand | two bf16 parts, three products | as elsewhere | f32 |
+/// | `Mixed` | operands rounded to bf16 (8 bits), sums in f32 | bf16 | bf16, in pairs | rounded, then f32 |
 ///
 /// Errors in `Full` and `High` are measured over the whole product (Frobenius norm, relative to that of the result);
 /// single elements that cancel may differ more, as they do with any other order of the sum. Numbers that
 /// parts cannot hold (infinities, NaN, rows of nothing but tiny numbers) are computed as in `Exact`. `Mixed` follows
 /// the rounding of IEEE 754 (to nearest, ties to even); a number beyond the largest bf16 becomes infinite, and
-/// matrix tiles take numbers below 2^-126 for zero.
+/// instructions for bf16 take numbers below 2^-126 for zero. Products too small for these are rounded, then f32.
 ///
 /// A product of two vectors or of corresponding elements (no axis that only one operand has) is a sum of
 /// elementwise products, and always `Exact`.

@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::side::{LONGEST, Side, side_by_side};
 #[cfg(target_arch = "x86_64")]
 use super::split::wide::Wide;
-use super::split::{Numbers, Portable, Way, fits, magnitude, write_halves};
+use super::split::{Numbers, Portable, Some32, Way, fits, magnitude, write_halves};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -163,7 +163,7 @@ impl LooseTiles {
         let sum = Part { line: side.sum, start: from, len };
         let mut places = [0; LONGEST / STEPS];
         let found = side_by_side(sum, &mut places);
-        debug_assert!(found, "the plan saw to it that each 32 of the sum are side by side");
+        debug_assert!(found && len.is_multiple_of(STEPS), "the plan saw to it that each 32 of the sum are side by side");
         let (places, height) = (&places[..len / STEPS], plan.height_of_tiles());
         // SAFETY: the caller's.
         let (first, all_fit) = unsafe { side.in_parts(sum, Part { line: side.line, start: row, len: rows }, parts) }?;
@@ -261,7 +261,7 @@ unsafe fn in_parts<W: Way, const P: usize>(from: *const f32, to: *mut u16, count
             *least = (*least).min(bits.wrapping_sub(1));
         }
         // SAFETY: as above.
-        unsafe { W::parts::<P>(from.add(done), std::array::from_fn(|part| to.add(done * P + part * STEPS).cast())) };
+        unsafe { W::parts::<P>(Some32::all(from.add(done)), std::array::from_fn(|part| to.add(done * P + part * STEPS).cast())) };
     }
     let least = least.into_iter().fold(u32::MAX, u32::min);
     Extremes { largest: largest.into_iter().fold(0, u32::max), least: least.wrapping_add(1) }

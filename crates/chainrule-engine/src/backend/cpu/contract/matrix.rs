@@ -1,4 +1,5 @@
-//! Matrix tiles: what Intel's AMX unit does with sixteen rows of 64 bytes, and nothing else.
+//! Matrix tiles: what Intel's AMX unit does with sixteen rows of 64 bytes, and nothing else. Processors that have no such
+//! unit, but vector instructions for bf16, multiply the same tiles by these (`matrix/dots.rs`).
 //!
 //! A unit multiplies blocks of 32 rows by 32 columns: four accumulators, two tiles of A, two of B. Operands
 //! come in steps of 32 along the sum, each number in one to three bf16 parts (`split.rs` lays them out).
@@ -17,9 +18,22 @@ pub const STEPS: usize = 32;
 /// Bytes of a tile.
 pub const TILE: usize = 1024;
 
+/// How much of a block is wanted; a unit may compute all of it. What it lacks of the sum is zero in both operands.
+#[derive(Clone, Copy)]
+pub struct Size {
+    /// The first rows.
+    pub rows: usize,
+    /// The first columns.
+    pub cols: usize,
+    /// Pairs of steps along the sum; at least one.
+    pub pairs: usize,
+}
+
 /// A block of the result and what it is the product of.
 #[derive(Clone, Copy)]
 pub struct Block {
+    /// What is wanted of it.
+    pub size: Size,
     /// How many times [`STEPS`] along the sum; at least one.
     pub steps: usize,
     /// The rows: for each `steps`, for each part, two tiles.
@@ -45,6 +59,8 @@ pub type Kernel = unsafe fn(&Block);
 /// A block whose rows of A are two tiles that lie in memory as [`super::loose`] has it.
 #[derive(Clone, Copy)]
 pub struct LooseBlock {
+    /// What is wanted of it.
+    pub size: Size,
     /// How many times [`STEPS`] along the sum; at least one.
     pub steps: usize,
     /// The first row of each tile, for each part 64 bytes.
@@ -98,7 +114,9 @@ pub enum RowsOfA<'a> {
 
 /// Rows of A, by a panel of B.
 pub struct Strip<'a> {
-    /// How many times [`STEPS`] along the sum; at least one.
+    /// Length of the sum; at least one.
+    pub depth: usize,
+    /// How many times [`STEPS`] that is.
     pub steps: usize,
     /// How many steps of two panels the nearest cache holds.
     pub near: usize,
@@ -190,17 +208,18 @@ impl Strip<'_> {
         // SAFETY: the caller's.
         unsafe {
             let (count, b) = (steps.len(), self.b.add(steps.start * self.step));
+            let size = Size { rows, cols, pairs: (self.depth.min(steps.end * STEPS) - steps.start * STEPS).div_ceil(2) };
             match self.a {
                 RowsOfA::Panels { first, panel } => {
                     let a = first.add(stop.down / SIDE * panel + steps.start * self.step);
-                    (kernels.0)(&Block { steps: count, a, b, before, before_row, c: to, c_row: to_row });
+                    (kernels.0)(&Block { size, steps: count, a, b, before, before_row, c: to, c_row: to_row });
                 }
                 RowsOfA::Loose { tiles, height, row, along } => {
                     // Where there is but one tile left, it stands for the other, too, whose rows nobody takes.
                     let at = stop.down / height;
                     let tiles = [tiles[at], tiles[(at + 1).min(tiles.len() - 1)]];
                     let along = along[steps.start..].as_ptr();
-                    (kernels.1)(&LooseBlock { steps: count, tiles, height, row, along, b, before, before_row, c: to, c_row: to_row });
+                    (kernels.1)(&LooseBlock { size, steps: count, tiles, height, row, along, b, before, before_row, c: to, c_row: to_row });
                 }
             }
             let more = if first || !self.apart { std::ptr::null() } else { stop.spare.cast_const() };
@@ -300,29 +319,58 @@ unsafe fn put_rows<const MORE: bool, const ADD: bool>(block: &Sums) {
 pub struct Unit {
     /// Prepares this thread for tiles of A, and of the result, of so many rows, up to sixteen.
     pub start: unsafe fn(usize),
-    /// Blocks of numbers in one, two and three parts, of tiles of sixteen rows.
-    pub blocks: [Kernel; 3],
+    /// Blocks of numbers in one, two and three parts, as far as they are faster than plain f32, of tiles of sixteen rows.
+    pub blocks: &'static [Kernel],
     /// The same with loose rows of A.
-    pub loose: [LooseKernel; 3],
+    pub loose: &'static [LooseKernel],
+    /// Multiply-adds of f32 in a nanosecond on one thread, for each of these.
+    pub speeds: &'static [f64],
+    /// Whether a product of `[m, k]` by `[k, n]` is worth laying out tiles.
+    pub worth: fn([usize; 3]) -> bool,
     /// Gives the registers back, so that they need not be saved when threads change.
     pub end: unsafe fn(),
 }
 
 impl Unit {
-    /// That of this machine, if it has one and the kernel gives permission to use it.
+    /// The fastest of this machine, if it has one.
     pub fn detect() -> Option<&'static Unit> {
-        #[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
-        {
-            static ALLOWED: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-            if *ALLOWED.get_or_init(|| amx::is_there() && amx::permitted()) {
-                return Some(&amx::UNIT);
-            }
-        }
-        None
+        static FOUND: std::sync::OnceLock<Option<&'static Unit>> = std::sync::OnceLock::new();
+        *FOUND.get_or_init(|| Unit::available().first().copied())
     }
+
+    /// Those that this machine has and the kernel gives permission to use, the fastest first.
+    pub fn available() -> Vec<&'static Unit> {
+        #[allow(unused_mut, reason = "not all machines have one")]
+        let mut units: Vec<&'static Unit> = Vec::new();
+        #[cfg(all(target_os = "linux", target_arch = "x86_64", not(miri)))]
+        if amx::is_there() && amx::permitted() {
+            units.push(&amx::UNIT);
+        }
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if dots::is_there() {
+            units.push(&dots::UNIT);
+        }
+        units
+    }
+}
+
+/// Whether there is much to multiply for a unit that computes whole blocks, and little of it is their filling.
+fn fills_blocks([m, n, k]: [usize; 3]) -> bool {
+    let volume = |m: usize, n: usize, k: usize| m.saturating_mul(n).saturating_mul(k);
+    let filled = volume(m.next_multiple_of(SIDE), n.next_multiple_of(SIDE), k.next_multiple_of(STEPS));
+    let own = volume(m, n, k);
+    own >= 1 << 18 && filled <= own.saturating_mul(3) / 2
+}
+
+/// Whether there is something to multiply for a unit that need not compute all of a block. Where there are fewer rows,
+/// columns or steps, laying out tiles costs more than rounding for plain multiply-adds.
+fn fills_some([m, n, k]: [usize; 3]) -> bool {
+    m > 2 && n >= SIDE / 4 && k >= STEPS / 2 && m.saturating_mul(n).saturating_mul(k) >= 1 << 15
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod dots;
 #[cfg(test)]
 pub mod emulated;

@@ -34,14 +34,14 @@ impl Places {
     }
 }
 
-/// Whether each 32 numbers of a part lie side by side, and where they do: as numbers, in `places`.
+/// Whether each 32 numbers of a part lie side by side, and the rest of it, and where they do: as numbers, in `places`.
 pub fn side_by_side(part: Part<'_>, places: &mut [isize]) -> bool {
-    let mut all = part.len.is_multiple_of(STEPS);
+    let mut all = true;
     walk(part, |at, len, offset, step| {
-        // Where each piece is a multiple of 32 long, each begins at one.
-        all &= step == NUMBER && len.is_multiple_of(STEPS);
+        // Where each piece before is a multiple of 32 long, each begins at one.
+        all &= (step == NUMBER || len == 1) && (len.is_multiple_of(STEPS) || at + len == part.len);
         if all {
-            (0..len / STEPS).for_each(|i| places[at / STEPS + i] = offset / NUMBER + (i * STEPS) as isize);
+            (0..len.div_ceil(STEPS)).for_each(|i| places[at / STEPS + i] = offset / NUMBER + (i * STEPS) as isize);
         }
     });
     all
@@ -104,7 +104,7 @@ impl<T: Multiply> Side<'_, T> {
                 Form::Plain(_) => self.pack_numbers(pass, span, to.cast()),
                 Form::Rounded => {
                     self.pack_numbers(pass, span, to.cast());
-                    round(to.cast(), span.1.next_multiple_of(self.panels.width) * pass.1);
+                    round(to.cast(), span.1.next_multiple_of(self.panels.width) * pass.1, self.plan.level);
                 }
                 Form::Parts(parts) => self.pack_parts(pass, span, to, parts),
             }
@@ -136,24 +136,21 @@ impl<T: Multiply> Side<'_, T> {
             };
             let to = to.wrapping_add(done / SIDE * panel_bytes(steps, parts));
             let whole = part.len == SIDE && pass.1 == steps * STEPS;
-            // SAFETY: the caller's; the room holds the numbers of a whole panel, what the operand lacks among them.
+            // SAFETY: the caller's; the room holds the numbers of a whole panel.
             unsafe {
-                let lying = if whole { self.lying(part, sum, &mut places) } else { None };
+                let lying = self.lying(part, sum, &mut places);
                 let (from, along_sum) = lying.unwrap_or_else(|| {
-                    if !whole {
-                        numbers.write_bytes(0, SIDE * steps * STEPS);
-                    }
                     copying.gather();
                     places.evenly(stride);
                     (From::Whole(numbers), of_a)
                 });
                 let from = match in_parts {
-                    Some(parts) if lying.is_some() => From::Parts(parts),
+                    Some(parts) if lying.is_some() && whole => From::Parts(parts),
                     _ => from,
                 };
-                let (count, pieces) = if along_sum { (SIDE, steps) } else { (steps * STEPS, 1) };
+                let (count, pieces) = if along_sum { (part.len, steps) } else { (pass.1, 1) };
                 let (rows, pieces) = (&places.rows[..count], &places.pieces[..pieces]);
-                split(&Numbers { from, along_sum, rows, pieces, to, steps, parts, of_a }, self.plan.level);
+                split(&Numbers { from, along_sum, rows, pieces, to, steps, size: [part.len, pass.1], parts, of_a }, self.plan.level);
             }
         }
     }

@@ -58,6 +58,8 @@ pub struct Numbers<'a> {
     pub to: *mut u8,
     /// How many times 32 along the sum.
     pub steps: usize,
+    /// How many lines there are, and how long they are. Up to 32, and to the end of the last step, parts are zero.
+    pub size: [usize; 2],
     /// Parts of each number, 1 to 3.
     pub parts: usize,
     /// Whether these are rows of A.
@@ -147,45 +149,91 @@ unsafe fn lay_out<W: Way, const P: usize>(numbers: &Numbers<'_>, largest: &mut [
     }
 }
 
-/// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits.
+/// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits, if there are several parts.
 #[inline(always)]
 unsafe fn lines<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
+    let [lines, depth] = numbers.size;
     for (line, largest) in largest.iter_mut().enumerate() {
-        let (first, later) = (numbers.rows[line], numbers.rows[(line + LINES_AHEAD).min(SIDE - 1)]);
+        let tile = |step: usize, part: usize| numbers.to.wrapping_add(((step * P + part) * 2 + line / 16) * TILE + line % 16 * 64);
+        if line >= lines {
+            // SAFETY: the caller's.
+            (0..numbers.steps * P).for_each(|at| unsafe { tile(at / P, at % P).write_bytes(0, 64) });
+            continue;
+        }
+        let (first, later) = (numbers.rows[line], numbers.rows[(line + LINES_AHEAD).min(lines - 1)]);
         let mut most = [0_u32; STEPS];
         for step in 0..numbers.steps {
-            let from = start.wrapping_offset(first + numbers.pieces[step]);
-            fetch(from.wrapping_offset(later - first));
-            let tile = |part: usize| numbers.to.wrapping_add(((step * P + part) * 2 + line / 16) * TILE + line % 16 * 64);
+            let from = Some32 { first: start.wrapping_offset(first + numbers.pieces[step]), there: there(depth - step * STEPS) };
+            fetch(from.first.wrapping_offset(later - first));
             // SAFETY: the caller's.
             unsafe {
-                farther(&mut most, from);
-                W::parts::<P>(from, std::array::from_fn(tile));
+                if P > 1 {
+                    farther(&mut most, from);
+                }
+                W::parts::<P>(from, std::array::from_fn(|part| tile(step, part)));
             }
         }
         *largest = most.iter().fold(0, |one, other| one.max(*other));
     }
 }
 
-/// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits.
+/// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits, if there are several parts.
 #[inline(always)]
 unsafe fn steps<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
-    let mut most = [0_u32; SIDE];
-    let (first, last) = (start.wrapping_offset(numbers.pieces[0]), numbers.rows.len() - 1);
+    let ([lines, depth], mut most) = (numbers.size, [0_u32; SIDE]);
+    let (first, last) = (start.wrapping_offset(numbers.pieces[0]), depth - 1);
     for pair in 0..numbers.steps * STEPS / 2 {
         let row = |step: usize| first.wrapping_offset(numbers.rows[step.min(last)]);
         fetch(row(2 * pair + STEPS_AHEAD));
         fetch(row(2 * pair + STEPS_AHEAD + 1));
-        let (one, two) = (row(2 * pair), row(2 * pair + 1));
+        let some = |step: usize| Some32 { first: row(step), there: if step <= last { there(lines) } else { 0 } };
+        let (one, two) = (some(2 * pair), some(2 * pair + 1));
         let tile = |part: usize| numbers.to.wrapping_add((pair / 16 * P + part) * 2 * TILE + pair % 16 * 64);
         // SAFETY: the caller's; the halves are rows of two tiles.
         unsafe {
-            farther(&mut most, one);
-            farther(&mut most, two);
+            if P > 1 {
+                farther(&mut most, one);
+                farther(&mut most, two);
+            }
             W::pairs::<P>(one, two, std::array::from_fn(tile));
         }
     }
     *largest = most;
+}
+
+/// Up to 32 numbers side by side: those whose bits are set are there, the others are zero and never read.
+#[derive(Clone, Copy)]
+pub struct Some32 {
+    /// Where the first one is.
+    pub first: *const f32,
+    /// A bit for each.
+    pub there: u32,
+}
+
+impl Some32 {
+    /// All of them.
+    pub fn all(first: *const f32) -> Some32 {
+        Some32 { first, there: u32::MAX }
+    }
+
+    /// The numbers.
+    ///
+    /// # Safety
+    /// They are there.
+    #[inline(always)]
+    unsafe fn read(self) -> [f32; SIDE] {
+        if self.there == u32::MAX {
+            // SAFETY: the caller's.
+            return unsafe { self.first.cast::<[f32; SIDE]>().read_unaligned() };
+        }
+        // SAFETY: the caller's.
+        std::array::from_fn(|i| if self.there >> i & 1 != 0 { unsafe { self.first.wrapping_add(i).read_unaligned() } } else { 0.0 })
+    }
+}
+
+/// Bits for the first so many of 32.
+fn there(count: usize) -> u32 {
+    if count >= SIDE { u32::MAX } else { (1 << count) - 1 }
 }
 
 /// Notes the magnitudes of 32 numbers that are larger than those before.
@@ -193,9 +241,9 @@ unsafe fn steps<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32
 /// # Safety
 /// They are there.
 #[inline(always)]
-unsafe fn farther(most: &mut [u32; SIDE], from: *const f32) {
+unsafe fn farther(most: &mut [u32; SIDE], from: Some32) {
     // SAFETY: the caller's.
-    let numbers = unsafe { from.cast::<[f32; SIDE]>().read_unaligned() };
+    let numbers = unsafe { from.read() };
     most.iter_mut().zip(numbers).for_each(|(most, number)| *most = (*most).max(magnitude(number)));
 }
 
@@ -219,13 +267,13 @@ pub trait Way {
     ///
     /// # Safety
     /// The numbers are there, and room for each part; the machine has the instructions. So below.
-    unsafe fn parts<const P: usize>(from: *const f32, to: [*mut u8; P]);
+    unsafe fn parts<const P: usize>(from: Some32, to: [*mut u8; P]);
 
     /// Writes the parts of 32 numbers of one step and of the next, in pairs: half of them, and the others a tile farther.
     ///
     /// # Safety
     /// As above.
-    unsafe fn pairs<const P: usize>(one: *const f32, two: *const f32, to: [*mut u8; P]);
+    unsafe fn pairs<const P: usize>(one: Some32, two: Some32, to: [*mut u8; P]);
 
     /// Turns a tile where it is: what was the number of a pair becomes that of its line.
     ///
@@ -239,9 +287,9 @@ pub struct Portable;
 
 impl Way for Portable {
     #[inline(always)]
-    unsafe fn parts<const P: usize>(from: *const f32, to: [*mut u8; P]) {
+    unsafe fn parts<const P: usize>(from: Some32, to: [*mut u8; P]) {
         // SAFETY: the caller's.
-        let mut rest = unsafe { from.cast::<[f32; STEPS]>().read_unaligned() };
+        let mut rest = unsafe { from.read() };
         for (part, to) in to.into_iter().enumerate() {
             let mut bits = [0_u16; STEPS];
             for (bits, rest) in bits.iter_mut().zip(&mut rest) {
@@ -254,9 +302,9 @@ impl Way for Portable {
     }
 
     #[inline(always)]
-    unsafe fn pairs<const P: usize>(one: *const f32, two: *const f32, to: [*mut u8; P]) {
+    unsafe fn pairs<const P: usize>(one: Some32, two: Some32, to: [*mut u8; P]) {
         // SAFETY: the caller's.
-        let [mut one, mut two] = unsafe { [one, two].map(|from| from.cast::<[f32; SIDE]>().read_unaligned()) };
+        let [mut one, mut two] = unsafe { [one.read(), two.read()] };
         for (part, to) in to.into_iter().enumerate() {
             let mut both = [0_u32; SIDE];
             for (both, (one, two)) in both.iter_mut().zip(one.iter_mut().zip(&mut two)) {
@@ -323,12 +371,42 @@ pub fn rounded(number: f32) -> f32 {
 /// Rounds numbers to bf16 where they are.
 ///
 /// # Safety
-/// `first` is valid for `len` numbers.
-pub unsafe fn round(first: *mut f32, len: usize) {
-    for i in 0..len {
-        // SAFETY: the caller's.
-        unsafe { *first.add(i) = rounded(first.add(i).read()) };
+/// `first` is valid for `len` numbers, and the machine has the level's instructions.
+pub unsafe fn round(first: *mut f32, len: usize, level: Level) {
+    // SAFETY: the caller's.
+    let numbers = unsafe { std::slice::from_raw_parts_mut(first, len) };
+    // SAFETY: the machine has the level's instructions.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        match level {
+            Level::Avx512 => return round_512(numbers),
+            Level::Avx2 => return round_256(numbers),
+            Level::Portable => {}
+        }
+        let _ = level;
+        round_any(numbers);
     }
+}
+
+/// # Safety
+/// The machine has the instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn round_512(numbers: &mut [f32]) {
+    round_any(numbers);
+}
+
+/// # Safety
+/// The machine has the instructions.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+unsafe fn round_256(numbers: &mut [f32]) {
+    round_any(numbers);
+}
+
+#[inline(always)]
+fn round_any(numbers: &mut [f32]) {
+    numbers.iter_mut().for_each(|number| *number = rounded(*number));
 }
 
 #[cfg(test)]
@@ -378,6 +456,7 @@ mod tests {
                         pieces: &[0, 32],
                         to: panel.as_mut_ptr(),
                         steps: 2,
+                        size: [SIDE, 64],
                         parts,
                         of_a: rows,
                     };
@@ -401,6 +480,38 @@ mod tests {
         }
     }
 
+    /// What an operand lacks of a panel is zero, and memory there is not read.
+    #[test]
+    fn a_panel_that_is_not_whole_is_filled_with_zeros() {
+        let ways = [(true, true), (true, false), (false, true), (false, false)];
+        for (level, (of_a, along_sum)) in Level::available().into_iter().flat_map(|level| ways.map(|way| (level, way))) {
+            for [lines, depth] in [[1_usize, 1_usize], [1, 64], [2, 33], [16, 47], [17, 32], [31, 50], [32, 63], [32, 64]] {
+                let steps = depth.div_ceil(STEPS);
+                let (count, length) = if along_sum { (lines, depth) } else { (depth, lines) };
+                // Whatever is read beyond a row is noticed: rows lie behind each other, and the last one ends the memory.
+                let own: Vec<f32> = (0..count * length).map(|i| i as f32 * 0.37 - 9.0).collect();
+                let wide = if along_sum { steps * STEPS } else { SIDE };
+                let mut filled = vec![0.0; SIDE.max(steps * STEPS) * wide];
+                (0..count).for_each(|row| filled[row * wide..][..length].copy_from_slice(&own[row * length..][..length]));
+                let panel = |from: &[f32], stride: usize, size: [usize; 2], parts: usize| {
+                    let rows: Vec<isize> = (0..if along_sum { size[0] } else { size[1] }).map(|row| (row * stride) as isize).collect();
+                    let pieces = [0, STEPS as isize];
+                    let mut to = vec![7_u8; panel_bytes(steps, parts)];
+                    let from = From::Whole(from.as_ptr());
+                    let numbers = Numbers { from, along_sum, rows: &rows, pieces: &pieces, to: to.as_mut_ptr(), steps, size, parts, of_a };
+                    // SAFETY: so many rows of so many numbers, and a panel for them.
+                    unsafe { split(&numbers, level) };
+                    to
+                };
+                for parts in 1..=3 {
+                    let want = panel(&filled, wide, [SIDE, steps * STEPS], parts);
+                    let got = panel(&own, length, [lines, depth], parts);
+                    assert!(got == want, "{lines} lines of {depth} in {parts} parts, {level:?}, of A {of_a}, along the sum {along_sum}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_panel_is_marked_if_one_row_does_not_fit() {
         for (special, fits) in
@@ -417,7 +528,17 @@ mod tests {
                     let mut panel = vec![0_u8; panel_bytes(1, 2)];
                     let places: Vec<isize> = (0..32).map(|row| row * 32).collect();
                     let (from, to) = (From::Whole(from.as_ptr()), panel.as_mut_ptr());
-                    let numbers = Numbers { from, along_sum: rows, rows: &places, pieces: &[0], to, steps: 1, parts: 2, of_a: rows };
+                    let numbers = Numbers {
+                        from,
+                        along_sum: rows,
+                        rows: &places,
+                        pieces: &[0],
+                        to,
+                        steps: 1,
+                        size: [SIDE, STEPS],
+                        parts: 2,
+                        of_a: rows,
+                    };
                     // SAFETY: 32 rows of 32 numbers, and a panel for them.
                     unsafe { split(&numbers, Level::detect()) };
                     assert_eq!(unsafe { is_fit(panel.as_ptr()) }, fits, "{special:e}, alone: {alone}, rows: {rows}");

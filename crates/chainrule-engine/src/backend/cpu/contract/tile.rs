@@ -323,6 +323,7 @@ impl<'a, T: Multiply> Run<'a, T> {
             }
             for right in (0..cols).step_by(SIDE) {
                 let strip = Strip {
+                    depth: pass.len,
                     steps,
                     near: near(parts),
                     a,

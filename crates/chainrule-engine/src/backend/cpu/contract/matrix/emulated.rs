@@ -1,11 +1,21 @@
-//! The matrix unit as the manual defines it, in plain code: the oracle of the instructions, and what tests of
-//! everything above them run on where there is no such unit.
+//! The units as the manual defines them, in plain code: the oracle of the instructions, and what tests of everything above
+//! them run on where there is no such unit.
 
-use super::{Block, LooseBlock, SIDE, TILE, Unit};
+use super::{Block, LooseBlock, SIDE, TILE, Unit, fills_blocks, fills_some};
 
-/// A unit that any machine has.
-pub static EMULATED: Unit =
-    Unit { start: |_| (), blocks: [block::<1>, block::<2>, block::<3>], loose: [loose::<1>, loose::<2>, loose::<3>], end: || () };
+/// Matrix tiles that any machine has.
+pub static TILES: Unit = Unit {
+    start: |_| (),
+    blocks: &[block::<1, false>, block::<2, false>, block::<3, false>],
+    loose: &[loose::<1, false>, loose::<2, false>, loose::<3, false>],
+    speeds: &[1400.0, 500.0, 220.0],
+    worth: fills_blocks,
+    end: || (),
+};
+
+/// Dot products of pairs that any machine has.
+pub static DOTS: Unit =
+    Unit { start: |_| (), blocks: &[block::<1, true>], loose: &[loose::<1, true>], speeds: &[150.0], worth: fills_some, end: || () };
 
 /// The order in which parts of A and of B are multiplied, for one, two and three parts.
 const ORDERS: [&[(usize, usize)]; 3] = [&[(0, 0)], &[(1, 0), (0, 0), (0, 1)], &[(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (0, 2)]];
@@ -20,18 +30,18 @@ fn bf16(at: *const u8) -> f32 {
     flushed(f32::from_bits(u32::from(unsafe { at.cast::<u16>().read() }) << 16))
 }
 
-unsafe fn block<const P: usize>(block: &Block) {
+unsafe fn block<const P: usize, const DOTS: bool>(block: &Block) {
     let tile = |step: usize, part: usize, half: usize| ((step * P + part) * 2 + half) * TILE;
     // SAFETY: the contract of `Kernel`.
     unsafe {
         let a = |row: usize, step: usize, part: usize| block.a.add(tile(step, part, row / 16) + row % 16 * 64);
         let b = |col: usize, step: usize, part: usize| block.b.add(tile(step, part, col / 16) + col % 16 * 4);
         let before = (block.before, block.before_row);
-        multiplied_parts::<P>((SIDE, block.steps), a, b, before, (block.c, block.c_row));
+        multiplied_parts::<P, DOTS>((SIDE, block.steps), a, b, before, (block.c, block.c_row));
     }
 }
 
-unsafe fn loose<const P: usize>(block: &LooseBlock) {
+unsafe fn loose<const P: usize, const DOTS: bool>(block: &LooseBlock) {
     let tile = |step: usize, part: usize, half: usize| ((step * P + part) * 2 + half) * TILE;
     // SAFETY: the contract of `LooseKernel`.
     unsafe {
@@ -41,12 +51,12 @@ unsafe fn loose<const P: usize>(block: &LooseBlock) {
         };
         let b = |col: usize, step: usize, part: usize| block.b.add(tile(step, part, col / 16) + col % 16 * 4);
         let before = (block.before, block.before_row);
-        multiplied_parts::<P>((2 * block.height, block.steps), a, b, before, (block.c, block.c_row));
+        multiplied_parts::<P, DOTS>((2 * block.height, block.steps), a, b, before, (block.c, block.c_row));
     }
 }
 
 /// Some rows by 32 columns; `a` and `b` say where the 32 numbers of a part of a row or column are in a step.
-unsafe fn multiplied_parts<const P: usize>(
+unsafe fn multiplied_parts<const P: usize, const DOTS: bool>(
     (rows, steps): (usize, usize),
     a: impl Fn(usize, usize, usize) -> *const u8,
     b: impl Fn(usize, usize, usize) -> *const u8,
@@ -65,7 +75,8 @@ unsafe fn multiplied_parts<const P: usize>(
             for &(part_a, part_b) in ORDERS[P - 1] {
                 for (row, sums) in sums.iter_mut().enumerate() {
                     for (col, sum) in sums.iter_mut().enumerate() {
-                        *sum = multiplied(*sum, a(row, step, part_a), b(col, step, part_b));
+                        let (a, b) = (a(row, step, part_a), b(col, step, part_b));
+                        *sum = if DOTS { dotted(*sum, a, b) } else { multiplied(*sum, a, b) };
                     }
                 }
             }
@@ -81,11 +92,22 @@ unsafe fn multiplied_parts<const P: usize>(
 fn multiplied(sum: f32, a: *const u8, b: *const u8) -> f32 {
     let (mut even, mut odd) = (0.0_f32, 0.0_f32);
     for pair in 0..16 {
-        let number = |of: *const u8, bytes: usize| bf16(of.wrapping_add(bytes));
         even = flushed(fused(number(a, pair * 4), number(b, pair * 64), even));
         odd = flushed(fused(number(a, pair * 4 + 2), number(b, pair * 64 + 2), odd));
     }
     flushed(flushed(sum) + flushed(even + odd))
+}
+
+/// Sixteen times VDPBF16PS for one element: of each pair the second product is added first.
+fn dotted(mut sum: f32, a: *const u8, b: *const u8) -> f32 {
+    for at in (0..16).flat_map(|pair| [[pair * 4 + 2, pair * 64 + 2], [pair * 4, pair * 64]]) {
+        sum = flushed(fused(number(a, at[0]), number(b, at[1]), sum));
+    }
+    sum
+}
+
+fn number(of: *const u8, bytes: usize) -> f32 {
+    bf16(of.wrapping_add(bytes))
 }
 
 /// `a * b + c`, rounded once. Two bf16 numbers have a product of 16 bits, which f32 holds if it is a normal number: a call

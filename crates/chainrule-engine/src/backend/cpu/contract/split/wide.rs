@@ -4,7 +4,7 @@
 //! Refuses to compute anything else than the portable way.
 
 use super::super::matrix::{STEPS, TILE};
-use super::Way;
+use super::{Some32, Way};
 use std::arch::x86_64::*;
 
 /// The instructions of AVX-512.
@@ -13,10 +13,10 @@ pub struct Wide;
 impl Way for Wide {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn parts<const P: usize>(from: *const f32, to: [*mut u8; P]) {
+    unsafe fn parts<const P: usize>(from: Some32, to: [*mut u8; P]) {
         // SAFETY: the caller's.
         unsafe {
-            let (mut low, mut high) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.wrapping_add(16)));
+            let [mut low, mut high] = [half(from, 0), half(from, 1)];
             for (part, to) in to.into_iter().enumerate() {
                 let (one, two) = (part_of::<P>(part, low), part_of::<P>(part, high));
                 _mm512_storeu_si512(to.cast(), upper_halves(one, two));
@@ -27,16 +27,16 @@ impl Way for Wide {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    unsafe fn pairs<const P: usize>(one: *const f32, two: *const f32, to: [*mut u8; P]) {
-        for half in 0..2 {
+    unsafe fn pairs<const P: usize>(one: Some32, two: Some32, to: [*mut u8; P]) {
+        for at in 0..2 {
             // SAFETY: the caller's.
             unsafe {
-                let (mut a, mut b) = (_mm512_loadu_ps(one.wrapping_add(16 * half)), _mm512_loadu_ps(two.wrapping_add(16 * half)));
+                let [mut a, mut b] = [half(one, at), half(two, at)];
                 for (part, to) in to.into_iter().enumerate() {
                     let (of_a, of_b) = (part_of::<P>(part, a), part_of::<P>(part, b));
                     let first = _mm512_srli_epi32::<16>(_mm512_castps_si512(of_a));
                     let both = _mm512_mask_mov_epi16(first, 0xaaaa_aaaa, _mm512_castps_si512(of_b));
-                    _mm512_storeu_si512(to.wrapping_add(TILE * half).cast(), both);
+                    _mm512_storeu_si512(to.wrapping_add(TILE * at).cast(), both);
                     (a, b) = (_mm512_sub_ps(a, of_a), _mm512_sub_ps(b, of_b));
                 }
             }
@@ -73,6 +73,17 @@ impl Way for Wide {
             }
         }
     }
+}
+
+/// The first or the second sixteen of some numbers.
+///
+/// # Safety
+/// They are there.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn half(from: Some32, which: usize) -> __m512 {
+    // SAFETY: the caller's; what is not there is not read.
+    unsafe { _mm512_maskz_loadu_ps((from.there >> (16 * which)) as u16, from.first.wrapping_add(16 * which)) }
 }
 
 /// [`super::part_of`] of sixteen numbers.

@@ -1,11 +1,12 @@
 //! Operands whose memory is split in parts first: the bits of panels that split each number for themselves.
 
-use super::super::matrix::{LooseBlock, SIDE, Unit, emulated::EMULATED};
+use super::super::matrix::{LooseBlock, SIDE, Size, Unit, emulated};
+use super::precision::oracle;
 use super::*;
 
 /// The units that can run here.
 fn units() -> impl Iterator<Item = &'static Unit> {
-    [Some(&EMULATED), Unit::detect()].into_iter().flatten()
+    [&emulated::TILES, &emulated::DOTS].into_iter().chain(Unit::available())
 }
 
 /// Windows of three by three over images so wide that rows have `inner` windows, as a product or the gradient of the kernel.
@@ -59,7 +60,8 @@ fn parts_that_lie_loose_give_the_bits_of_panels() {
         for (precision, number) in special.into_iter().chain(fewer_parts) {
             c.precision = precision;
             let memories = with(&ordinary, number);
-            for unit in units() {
+            let parts = if precision == Precision::Full { 3 } else { 1 + usize::from(precision == Precision::High) };
+            for unit in units().filter(|unit| parts <= unit.blocks.len()) {
                 let compile = || placed(|written| CompiledContract::at(&c, Level::detect(), Some(unit), written));
                 let loose = Made { room: Packed::new(Default::default()).unwrap(), compiled: compile() };
                 let made = made(|written| CompiledContract::at(&c, Level::detect(), Some(unit), written));
@@ -88,7 +90,7 @@ fn parts_that_lie_loose_give_the_bits_of_panels() {
 fn products_that_reach_the_same_memory_split_it_once() {
     let [forward, gradient] = [false, true].map(|gradient| windows((4, 14), 32, 56, gradient).0);
     for (written, same) in [(false, true), (true, false)] {
-        let mut two = [&forward, &gradient].map(|c| placed(|code| CompiledContract::at(c, Level::detect(), Some(&EMULATED), code)));
+        let mut two = [&forward, &gradient].map(|c| placed(|code| CompiledContract::at(c, Level::detect(), Some(&emulated::TILES), code)));
         let [one, other] = &mut two;
         let sizes = share(&mut [(0, one), (2, other)], |buffer, first, last| written && (buffer, first, last) == (0, 0, 2), |_| false);
         let found = two.each_ref().map(|product| product.plan.loose_at.into_iter().flatten().next().expect("a place"));
@@ -107,28 +109,34 @@ fn the_matrix_unit_reads_loose_rows() {
         // Rows 200 bytes apart, both tiles within the same memory, one of them further on.
         let (a, b) = (numbers(8192), numbers(3 * parts * 2 * 512));
         let first: Vec<f32> = (0..SIDE * 36).map(|at| at as f32 / 64.0).collect();
-        for add in [false, true] {
+        for (add, rows) in [(false, 2 * height), (true, 2 * height), (true, height + height / 2)] {
+            let size = Size { rows, cols: 32, pairs: 48 };
             let of = |unit: &Unit| {
                 let mut c = vec![0.5_f32; SIDE * 40];
                 let tiles = [a.as_ptr().cast(), a[1000..].as_ptr().cast()];
                 let before = if add { first.as_ptr() } else { std::ptr::null() };
                 let (along, b, c_first) = (along.as_ptr(), b.as_ptr().cast(), c.as_mut_ptr());
-                let block = LooseBlock { steps: 3, tiles, height, row: 200, along, b, before, before_row: 144, c: c_first, c_row: 160 };
+                let block =
+                    LooseBlock { size, steps: 3, tiles, height, row: 200, along, b, before, before_row: 144, c: c_first, c_row: 160 };
                 // SAFETY: rows and steps end before the numbers do; three steps of a panel; rows of 36 numbers and of 40.
                 unsafe {
                     (unit.start)(height);
                     (unit.loose[parts - 1])(&block);
                     (unit.end)();
                 }
+                let written = |row: usize, col: usize| row < 2 * height && col < 32;
+                let other = c.chunks(40).enumerate().flat_map(|(row, line)| line.iter().enumerate().map(move |(col, &x)| (row, col, x)));
+                assert!(
+                    other.filter(|&(row, col, _)| !written(row, col)).all(|(_, _, x)| x == 0.5),
+                    "other rows and columns are left alone"
+                );
+                c.truncate(rows * 40);
                 c
             };
-            let emulated = of(&EMULATED);
-            let written = |row: usize, col: usize| row < 2 * height && col < 32;
-            let other = emulated.chunks(40).enumerate().flat_map(|(row, line)| line.iter().enumerate().map(move |(col, &x)| (row, col, x)));
-            assert!(other.filter(|&(row, col, _)| !written(row, col)).all(|(_, _, x)| x == 0.5), "other rows and columns are left alone");
-            assert!(emulated[..32].iter().any(|&x| x.abs() > 1.0), "something is computed");
-            if let Some(unit) = Unit::detect() {
-                assert_eq!(of(unit), emulated, "{parts} parts, {height} rows, added: {add}");
+            for unit in units().filter(|unit| parts <= unit.blocks.len()) {
+                let want = of(oracle(unit));
+                assert!(want[..32].iter().any(|&x| x.abs() > 1.0), "something is computed");
+                assert_eq!(of(unit), want, "{parts} parts, {height} rows, added: {add}");
             }
         }
     }

@@ -1,13 +1,23 @@
-//! Products in every precision, on matrix tiles (emulated, and the machine's if it has any) and without.
+//! Products in every precision, on every unit that multiplies tiles (emulated, and the machine's if it has any) and without.
 
-use super::super::matrix::{Unit, emulated::EMULATED};
+use super::super::matrix::{Unit, emulated};
 use super::super::split::rounded;
 use super::windows::windows;
 use super::*;
 
 /// Without tiles, and with every unit that can run here.
 fn units() -> impl Iterator<Item = Option<&'static Unit>> {
-    [Some(None), Some(Some(&EMULATED)), Unit::detect().map(Some)].into_iter().flatten()
+    [None, Some(&emulated::TILES), Some(&emulated::DOTS)].into_iter().chain(Unit::available().into_iter().map(Some))
+}
+
+/// Those that compute numbers in so many parts.
+fn units_of(parts: usize) -> impl Iterator<Item = &'static Unit> {
+    units().flatten().filter(move |unit| parts <= unit.blocks.len())
+}
+
+/// What a unit should compute, bit for bit.
+pub fn oracle(unit: &Unit) -> &'static Unit {
+    if unit.blocks.len() == 1 { &emulated::DOTS } else { &emulated::TILES }
 }
 
 /// A standard normal number, nearly: a sum of twelve uniform ones.
@@ -172,6 +182,34 @@ fn mixed_is_the_product_of_rounded_operands() {
     }
 }
 
+/// A sum, or lines, that lie in runs of no whole thirty-twos.
+#[test]
+fn what_lies_in_pieces_is_the_product_of_all() {
+    let list = |sizes: &[usize]| -> Axes<usize> { sizes.iter().copied().collect() };
+    let mut draw = Draw(35);
+    for (run, precision) in [20, 40, 33].into_iter().flat_map(|run| [Precision::Full, Precision::Mixed].map(|precision| (run, precision))) {
+        // Three runs with a gap after each: along the sum in A, along the columns in B.
+        let (k, gap) = (3 * run, run as isize + 7);
+        let strides = |strides: &[isize]| strides.iter().copied().collect();
+        let c = Contract {
+            m: list(&[64]),
+            n: list(&[3, run]),
+            k: list(&[3, run]),
+            a: Access { strides: strides(&[3 * gap, gap, 1]), ..dense(0, DType::F32, &[]) },
+            b: Access { strides: strides(&[run as isize * 3 * gap, 3 * gap, gap, 1]), ..dense(1, DType::F32, &[]) },
+            out: dense(2, DType::F32, &[64, 3, run]),
+            precision,
+            ..matrices(DType::F32, 64, k, k, 0)
+        };
+        // Numbers that bf16 holds, so that all precisions give the same.
+        let lengths = [64 * 3 * gap as usize, k * 3 * gap as usize, 64 * k];
+        let memories = lengths.map(|len| Memory::new(DType::F32, (0..len).map(|_| draw.below(200) as f64 - 100.0))).to_vec();
+        for unit in units() {
+            check(&c, &memories, &result(&c, &memories, unit));
+        }
+    }
+}
+
 /// Operands that are bf16 already, batches (whose tiles share nothing) and windows go the same ways.
 #[test]
 fn tiles_serve_bf16_batches_and_windows() {
@@ -200,35 +238,41 @@ fn tiles_serve_bf16_batches_and_windows() {
     }
 }
 
-/// A unit of this machine gives what the manual says, bit for bit.
+/// A unit of this machine gives what the manual says, bit for bit, where a block is wanted; and writes nothing beyond it.
 #[test]
-fn the_matrix_unit_does_what_the_manual_says() {
-    use super::super::matrix::{Block, SIDE};
+fn the_units_do_what_the_manual_says() {
+    use super::super::matrix::{Block, SIDE, STEPS, Size};
     let mut draw = Draw(51);
-    for parts in 1..=3 {
-        let mut panel = || -> Vec<u16> { (0..2 * parts * 2 * 512).map(|_| half::bf16::from_f64(normal(&mut draw)).to_bits()).collect() };
-        let (a, b) = (panel(), panel());
+    for (parts, [rows, cols, pairs]) in
+        (1..=3).flat_map(|parts| [[32, 32, 32], [32, 16, 32], [5, 32, 31], [17, 9, 19], [25, 17, 17], [1, 1, 24]].map(|size| (parts, size)))
+    {
+        // Two steps of two tiles of 16 rows of 32, or of 16 pairs by 16 columns.
+        let mut panel = |of_a: bool| -> Vec<u16> {
+            let pair = |at: usize| at / (parts * 1024) * STEPS / 2 + if of_a { at % 32 / 2 } else { at % 512 / 32 };
+            let number = |at: usize| if pair(at) < pairs { half::bf16::from_f64(normal(&mut draw)).to_bits() } else { 0 };
+            (0..2 * parts * 2 * 512).map(number).collect()
+        };
+        let (a, b) = (panel(true), panel(false));
         let first: Vec<f32> = (0..SIDE * 36).map(|_| normal(&mut draw) as f32).collect();
         for add in [false, true] {
             let of = |unit: &Unit| {
                 let mut c = vec![0.5_f32; SIDE * 40];
                 let before = if add { first.as_ptr() } else { std::ptr::null() };
-                let (a, b) = (a.as_ptr().cast(), b.as_ptr().cast());
-                let block = Block { steps: 2, a, b, before, before_row: 144, c: c.as_mut_ptr(), c_row: 160 };
+                let (a, b, size) = (a.as_ptr().cast(), b.as_ptr().cast(), Size { rows, cols, pairs });
+                let block = Block { size, steps: 2, a, b, before, before_row: 144, c: c.as_mut_ptr(), c_row: 160 };
                 // SAFETY: panels of two steps, 32 rows of 36 numbers and 32 rows of 40.
                 unsafe {
                     (unit.start)(SIDE / 2);
                     (unit.blocks[parts - 1])(&block);
                     (unit.end)();
                 }
-                c
+                assert!(c.chunks(40).all(|row| row[32..] == [0.5; 8]), "columns beyond the block are left alone");
+                c.chunks(40).take(rows).map(|row| row[..cols].to_vec()).collect::<Vec<_>>().concat()
             };
-            let emulated = of(&EMULATED);
-            assert!(emulated.chunks(40).all(|row| row[32..] == [0.5; 8]), "columns beyond the block are left alone");
-            let sum: f64 = emulated.iter().map(|&x| f64::from(x).abs()).sum();
-            assert!(sum > 1000.0, "something is computed");
-            if let Some(unit) = Unit::detect() {
-                assert_eq!(of(unit), emulated, "{parts} parts, added: {add}");
+            for unit in units_of(parts) {
+                let want = of(oracle(unit));
+                assert!(want.iter().map(|&x| f64::from(x).abs()).sum::<f64>() > 0.5 * want.len() as f64, "something is computed");
+                assert_eq!(of(unit), want, "{parts} parts, {rows} rows, {cols} columns, {pairs} pairs, added: {add}");
             }
         }
     }
@@ -256,6 +300,7 @@ fn a_strip_of_many_blocks_and_pieces_is_the_product() {
         let mut c = vec![0.5_f32; rows * 40];
         let mut sums = vec![f32::NAN; (BLOCKS_OF_STRIP + 1) * NUMBERS];
         let strip = Strip {
+            depth: k,
             steps: STEPS_OF_STRIP,
             near: 4,
             a: RowsOfA::Panels { first: a.as_ptr().cast(), panel: panel * 2 },

@@ -1,0 +1,167 @@
+//! Elementwise and row kernels beside loops that are written by hand for them, with 512-bit vectors, on one thread and in cache.
+//!
+//! Each loop (`by_hand/loops.rs`) computes what its step computes, which is looked at before either is timed: results that
+//! differ end the table. Refuses machines without AVX-512, for which no loop is written.
+
+#[cfg(target_arch = "x86_64")]
+mod loops;
+
+/// Prints a line for each kernel, or for those whose names contain what is asked for.
+pub fn run(which: &[String]) -> Result<(), String> {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+        return beside::run(which).map_err(|error| error.to_string());
+    }
+    let _ = which;
+    Err("the loops that kernels are compared with are written for AVX-512, which this machine does not have".into())
+}
+
+#[cfg(target_arch = "x86_64")]
+mod beside {
+    use super::loops;
+    use chainrule::functions::layer_norm;
+    use chainrule::loss::cross_entropy;
+    use chainrule::nn::{Dropout, Mode, Training};
+    use chainrule::{DType, Rng, Runtime, Step, Tensor};
+    use std::hint::black_box;
+    use std::time::Instant;
+
+    /// Numbers of an array: with all that a step reads and writes they stay in the second cache.
+    const NUMBERS: usize = 16_384;
+    /// Runs of each in turn; the least counts.
+    const RUNS: usize = 1000;
+    /// By how much results may differ, seen from the largest: both round, in other places.
+    const TOLERANCE: f32 = 2e-6;
+
+    /// A kernel of the engine and the loop that does the same.
+    struct Case {
+        name: &'static str,
+        /// Numbers of a row.
+        row: usize,
+        /// The step, of whose results the first is compared.
+        make: fn(&Runtime, &Tensor) -> chainrule::Result<Step>,
+        /// From numbers to that result.
+        by_hand: fn(&[f32], &mut [f32], &mut State),
+        /// Whether what changes are parameters, and these are compared.
+        update: bool,
+        /// Whether results can be compared: random numbers are others.
+        same: bool,
+    }
+
+    impl Case {
+        const fn new(
+            name: &'static str,
+            row: usize,
+            make: fn(&Runtime, &Tensor) -> chainrule::Result<Step>,
+            by_hand: fn(&[f32], &mut [f32], &mut State),
+        ) -> Case {
+            Case { name, row, make, by_hand, update: false, same: true }
+        }
+    }
+
+    /// What loops read and change besides numbers: parameters and both moments; labels of rows.
+    struct State {
+        arrays: [Vec<f32>; 3],
+        labels: Vec<i64>,
+    }
+
+    static CASES: &[Case] = &[
+        Case::new("gelu_tanh", NUMBERS, |on, x| alone(on, x, &x.gelu_tanh()), |x, y, _| loops::gelu_tanh(x, y)),
+        Case::new("layer norm of rows of 128", 128, layer_normed::<128>, |x, y, _| loops::layer_norm::<128>(x, y)),
+        Case::new("layer norm of rows of 512", 512, layer_normed::<512>, |x, y, _| loops::layer_norm::<512>(x, y)),
+        Case::new("softmax of rows of 64", 64, |on, x| alone(on, x, &rows(x, 64).softmax(-1)), |x, y, _| loops::softmax::<64>(x, y)),
+        Case::new("softmax of rows of 512", 512, |on, x| alone(on, x, &rows(x, 512).softmax(-1)), |x, y, _| loops::softmax::<512>(x, y)),
+        Case::new("cross-entropy of rows of 64, with gradient", 64, entropy::<64>, |x, y, state| {
+            black_box(loops::cross_entropy::<64>(x, &state.labels, y));
+        }),
+        Case::new("cross-entropy of rows of 512, with gradient", 512, entropy::<512>, |x, y, state| {
+            black_box(loops::cross_entropy::<512>(x, &state.labels, y));
+        }),
+        Case {
+            update: true,
+            ..Case::new("AdamW", NUMBERS, adam_w, |g, _, state| {
+                let [p, m, v] = &mut state.arrays;
+                loops::adam_w(g, p, m, v);
+            })
+        },
+        Case { same: false, ..Case::new("dropout", NUMBERS, dropout, |x, y, _| loops::dropout(x, y)) },
+    ];
+
+    pub fn run(which: &[String]) -> chainrule::Result<()> {
+        let runtime = Runtime::new(1)?;
+        let wanted = |case: &&Case| which.is_empty() || which.iter().any(|part| case.name.contains(part.as_str()));
+        CASES.iter().filter(wanted).try_for_each(|case| measure(case, &runtime))
+    }
+
+    fn measure(case: &Case, runtime: &Runtime) -> chainrule::Result<()> {
+        let values = Tensor::randn([NUMBERS], &mut Rng::new(1)).to_leaf()?;
+        let (x, mut y) = (values.to_vec::<f32>()?, vec![0.0; NUMBERS]);
+        let placeholder = Tensor::placeholder([NUMBERS].as_slice(), DType::F32);
+        let mut step = (case.make)(runtime, &placeholder)?;
+        let mut state = State { arrays: [vec![0.1; NUMBERS], vec![0.0; NUMBERS], vec![0.0; NUMBERS]], labels: labels(case.row) };
+        step.run(&[&values])?;
+        (case.by_hand)(&x, &mut y, &mut state);
+        let own = if case.update { step.state(0) } else { step.output(0) }.to_vec::<f32>()?;
+        let by_hand = if case.update { &state.arrays[0] } else { &y };
+        let off = difference(&own, by_hand);
+        if case.same && off > TOLERANCE {
+            return Ok(say!("{:44} the loop computes something else: {off:e} of the largest", case.name));
+        }
+        let mut least = [f64::INFINITY; 2];
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            step.run(&[&values])?;
+            let middle = Instant::now();
+            (case.by_hand)(&x, &mut y, &mut state);
+            let times = [middle - start, middle.elapsed()].map(|time| time.as_secs_f64() * 1e12 / NUMBERS as f64);
+            least = [0, 1].map(|i| f64::min(least[i], times[i]));
+        }
+        let [own, hand] = least;
+        say!("{:44} {own:6.0} ps an element, by hand {hand:6.0}: {:.2}", case.name, own / hand);
+        Ok(())
+    }
+
+    /// The largest difference, seen from the largest number.
+    fn difference(one: &[f32], other: &[f32]) -> f32 {
+        let most = |numbers: &mut dyn Iterator<Item = f32>| numbers.fold(0.0_f32, |most, number| most.max(number.abs()));
+        most(&mut one.iter().zip(other).map(|(one, other)| one - other)) / most(&mut one.iter().copied()).max(f32::MIN_POSITIVE)
+    }
+
+    fn labels(row: usize) -> Vec<i64> {
+        (0..NUMBERS / row).map(|at| (at * 37 % row) as i64).collect()
+    }
+
+    fn rows(x: &Tensor, row: usize) -> Tensor {
+        x.reshape([NUMBERS / row, row])
+    }
+
+    fn alone(runtime: &Runtime, x: &Tensor, y: &Tensor) -> chainrule::Result<Step> {
+        Step::capture_on(runtime, &[x], &[y], &[])
+    }
+
+    fn layer_normed<const ROW: usize>(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
+        alone(runtime, x, &layer_norm(&rows(x, ROW), 1, None, None, 1e-5))
+    }
+
+    fn entropy<const ROW: usize>(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
+        let labels = labels(ROW);
+        let loss = cross_entropy(&rows(x, ROW), &Tensor::from_slice(&labels, [labels.len()]));
+        let gradient = loss.grad(&[x])?.remove(0);
+        Step::capture_on(runtime, &[x], &[&gradient, &loss], &[])
+    }
+
+    fn dropout(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
+        let mut training = Training::new(Rng::new(2));
+        alone(runtime, x, &Dropout::new(0.2).forward(x, &mut Mode::Train(&mut training)))
+    }
+
+    /// The update of parameters whose gradient is given.
+    fn adam_w(runtime: &Runtime, g: &Tensor) -> chainrule::Result<Step> {
+        let p = Tensor::full([NUMBERS], 0.1, DType::F32).to_leaf()?;
+        let (m, v) = (p.zeros_like().to_leaf()?, p.zeros_like().to_leaf()?);
+        let new_m = &m * 0.9 + g * 0.1;
+        let new_v = &v * 0.999 + g * g * 0.001;
+        let step = &new_m / (new_v.sqrt() + 1e-8) * 1e-3;
+        Step::capture_on(runtime, &[g], &[], &[(&p, &(&p * (1.0 - 1e-5) - step)), (&m, &new_m), (&v, &new_v)])
+    }
+}
