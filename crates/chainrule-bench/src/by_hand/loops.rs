@@ -23,7 +23,7 @@ fn exp(x: __m512) -> __m512 {
     let n = _mm512_roundscale_ps::<8>(_mm512_mul_ps(x, set(LOG2_E)));
     let r = _mm512_fnmadd_ps(n, set(-2.121_944_4e-4), _mm512_fnmadd_ps(n, set(0.693_359_4), x));
     let mut p = set(1.987_569_1e-4);
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1] {
+    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = _mm512_fmadd_ps(p, r, set(coefficient));
     }
     _mm512_scalef_ps(_mm512_add_ps(_mm512_fmadd_ps(_mm512_mul_ps(r, r), p, r), set(1.0)), n)
@@ -33,7 +33,7 @@ fn exp(x: __m512) -> __m512 {
 pub fn gelu_tanh(x: &[f32], y: &mut [f32]) {
     #[target_feature(enable = "avx512f,avx512dq")]
     fn all(x: &[f32], y: &mut [f32]) {
-        const SLOPE: f32 = -1.595_769_1;
+        const SLOPE: f32 = -1.595_769;
         for (from, to) in vectors(x, y) {
             // SAFETY: a vector of each.
             unsafe {
