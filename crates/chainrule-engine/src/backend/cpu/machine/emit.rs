@@ -43,27 +43,36 @@ const MOST_SLOTS: u32 = 2;
 pub fn emit(list: &[Instruction], ports: u32, form: Form) -> Emitted {
     // With lanes, a sign is a truth as it stands; masks have no lanes, and so no size.
     let list = &without(list, if form.encoding == Encoding::Vex { Op::Sign } else { Op::Resize });
-    let (reduced, aside) = reduce::reductions(list);
+    let (reduced, aside) = reduce::reductions(list, form);
     let mut pool = Vec::new();
     let mut slots = 0;
-    let mut written = |body: Body, blocks: u8, most: u32| {
-        let emitter = Emitter::new(list, form, (body, blocks), &mut pool, (&reduced, aside));
+    let empty = || Assembler::new(form.encoding, form.positions, aside).holding(ports);
+    let mut written = |body: Body, (first, blocks): (u8, u8), most: u32| {
+        let emitter = Emitter::new(list, form, (body, first, blocks), &mut pool, (&reduced, empty()));
         let (body, needed) = emitter.written(most)?;
         slots = slots.max(needed);
         Some(body)
     };
-    let empty = || Assembler::new(form.encoding, form.positions, aside);
-    let one = written(Body::One, 1, u32::MAX).unwrap_or_else(empty);
-    let rest = written(Body::Rest, 1, u32::MAX).unwrap_or_else(empty);
+    let one = written(Body::One, (0, 1), u32::MAX).unwrap_or_else(empty);
+    let rest = written(Body::Rest, (0, 1), u32::MAX).unwrap_or_else(empty);
     // The processor looks only so far ahead for work that does not wait: a formula is a chain, and what it can do
     // meanwhile has to stand next to it. Partial results go round evenly.
     let (mut many, more): (_, &[u8]) = match reduced.is_empty() {
         true => (None, &[2, 3, 4]),
-        false => (written(Body::Many, 1, u32::MAX).map(|body| (body, 1)), &[2, 4]),
+        false => (written(Body::Many, (0, 1), u32::MAX).map(|body| (body, 1)), &[2, 4]),
     };
     for &blocks in more {
-        let Some(body) = written(Body::Many, blocks, MOST_SLOTS) else { break };
+        let Some(body) = written(Body::Many, (0, blocks), MOST_SLOTS) else { break };
         many = Some((body, blocks));
+    }
+    // Partial results in registers are named by the code, which therefore goes all the way round.
+    if let Some((body, blocks)) = many.as_mut().filter(|_| reduce::in_registers(&reduced)) {
+        for first in (*blocks..reduce::ROUND).step_by((*blocks).into()) {
+            if let Some(next) = written(Body::Many, (first, *blocks), u32::MAX) {
+                body.append(next);
+            }
+        }
+        *blocks = reduce::ROUND;
     }
     let at_once = many.as_ref().map_or(0, |(_, blocks)| if reduced.is_empty() { form.positions * blocks } else { reduce::MANY });
     let mut constant = |bits, size| constant(&mut pool, bits, size);
@@ -187,6 +196,8 @@ pub struct Emitter<'a> {
     pub(super) form: Form,
     /// Which part.
     pub(super) body: Body,
+    /// Blocks of the row before the first one, and how many are side by side.
+    first: u8,
     blocks: u8,
     pool: &'a mut Vec<u64>,
     /// What becomes one number for a row.
@@ -200,12 +211,14 @@ impl<'a> Emitter<'a> {
     fn new(
         list: &[Instruction],
         form: Form,
-        (body, blocks): (Body, u8),
+        (body, first, blocks): (Body, u8, u8),
         pool: &'a mut Vec<u64>,
-        (reduced, aside): (&'a [Reduced], u32),
+        (reduced, mut assembler): (&'a [Reduced], Assembler),
     ) -> Emitter<'a> {
         let mut registers = Registers::new(side_by_side(list, blocks), form.encoding);
-        let mut assembler = Assembler::new(form.encoding, form.positions, aside);
+        for _ in 0..reduce::held(reduced) {
+            registers.reserve(VECTORS);
+        }
         let mut which = [0; 2];
         match form.encoding {
             _ if body != Body::Rest => {}
@@ -223,7 +236,7 @@ impl<'a> Emitter<'a> {
                 }
             }
         }
-        Emitter { assembler, form, body, blocks, pool, reduced, which, registers }
+        Emitter { assembler, form, body, first, blocks, pool, reduced, which, registers }
     }
 
     /// Writes the code once, and says how many slots of the stack it needs; `None` if more than `most`.
@@ -250,11 +263,11 @@ impl<'a> Emitter<'a> {
 
     fn instruction(&mut self, at: usize) {
         let Instruction { op, size, args } = self.registers.list[at];
-        let block = (at % self.blocks as usize) as u8;
+        let block = self.first + (at % self.blocks as usize) as u8;
         match op {
             // Constants are fetched where they are used.
             Op::Constant(_) => {}
-            Op::LoadSingle(_) if block > 0 => {}
+            Op::LoadSingle(_) if block > self.first => {}
             Op::Load(n) => self.load(at, n, block),
             Op::LoadSingle(n) => {
                 let to = self.take(at as Id);

@@ -103,7 +103,7 @@ impl Lanes {
 
 /// Writes code for a function `(table, many, whole, mask, rows)` in the registers of the System V
 /// calling convention: rdi, rsi, rdx, rcx, r8. The position is kept in rsi, `many` in r9, what is
-/// reported in r10, the stack as it was in rbp; rax serves for pointers, and for the answer.
+/// reported in r10, the stack as it was in rbp; the first pointers are in [`HELD`], rax serves for others, and for the answer.
 pub struct Assembler {
     /// The bytes so far.
     pub bytes: Vec<u8>,
@@ -114,7 +114,18 @@ pub struct Assembler {
     aside: u32,
     /// Where four bytes wait for the distance to a constant of the pool.
     pool_uses: Vec<(usize, u32)>,
+    /// How many pointers are held in registers.
+    held: usize,
+    /// The general register of the pointer at hand.
+    base: Register,
+    /// Which pointer is in rax.
+    in_rax: Option<u32>,
 }
+
+/// General registers that hold the first pointers of the table while rows are walked: r11, and then those that a function gives back
+/// as they were, rbx and r12 to r15.
+const HELD: [Register; 6] = [11, 3, 12, 13, 14, 15];
+const RAX: Register = 0;
 
 /// A jump whose aim is not known yet.
 pub struct Jump(usize);
@@ -122,7 +133,12 @@ pub struct Jump(usize);
 impl Assembler {
     /// No code yet; `aside` bytes of the stack, whole vectors, are not for slots.
     pub fn new(encoding: Encoding, positions: u8, aside: u32) -> Assembler {
-        Assembler { bytes: Vec::new(), encoding, positions, aside, pool_uses: Vec::new() }
+        Assembler { bytes: Vec::new(), encoding, positions, aside, pool_uses: Vec::new(), held: 0, base: RAX, in_rax: None }
+    }
+
+    /// The same with as many of the first pointers in registers as there are, of a table of so many.
+    pub fn holding(self, ports: u32) -> Assembler {
+        Assembler { held: HELD.len().min(ports as usize), ..self }
     }
 
     /// How instructions are written.
@@ -186,9 +202,19 @@ impl Assembler {
         self.mask(x86::MASK_FROM_BITS, to, 0, Place::Register(1)); // ecx
     }
 
-    /// Fetches a pointer of the table, for [`Place::Element`] and [`Place::Single`]: rax = [rdi + 8 n].
+    /// Says which pointer of the table [`Place::Element`] and [`Place::Single`] are seen from, and fetches it if it is not
+    /// in a register.
     pub fn pointer(&mut self, n: u32) {
-        self.bytes.extend([0x48, 0x8b, 0x87]);
+        self.base = HELD[..self.held].get(n as usize).copied().unwrap_or(RAX);
+        if self.base == RAX && self.in_rax != Some(n) {
+            self.of_table(0x8b, RAX, n); // mov rax, [rdi + 8 n]
+            self.in_rax = Some(n);
+        }
+    }
+
+    /// An instruction on a general register and a number of the table: register, [rdi + 8 n].
+    fn of_table(&mut self, opcode: u8, register: Register, n: u32) {
+        self.bytes.extend([0x48 | (register >> 3) << 2, opcode, 0x87 | (register & 7) << 3]);
         self.bytes.extend((8 * n).to_le_bytes());
     }
 
@@ -196,6 +222,7 @@ impl Assembler {
     /// up to 128.
     pub fn count_round(&mut self, last: u8) {
         self.bytes.extend([0x89, 0xf0, 0x83, 0xe0, last]); // mov eax, esi; and eax, last
+        self.in_rax = None;
     }
 
     /// Adds a mask, or with VEX the signs of a register's lanes, to what is reported.
@@ -205,12 +232,35 @@ impl Assembler {
             Encoding::Evex => self.mask(x86::MASK_TO_BITS, 0, 0, Place::Register(from)),
         }
         self.bytes.extend([0x41, 0x09, 0xc2]); // or r10d, eax
+        self.in_rax = None;
     }
 
     /// Makes room for slots of a vector each on the stack, and keeps `many` where the position is not.
     pub fn enter(&mut self, slots: u32) {
         self.bytes.extend([0x49, 0x89, 0xf1]); // mov r9, rsi
         self.bytes.extend([0x45, 0x31, 0xd2]); // xor r10d, r10d
+        for &register in self.given_back() {
+            self.bytes.extend_from_slice(if register < 8 { &[0x50] } else { &[0x41, 0x50] }); // push
+            self.name_register(register);
+        }
+        (0..).zip(&HELD[..self.held]).for_each(|(n, &register)| self.of_table(0x8b, register, n)); // mov
+        self.frame(slots);
+    }
+
+    /// Those of the registers with pointers that the caller wants back.
+    fn given_back(&self) -> &'static [Register] {
+        HELD[..self.held].get(1..).unwrap_or_default()
+    }
+
+    /// Adds the number of a register to the opcode written last.
+    fn name_register(&mut self, register: Register) {
+        if let Some(opcode) = self.bytes.last_mut() {
+            *opcode += register & 7;
+        }
+    }
+
+    /// Room for slots.
+    fn frame(&mut self, slots: u32) {
         let room = self.room(slots);
         if room == 0 {
             return;
@@ -237,6 +287,10 @@ impl Assembler {
         if self.room(slots) > 0 {
             self.bytes.extend([0x48, 0x89, 0xec, 0x5d]); // mov rsp, rbp; pop rbp
         }
+        for &register in self.given_back().iter().rev() {
+            self.bytes.extend_from_slice(if register < 8 { &[0x58] } else { &[0x41, 0x58] }); // pop
+            self.name_register(register);
+        }
         self.bytes.extend([0x44, 0x89, 0xd0]); // mov eax, r10d
         self.bytes.extend([0xc5, 0xf8, 0x77, 0xc3]); // vzeroupper, ret
     }
@@ -244,6 +298,7 @@ impl Assembler {
     /// Code written apart.
     pub fn append(&mut self, other: Assembler) {
         let start = self.bytes.len();
+        self.in_rax = None;
         self.bytes.extend(other.bytes);
         self.pool_uses.extend(other.pool_uses.into_iter().map(|(at, constant)| (start + at, constant)));
     }
@@ -293,9 +348,13 @@ impl Assembler {
         self.bytes.extend([0x49, 0xff, 0xc8]); // dec r8
         let end = self.jump(0x84); // jz
         for port in 0..ports {
-            self.pointer(ports + port);
-            self.bytes.extend([0x48, 0x01, 0x87]); // add [rdi + 8 port], rax
-            self.bytes.extend((8 * port).to_le_bytes());
+            match HELD[..self.held].get(port as usize) {
+                Some(&register) => self.of_table(0x03, register, ports + port), // add register, [rdi + 8 ..]
+                None => {
+                    self.of_table(0x8b, RAX, ports + port); // mov rax, [rdi + 8 ..]
+                    self.of_table(0x01, RAX, port); // add [rdi + 8 port], rax
+                }
+            }
         }
         self.jump_back(&[0xe9], row); // jmp
         self.land(end);
@@ -349,7 +408,7 @@ impl Assembler {
     /// A VEX instruction of vectors of `16 << length` bytes.
     fn vex(&mut self, opcode: Opcode, length: u8, register: Register, a: Register, b: Place, tail: u8) {
         let Opcode { prefix, map, byte, wide } = opcode;
-        let base = if let Place::Register(b) = b { b } else { 0 };
+        let base = self.base_of(b);
         let high = |register: u8, bit: u8| ((!register >> 3) & 1) << bit;
         self.bytes.push(0xc4);
         self.bytes.push(high(register, 7) | 1 << 6 | high(base, 5) | map as u8);
@@ -363,7 +422,7 @@ impl Assembler {
     #[allow(clippy::too_many_arguments, reason = "the fields of an instruction")]
     fn evex(&mut self, opcode: Opcode, length: u8, register: Register, a: Register, b: Place, lanes: Lanes, tail: u8) {
         let Opcode { prefix, map, byte, wide } = opcode;
-        let base = if let Place::Register(b) = b { b } else { 0 };
+        let base = self.base_of(b);
         let inverted = |register: u8, bit: u8, to: u8| ((!register >> bit) & 1) << to;
         self.bytes.push(0x62);
         self.bytes.push(inverted(register, 3, 7) | inverted(base, 4, 6) | inverted(base, 3, 5) | inverted(register, 4, 4) | map as u8);
@@ -373,6 +432,15 @@ impl Assembler {
         self.bytes.push(byte);
         // Distances count in what an instruction reads or writes: one block.
         self.operand(register, b, |_, _, block| block, tail);
+    }
+
+    /// The register of an operand, or that from which its place is seen, if its number may be above 7.
+    fn base_of(&self, b: Place) -> Register {
+        match b {
+            Place::Register(b) => b,
+            Place::Element { .. } | Place::Single => self.base,
+            _ => 0,
+        }
     }
 
     /// The byte ModR/M and what belongs to it.
@@ -390,12 +458,20 @@ impl Assembler {
             Place::Aside(at) => self.on_stack(field, 0x24, at),
             // [rsp + rax * bytes + distance]
             Place::Round { bytes, at } => self.on_stack(field, 0b100 | (bytes.trailing_zeros() as u8) << 6, at),
-            // [rax + rsi * bytes + distance]
+            // [base + rsi * bytes + distance]
             Place::Element { bytes, block } => {
                 let scale = bytes.trailing_zeros() as u8 * 64;
-                self.bytes.extend([0x40 | field | 0b100, scale | (6 << 3), near(bytes, self.positions, block)]);
+                self.bytes.extend([0x40 | field | 0b100, scale | (6 << 3) | self.base & 7, near(bytes, self.positions, block)]);
             }
-            Place::Single => self.bytes.push(field),
+            Place::Single if self.base == RAX => self.bytes.push(field),
+            // [base + 0]; that of r12 stands for a byte of its own.
+            Place::Single => {
+                self.bytes.push(0x40 | field | self.base & 7);
+                if self.base & 7 == 0b100 {
+                    self.bytes.push(0x24);
+                }
+                self.bytes.push(0);
+            }
             Place::Mask => self.bytes.push(field | 1),
         }
     }

@@ -158,6 +158,8 @@ pub const BYTES: Pair = narrow(M0F38, 0x31, 0x32);
 pub const LENGTHEN: Opcode = opcode(P66, M0F38, 0x25, No);
 /// vextracti128 with VEX, vextracti32x4 with EVEX.
 pub const UPPER_HALF: Opcode = opcode(P66, M0F3A, 0x39, No);
+/// vextracti64x4; EVEX.
+pub const UPPER_HALF_OF_ALL: Opcode = opcode(P66, M0F3A, 0x3b, Yes);
 /// vshufps, with a choice of lanes; VEX.
 pub const SHUFFLE: Opcode = opcode(None, M0F, 0xc6, No);
 /// vpackssdw; VEX.

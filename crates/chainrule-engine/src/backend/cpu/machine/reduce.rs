@@ -7,7 +7,7 @@
 //! a sum needs more digits than its elements have: whoever runs the function cuts them.
 
 use super::code::{Comparison, Id, Instruction, Op, Size};
-use super::emit::{Body, Emitter};
+use super::emit::{Body, Emitter, Form};
 use super::encode::{Assembler, Encoding, Lanes, Place, Register};
 use super::opcodes as x86;
 use super::registers::{MASKS, VECTORS};
@@ -18,6 +18,11 @@ pub const MANY: u8 = 64;
 /// Partial results after that.
 const FEW: u8 = 16;
 
+/// Blocks after which partial results in registers begin again: four vectors hold those of [`MANY`] positions.
+pub const ROUND: u8 = 4;
+/// The most registers that hold partial results: the code needs the others.
+const MOST_HELD: usize = 12;
+
 /// A reduction of a code.
 #[derive(Clone, Copy)]
 pub struct Reduced {
@@ -25,20 +30,43 @@ pub struct Reduced {
     size: Size,
     /// The operand that is written.
     port: u32,
-    /// Where the partial results are on the stack.
-    at: u32,
+    home: Home,
 }
 
-/// The reductions of a code, and how many bytes of the stack they take.
-pub fn reductions(list: &[Instruction]) -> (Vec<Reduced>, u32) {
+/// Where partial results are.
+#[derive(Clone, Copy)]
+enum Home {
+    /// On the stack, from so many bytes on.
+    Stack(u32),
+    /// In four registers down from this one.
+    Registers(Register),
+}
+
+/// The reductions of a code, and how many bytes of the stack they take. Where a block is as long as what is left at the end
+/// of a row, and there are registers enough, they take none.
+pub fn reductions(list: &[Instruction], form: Form) -> (Vec<Reduced>, u32) {
     let (mut all, mut at) = (Vec::new(), 0);
+    let count = list.iter().filter(|i| matches!(i.op, Op::Reduce(..))).count();
+    let held = form.encoding == Encoding::Evex && form.positions == FEW && count * usize::from(ROUND) <= MOST_HELD;
     for &Instruction { op, size, .. } in list {
         if let Op::Reduce(reduction, port) = op {
-            all.push(Reduced { reduction, size, port, at });
-            at += u32::from(MANY) * size as u32;
+            let last = form.encoding.registers() - 1;
+            let home = if held { Home::Registers(last - ROUND * all.len() as u8) } else { Home::Stack(at) };
+            all.push(Reduced { reduction, size, port, home });
+            at += if held { 0 } else { u32::from(MANY) * size as u32 };
         }
     }
     (all, at)
+}
+
+/// Whether partial results are in registers.
+pub fn in_registers(all: &[Reduced]) -> bool {
+    all.iter().any(|reduced| matches!(reduced.home, Home::Registers(_)))
+}
+
+/// How many registers hold partial results, the last ones of all.
+pub fn held(all: &[Reduced]) -> u8 {
+    if in_registers(all) { ROUND * all.len() as u8 } else { 0 }
 }
 
 impl Reduced {
@@ -51,9 +79,12 @@ impl Reduced {
         }
     }
 
-    /// Partial result `lane`.
+    /// Partial results from `lane` on, which begins a vector.
     fn partial(&self, lane: u8) -> Place {
-        Place::Aside(self.at + u32::from(lane) * self.size as u32)
+        match self.home {
+            Home::Stack(at) => Place::Aside(at + u32::from(lane) * self.size as u32),
+            Home::Registers(first) => Place::Register(first - lane / FEW),
+        }
     }
 }
 
@@ -62,9 +93,18 @@ pub fn start_partials(assembler: &mut Assembler, all: &[Reduced], (from, to): (u
     let lanes = assembler.positions();
     for reduced in all {
         let size = reduced.size;
-        assembler.copy(size, lanes * size as u8, 0, constant(reduced.start(), size));
+        let (bytes, start) = (lanes * size as u8, constant(reduced.start(), size));
+        let mut in_first = false;
         for lane in (from..to).step_by(lanes.into()) {
-            assembler.vector(x86::STORE.of(size), lanes * size as u8, 0, 0, reduced.partial(lane));
+            match reduced.partial(lane) {
+                Place::Register(register) => assembler.copy(size, bytes, register, start),
+                partial => {
+                    if !std::mem::replace(&mut in_first, true) {
+                        assembler.copy(size, bytes, 0, start);
+                    }
+                    assembler.vector(x86::STORE.of(size), bytes, 0, 0, partial);
+                }
+            }
         }
     }
 }
@@ -79,6 +119,12 @@ pub fn join_many(assembler: &mut Assembler, all: &[Reduced]) {
     let lanes = assembler.positions();
     for reduced in all {
         let bytes = lanes * reduced.size as u8;
+        if let Home::Registers(first) = reduced.home {
+            for (to, next) in [(0, 1), (2, 3), (0, 2)] {
+                assembler.join(reduced, bytes, first - to, first - next, SPARE, None);
+            }
+            continue;
+        }
         for lane in (0..FEW).step_by(lanes.into()) {
             for (register, group) in (0..).zip(0..MANY / FEW) {
                 assembler.vector(x86::LOAD.of(reduced.size), bytes, register, 0, reduced.partial(lane + group * FEW));
@@ -96,8 +142,17 @@ pub fn join_few(assembler: &mut Assembler, all: &[Reduced]) {
     for reduced in all {
         let size = reduced.size;
         let vectors = FEW * size as u8 / 32;
-        for register in 0..vectors {
-            assembler.vector(x86::LOAD.of(size), 32, register, 0, reduced.partial(register * (FEW / vectors)));
+        match reduced.home {
+            Home::Registers(first) => {
+                assembler.vector(x86::LOAD.of(size), 32, 0, 0, Place::Register(first));
+                // What is extracted stands where other instructions have their last operand.
+                assembler.vector_with(x86::UPPER_HALF_OF_ALL, 64, first, 0, Place::Register(1), 1);
+            }
+            Home::Stack(_) => {
+                for register in 0..vectors {
+                    assembler.vector(x86::LOAD.of(size), 32, register, 0, reduced.partial(register * (FEW / vectors)));
+                }
+            }
         }
         let mut half = vectors / 2;
         while half > 0 {
@@ -165,10 +220,19 @@ impl Emitter<'_> {
         let Some(&reduced) = self.reduced.iter().find(|reduced| reduced.port == port) else { return };
         let (bytes, which) = (self.bytes(size), (self.body == Body::Rest).then(|| self.which(size)));
         let from = self.fetch(args[0] as Id);
+        let at_stack = match reduced.home {
+            Home::Stack(at) => at,
+            Home::Registers(first) => {
+                let mask = self.spare(MASKS);
+                self.assembler.join(&reduced, bytes, first - block, from, [mask; 2], which);
+                self.registers.done(at);
+                return;
+            }
+        };
         let to = self.spare(VECTORS);
         let first = self.spare(if self.form.encoding == Encoding::Evex { MASKS } else { VECTORS });
         let second = if self.form.encoding == Encoding::Evex { first } else { self.spare(VECTORS) };
-        let partial = Place::Round { bytes: size as u8, at: reduced.at + u32::from(block) * u32::from(bytes) };
+        let partial = Place::Round { bytes: size as u8, at: at_stack + u32::from(block) * u32::from(bytes) };
         self.assembler.count_round(if self.body == Body::Many { MANY } else { FEW } - 1);
         self.assembler.vector(x86::LOAD.of(size), bytes, to, 0, partial);
         self.assembler.join(&reduced, bytes, to, from, [first, second], which);
