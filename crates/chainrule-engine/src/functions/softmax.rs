@@ -26,7 +26,8 @@ impl Tensor {
     pub fn softmax(&self, axis: isize) -> Tensor {
         along("softmax", self, axis, |x, axes| {
             let row = Shifted::new(x, axes);
-            &row.exponentials / spread(&row.sum, axes, x.shape())
+            // A division for each row, not for each element: next to exponentials those count.
+            &row.exponentials * spread(&(1.0 / &row.sum), axes, x.shape())
         })
     }
 

@@ -51,6 +51,10 @@ pub enum Op {
     MultiplyAdd,
     /// Third less first times second, rounded once.
     NegativeMultiplyAdd,
+    /// First times 2 to the power of the second, a whole number; with EVEX.
+    TimesPower,
+    /// The first, which takes several steps, or the second times 2 to the power of the third, which is the same.
+    StepsOrPower,
     /// Square root.
     Sqrt,
     /// The nearest integer below.
@@ -137,7 +141,7 @@ impl Instruction {
             Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) => 0,
             Store(_) | StoreTruth(_) | Report | Reduce(..) | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
             Widen | Narrow | Sign | Not | Resize => 1,
-            MultiplyAdd | NegativeMultiplyAdd | Choose => 3,
+            MultiplyAdd | NegativeMultiplyAdd | Choose | StepsOrPower => 3,
             _ => 2,
         };
         &self.args[..count]
@@ -186,18 +190,25 @@ impl Code {
         }
     }
 
-    /// Without what no store needs.
-    pub fn without_dead(&self) -> Vec<Instruction> {
+    /// Without what no store needs, for a machine that has [`Op::TimesPower`] or takes the steps.
+    pub fn needed(&self, has_power: bool) -> Vec<Instruction> {
+        let list = if has_power { in_one_step(&self.list) } else { without(&self.list, Op::StepsOrPower) };
         let shows = |op: Op| matches!(op, Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..));
-        let mut live: Vec<bool> = self.list.iter().map(|i| shows(i.op)).collect();
-        for at in (0..self.list.len()).rev() {
+        let mut live: Vec<bool> = list.iter().map(|i| shows(i.op)).collect();
+        for at in (0..list.len()).rev() {
             if live[at] {
-                self.list[at].args().iter().for_each(|&arg| live[arg as usize] = true);
+                list[at].args().iter().for_each(|&arg| live[arg as usize] = true);
             }
         }
         let mut at = 0..;
-        kept(&self.list, |_| if at.next().is_some_and(|at: usize| live[at]) { Kept::Yes } else { Kept::No })
+        kept(&list, |_| if at.next().is_some_and(|at: usize| live[at]) { Kept::Yes } else { Kept::No })
     }
+}
+
+/// The list where powers are taken at once.
+fn in_one_step(list: &[Instruction]) -> Vec<Instruction> {
+    let at_once = |i: &Instruction| Instruction { op: Op::TimesPower, args: [i.args[1], i.args[2], 0], ..*i };
+    list.iter().map(|i| if i.op == Op::StepsOrPower { at_once(i) } else { *i }).collect()
 }
 
 /// The list where every instruction of a kind gives way to its argument.

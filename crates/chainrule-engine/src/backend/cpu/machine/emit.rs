@@ -154,6 +154,7 @@ impl Single {
             Op::Subtract => Two(x86::SUBTRACT),
             Op::Multiply => Either(x86::MULTIPLY),
             Op::Divide => Two(x86::DIVIDE),
+            Op::TimesPower => Two(x86::TIMES_POWER),
             Op::MultiplyAdd => Fused(x86::FMADD213, x86::FMADD231),
             Op::NegativeMultiplyAdd => Fused(x86::FNMADD213, x86::FNMADD231),
             Op::Smaller => Two(x86::SMALLER),

@@ -197,6 +197,9 @@ fn evex_instructions_are_those_of_the_assembler() {
         "vcvtdq2ps zmm19, zmm3" => vector(x86::NEAREST, 64, 19, 0, Register(3));
         "vcvtps2pd zmm19, ymm3" => vector(x86::WIDEN, 64, 19, 0, Register(3));
         "vcvtpd2ps ymm19, zmm3" => vector(x86::NARROW, 64, 19, 0, Register(3));
+        "vscalefps zmm19, zmm2, zmm23" => vector(x86::TIMES_POWER.of(Four), 64, 19, 2, Register(23));
+        "vscalefpd zmm19, zmm2, zmm23" => vector(x86::TIMES_POWER.of(Eight), 64, 19, 2, Register(23));
+        "vextracti64x4 ymm1, zmm28, 1" => vector_with(x86::UPPER_HALF_OF_ALL, 64, 28, 0, Register(1), 1);
         "vblendmps zmm19 {{k3}}, zmm2, zmm23" => lanes(Lanes::of(3), x86::BLEND.of(Four), 64, 19, 2, Register(23));
         "vblendmpd zmm19 {{k3}}, zmm2, qword ptr [rip]{{1to8}}" => lanes(Lanes::of(3), x86::BLEND.of(Eight), 64, 19, 2, Pool(0));
         "vpmovd2m k3, zmm19" => vector(x86::SIGNS_TO_MASK.of(Four), 64, 3, 0, Register(19));
@@ -232,5 +235,34 @@ fn evex_instructions_are_those_of_the_assembler() {
         "{{vex3}} kmovw k1, ecx" => mask_of_argument(1);
         "{{vex3}} kmovw eax, k3
          or r10d, eax" => report(x86::SIGNS, Four, 64, 3);
+    }
+}
+
+/// Compares elements and single numbers seen from pointer `n`, whose register the texts name, in both encodings.
+macro_rules! seen_from {
+    ($($n:literal $vex_element:literal $evex_element:literal $vex_single:literal $evex_single:literal;)*) => {$(
+        let written = |encoding: Encoding, positions: u8, opcode: x86::Pair, place: Place| {
+            let mut ours = Assembler::new(encoding, positions, 0).holding(9);
+            ours.pointer($n);
+            assert!(ours.bytes.is_empty(), "nothing is fetched");
+            ours.vector(opcode.of(Four), encoding.bytes(), 9, 0, place);
+            format!("{:02x?}", ours.bytes)
+        };
+        let text = |bytes: &[u8]| format!("{bytes:02x?}");
+        assert_eq!(written(Encoding::Vex, 8, x86::LOAD, element(4, 1)), text(assembled!($vex_element)), $vex_element);
+        assert_eq!(written(Encoding::Evex, 16, x86::STORE, element(4, 2)), text(assembled!($evex_element)), $evex_element);
+        assert_eq!(written(Encoding::Vex, 8, x86::BROADCAST, Single), text(assembled!($vex_single)), $vex_single);
+        assert_eq!(written(Encoding::Evex, 16, x86::BROADCAST, Single), text(assembled!($evex_single)), $evex_single);
+    )*};
+}
+
+#[test]
+fn pointers_are_seen_from_the_registers_that_hold_them() {
+    // The assembler leaves a distance of 0 away where it can; a distance of 1 and the place of its byte are the same for all.
+    seen_from! {
+        0 "{{vex3}} vmovups ymm9, [r11 + 4*rsi + 32]" "vmovups [r11 + 4*rsi + 128], zmm9" ".byte 0xc4,0x42,0x7d,0x18,0x4b,0" ".byte 0x62,0x52,0x7d,0x48,0x18,0x4b,0";
+        2 "{{vex3}} vmovups ymm9, [r12 + 4*rsi + 32]" "vmovups [r12 + 4*rsi + 128], zmm9" ".byte 0xc4,0x42,0x7d,0x18,0x4c,0x24,0" ".byte 0x62,0x52,0x7d,0x48,0x18,0x4c,0x24,0";
+        3 "{{vex3}} vmovups ymm9, [r13 + 4*rsi + 32]" "vmovups [r13 + 4*rsi + 128], zmm9" "{{vex3}} vbroadcastss ymm9, [r13]" "vbroadcastss zmm9, [r13]";
+        5 "{{vex3}} vmovups ymm9, [r15 + 4*rsi + 32]" "vmovups [r15 + 4*rsi + 128], zmm9" ".byte 0xc4,0x42,0x7d,0x18,0x4f,0" ".byte 0x62,0x52,0x7d,0x48,0x18,0x4f,0";
     }
 }

@@ -95,7 +95,8 @@ impl Written {
     pub fn add(&mut self, code: &Code, ports: usize, level: Level) -> Option<Function> {
         let bytes = self.bytes.as_mut()?;
         let encoding = if level.min(Level::detect()) >= Level::Avx512 { Encoding::Evex } else { Encoding::Vex };
-        let entry = *self.known.entry((code.without_dead(), ports, encoding)).or_insert_with_key(|(list, ports, encoding)| {
+        let list = code.needed(encoding == Encoding::Evex);
+        let entry = *self.known.entry((list, ports, encoding)).or_insert_with_key(|(list, ports, encoding)| {
             let form = Form::of(list, *encoding);
             let emitted = emit::emit(list, *ports as u32, form);
             let start = bytes.len().next_multiple_of(64);

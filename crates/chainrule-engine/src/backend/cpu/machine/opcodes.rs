@@ -175,6 +175,8 @@ pub const STORE_4: Opcode = opcode(P66, M0F, 0x7e, No);
 /// vmovq to memory.
 pub const STORE_8: Opcode = opcode(P66, M0F, 0xd6, WithEvex);
 
+/// vscalefps, vscalefpd; EVEX.
+pub const TIMES_POWER: Pair = fused(0x2c);
 /// vblendmps, vblendmpd; EVEX.
 pub const BLEND: Pair = fused(0x65);
 /// vpmovd2m, vpmovq2m; EVEX.

@@ -86,7 +86,8 @@ macro_rules! lanes {
                 Op::Both => args[0] & args[1],
                 Op::Either => args[0] | args[1],
                 Op::Not => 1 - args[0],
-                Op::Resize => args[0],
+                Op::Resize | Op::StepsOrPower => args[0],
+                Op::TimesPower => float(x * y.exp2()),
                 Op::Smaller => whole(if x < y { a } else { b }),
                 Op::Larger => whole(if x > y { a } else { b }),
                 Op::Choose => {
@@ -199,6 +200,17 @@ impl Values {
             16 if size == Size::Four => code.push(Op::DownSigned(5), size, &[i]),
             17 if size == Size::Four => code.push(Op::Nearest, size, &[i]),
             18 => code.push(Op::Multiply, size, &[x, y]),
+            21 => {
+                // The same in both ways, also where the result is subnormal or infinite.
+                let n = dice.below(100) as f64 - 50.0;
+                let [power, n] = [n.exp2(), n].map(|number| match size {
+                    Size::Four => u64::from((number as f32).to_bits()),
+                    Size::Eight => number.to_bits(),
+                });
+                let (power, n) = (code.push(Op::Constant(power), size, &[]), code.push(Op::Constant(n), size, &[]));
+                let steps = code.push(Op::Multiply, size, &[x, power]);
+                code.push(Op::StepsOrPower, size, &[steps, x, n])
+            }
             19..=20 => {
                 let less = code.push(Op::Compare(Comparison::Less), size, &[x, y]);
                 self.truths.push(less);

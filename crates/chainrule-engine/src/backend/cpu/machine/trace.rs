@@ -175,6 +175,10 @@ impl<'a, F: Float> Real for Traced<'a, F> {
     fn bits(self) -> TracedBits<'a, F> {
         TracedBits(self)
     }
+    fn times_power(self, n: Self, in_steps: impl FnOnce(Self) -> Self) -> Self {
+        let steps = in_steps(self);
+        self.push(Op::StepsOrPower, &[steps.id, self.id, n.id])
+    }
 }
 
 impl<'a, F: Float> Whole for TracedBits<'a, F> {

@@ -82,8 +82,8 @@ fn exp_near<R: Single>(r: R) -> R {
 /// e^x where the result is known to be a normal number (`|x| < 87`) or NaN.
 #[inline(always)]
 fn exp_normal<R: Single>(x: R) -> R {
-    let Reduced { raised, r, .. } = reduce(x, 127);
-    exp_near(r) * power_of_lowest(raised)
+    let Reduced { raised, n, r, .. } = reduce(x, 127);
+    exp_near(r).times_power(n, |near| near * power_of_lowest(raised))
 }
 
 /// e^x. Error up to 1.1 ULP. Underflows gradually, overflows to infinity.
@@ -92,10 +92,12 @@ pub fn exp<R: Single>(x: R) -> R {
     // From -104 on e^x is 0. A product that comes out so small costs some processors a hundred cycles, and what a mask
     // hides is often half of all; so what is far below is held where the powers themselves are 0.
     let x = at_least(at_most(x, 89.0), -176.0);
-    let Reduced { raised, r, .. } = reduce(x, 254);
-    // Two steps, because 2^n alone may be out of range at either end.
-    let half = raised.down(1);
-    exp_near(r) * power_of_lowest(half) * power_of_lowest(raised.minus(half))
+    let Reduced { raised, n, r, .. } = reduce(x, 254);
+    exp_near(r).times_power(n, |near| {
+        // Two steps, because 2^n alone may be out of range at either end.
+        let half = raised.down(1);
+        near * power_of_lowest(half) * power_of_lowest(raised.minus(half))
+    })
 }
 
 /// e^-|x|. Error up to 1.1 ULP. Underflows gradually.
@@ -108,8 +110,8 @@ fn decay<R: Single>(x: R) -> R {
     // Held where the power is 0, as in `exp`.
     let x = at_least(-x.abs(), -132.4);
     // As n is not positive, one factor 2^64 on the way keeps its power a normal number.
-    let Reduced { raised, r, .. } = reduce(x, 127 + 64);
-    exp_near(r) * power_of_lowest(raised) * x.of(DOWN_64)
+    let Reduced { raised, n, r, .. } = reduce(x, 127 + 64);
+    exp_near(r).times_power(n, |near| near * power_of_lowest(raised) * near.of(DOWN_64))
 }
 
 /// e^x - 1, exact in sign at zero. Error up to 1.7 ULP.

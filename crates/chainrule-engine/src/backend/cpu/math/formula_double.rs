@@ -98,8 +98,8 @@ fn exp_near<R: Double>(r: R) -> R {
 /// e^x where the result is known to be a normal number (`|x| < 708`) or NaN.
 #[inline(always)]
 fn exp_normal<R: Double>(x: R) -> R {
-    let Reduced { raised, r, .. } = reduce(x, x.of(0.0), 0);
-    exp_near(r) * power_of_lowest(raised.plus(raised.of(1023)))
+    let Reduced { raised, n, r, .. } = reduce(x, x.of(0.0), 0);
+    exp_near(r).times_power(n, |near| near * power_of_lowest(raised.plus(raised.of(1023))))
 }
 
 /// `x` within what [`exp_held`] takes; beyond, e^x is 0 or infinite all the same. From -746 on it is 0, but what is far
@@ -112,8 +112,8 @@ fn held<R: Double>(x: R) -> R {
 /// e^(x + extra) for `x` within -1418 and 710, `extra` tiny beside it.
 #[inline(always)]
 fn exp_held<R: Double>(x: R, extra: R) -> R {
-    let Reduced { raised, r, .. } = reduce(x, extra, 2046);
-    scale(exp_near(r), raised)
+    let Reduced { raised, n, r, .. } = reduce(x, extra, 2046);
+    exp_near(r).times_power(n, |near| scale(near, raised))
 }
 
 /// e^x. Error up to 1.1 ULP. Underflows gradually, overflows to infinity.

@@ -34,6 +34,12 @@ pub trait Real: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Se
     fn choose(test: Self::Truth, yes: Self, no: Self) -> Self;
     /// Its bits.
     fn bits(self) -> Self::Whole;
+    /// `self * 2^n`, rounded once, for a whole `n`, or NaN: what `in_steps` computes. Some machines have an instruction for it.
+    #[inline(always)]
+    fn times_power(self, n: Self, in_steps: impl FnOnce(Self) -> Self) -> Self {
+        let _ = n;
+        in_steps(self)
+    }
 }
 
 /// An integer as wide as the float; it wraps.

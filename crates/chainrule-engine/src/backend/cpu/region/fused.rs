@@ -110,12 +110,15 @@ pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
 
 /// Whether one step is better as a function than as the loop that it is. Of the cheap ones not what only copies, what
 /// has one element for a row, and what handles truths, which functions read and write by eights but with 512 bits; nor a
-/// reduction, whose partial results a loop keeps in registers.
+/// reduction, whose partial results a loop keeps in registers, where a function does not (`machine::reduce`).
 fn worth_it_alone(plan: &Plan, step: &Step, level: Level) -> bool {
     let handles_truths = || {
         let mut values = step.operands.iter().chain([&step.to]);
         level < Level::Avx512 && values.any(|&value| value != NO_VALUE && plan.values[value as usize].lane == Lane::U8)
     };
+    if let Work::Rows(_, Some(_)) = step.work {
+        return level >= Level::Avx512 && plan.values[step.to as usize].lane == Lane::F32;
+    }
     let stays = matches!(step.work, Work::Points(_, Meaning::Same) | Work::Rows(..));
     step.cost >= 120 || step.class.cols && !stays && !handles_truths()
 }

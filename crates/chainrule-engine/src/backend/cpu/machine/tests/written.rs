@@ -15,7 +15,7 @@ fn equal_instructions_are_written_once_and_dead_ones_not_at_all() {
     assert_ne!(code.push(Op::Constant(1), Size::Four, &[]), code.push(Op::Constant(1), Size::Eight, &[]));
     code.push(Op::Sqrt, Size::Four, &[x]);
     code.push(Op::Store(1), Size::Four, &[a]);
-    let list = code.without_dead();
+    let list = code.needed(false);
     assert_eq!(list.iter().map(|i| i.op).collect::<Vec<_>>(), [Op::Load(0), Op::Add, Op::Store(1)]);
 }
 
@@ -69,7 +69,7 @@ fn count<F: Float>(which: [fn(Op) -> bool; 2], formulas: &dyn Fn(Traced<'_, F>) 
     for id in formulas(x) {
         code.borrow_mut().push(Op::Store(1), F::SIZE, &[id]);
     }
-    let list = code.borrow().without_dead();
+    let list = code.borrow().needed(false);
     which.map(|which| list.iter().filter(|i| which(i.op)).count())
 }
 
