@@ -14,12 +14,14 @@ fn vectors<'a>(from: &'a [f32], to: &'a mut [f32]) -> impl Iterator<Item = (*con
     from.chunks_exact(LANES).zip(to.chunks_exact_mut(LANES)).map(|(from, to)| (from.as_ptr(), to.as_mut_ptr()))
 }
 
-/// e to the power of each number: 2^n times a polynomial (S. L. Moshier, Cephes, `expf`).
+/// e to the power of each number: 2^n times a polynomial (S. L. Moshier, Cephes, `expf`); of -inf 0, as rows are masked by it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn exp(x: __m512) -> __m512 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     let set = |number: f32| _mm512_set1_ps(number);
+    // In this order a NaN stays.
+    let x = _mm512_max_ps(set(-120.0), _mm512_min_ps(set(120.0), x));
     let n = _mm512_roundscale_ps::<8>(_mm512_mul_ps(x, set(LOG2_E)));
     let r = _mm512_fnmadd_ps(n, set(-2.121_944_4e-4), _mm512_fnmadd_ps(n, set(0.693_359_4), x));
     let mut p = set(1.987_569_1e-4);
@@ -162,17 +164,31 @@ pub fn adam_w(g: &[f32], p: &mut [f32], m: &mut [f32], v: &mut [f32]) {
 }
 
 /// A fifth of all numbers set to zero, the others divided by four fifths, as Philox4x32-10 says (J. Salmon et al., Parallel random
-/// numbers: as easy as 1, 2, 3, SC11); its four words serve numbers that lie sixteen apart.
+/// numbers: as easy as 1, 2, 3, SC11), eight vectors of words at a time.
 pub fn dropout(x: &[f32], y: &mut [f32]) {
+    const VECTORS: usize = 8;
     #[target_feature(enable = "avx512f")]
     fn all(x: &[f32], y: &mut [f32]) {
-        let lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
         // Below this of 2^32: a fifth.
         let least = _mm512_set1_epi32(858_993_459);
-        for (at, (from, to)) in x.chunks_exact(4 * LANES).zip(y.chunks_exact_mut(4 * LANES)).enumerate() {
-            let words = philox(_mm512_add_epi32(lanes, _mm512_set1_epi32((at * LANES) as i32)));
-            for (i, word) in words.into_iter().enumerate() {
-                let kept = _mm512_cmpge_epu32_mask(word, least);
+        let pair = |a: i64, b: i64| _mm512_set_epi64(b, a, b, a, b, a, b, a);
+        let (factors, weyl) = (pair(0xd251_1f53, 0xcd9e_8d57), pair(0x9e37_79b9, 0xbb67_ae85));
+        for (at, (from, to)) in x.chunks_exact(VECTORS * LANES).zip(y.chunks_exact_mut(VECTORS * LANES)).enumerate() {
+            // Lanes of 64 bits hold two words of a block each; the first word of each block is its number.
+            let mut words: [__m512i; VECTORS] = std::array::from_fn(|i| {
+                let first = ((at * VECTORS + i) * LANES / 4) as i64;
+                _mm512_add_epi64(pair(first, 0), _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0))
+            });
+            let mut keys = pair(2, 0);
+            for _ in 0..10 {
+                for words in &mut words {
+                    let products = _mm512_shuffle_epi32::<0b00_01_10_11>(_mm512_mul_epu32(*words, factors));
+                    *words = _mm512_ternarylogic_epi64::<0x96>(products, _mm512_srli_epi64::<32>(*words), keys);
+                }
+                keys = _mm512_add_epi32(keys, weyl);
+            }
+            for (i, words) in words.into_iter().enumerate() {
+                let kept = _mm512_cmpge_epu32_mask(words, least);
                 // SAFETY: a vector of each.
                 unsafe {
                     let scaled = _mm512_maskz_mul_ps(kept, _mm512_loadu_ps(from.as_ptr().add(i * LANES)), _mm512_set1_ps(1.25));
@@ -183,29 +199,4 @@ pub fn dropout(x: &[f32], y: &mut [f32]) {
     }
     // SAFETY: as above.
     unsafe { all(x, y) }
-}
-
-/// The words of sixteen blocks with these counters.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn philox(counters: __m512i) -> [__m512i; 4] {
-    let zero = _mm512_setzero_si512();
-    let (mut c, mut key) = ([counters, zero, zero, zero], [2_u32, 0]);
-    for _ in 0..10 {
-        let ([low0, high0], [low1, high1]) = (product(c[0], 0xd251_1f53), product(c[2], 0xcd9e_8d57));
-        let mixed = |high, with, key: u32| _mm512_xor_si512(_mm512_xor_si512(high, with), _mm512_set1_epi32(key as i32));
-        c = [mixed(high1, c[1], key[0]), low1, mixed(high0, c[3], key[1]), low0];
-        key = [key[0].wrapping_add(0x9e37_79b9), key[1].wrapping_add(0xbb67_ae85)];
-    }
-    c
-}
-
-/// The lower and the upper halves of products of 32 bits.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn product(a: __m512i, b: u32) -> [__m512i; 2] {
-    let b = _mm512_set1_epi32(b as i32);
-    let (even, odd) = (_mm512_mul_epu32(a, b), _mm512_mul_epu32(_mm512_srli_epi64::<32>(a), b));
-    let low = _mm512_mullo_epi32(a, b);
-    [low, _mm512_mask_mov_epi32(_mm512_srli_epi64::<32>(even), 0xaaaa, odd)]
 }

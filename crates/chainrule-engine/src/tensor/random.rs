@@ -4,8 +4,8 @@
 //! the same words. Refuses to know distributions. The function is the one of Salmon, Moraes,
 //! Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 
-const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
-const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
+pub(crate) const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
+pub(crate) const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 
 /// Ten rounds of Philox over four 32-bit counter words with two 32-bit key words.
 #[inline(always)]

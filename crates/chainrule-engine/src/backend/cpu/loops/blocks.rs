@@ -6,6 +6,8 @@
 //! a row's length and for those of one element: there are hundreds of loops, and copies of what they
 //! compute were 44 % of the crate's machine code. Refuses to know what is computed.
 
+use super::philox;
+
 /// Elements of a block.
 pub const SMALL: usize = 16;
 
@@ -31,6 +33,16 @@ pub trait Isa {
     /// # Safety
     /// `target` is valid for writing `n` elements.
     unsafe fn write_part<T: Copy>(target: *mut T, n: usize, block: &[T; SMALL]);
+
+    /// As [`philox::words`].
+    ///
+    /// # Safety
+    /// As there, and the machine has the level's instructions.
+    #[inline(always)]
+    unsafe fn random_words(key: i64, first: u64, down: u32, to: *mut u32) {
+        // SAFETY: the caller's.
+        unsafe { philox::words(key, first, down, to) }
+    }
 }
 
 /// Copies `n < 32` elements by halves, so that no call is made.
@@ -62,9 +74,17 @@ pub struct Avx2;
 pub struct Avx512;
 
 macro_rules! by_halves {
-    ($name:ident, $fma:expr) => {
+    ($name:ident, $fma:expr $(, $words:path)?) => {
         impl Isa for $name {
             const FMA: bool = $fma;
+
+            $(
+                #[inline(always)]
+                unsafe fn random_words(key: i64, first: u64, down: u32, to: *mut u32) {
+                    // SAFETY: the caller's.
+                    unsafe { $words(key, first, down, to) }
+                }
+            )?
 
             #[inline(always)]
             unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {
@@ -94,11 +114,17 @@ macro_rules! by_halves {
 }
 by_halves!(Portable, cfg!(target_arch = "aarch64"));
 #[cfg(target_arch = "x86_64")]
-by_halves!(Avx2, true);
+by_halves!(Avx2, true, philox::words_256);
 
 #[cfg(target_arch = "x86_64")]
 impl Isa for Avx512 {
     const FMA: bool = true;
+
+    #[inline(always)]
+    unsafe fn random_words(key: i64, first: u64, down: u32, to: *mut u32) {
+        // SAFETY: the caller's.
+        unsafe { philox::words_512(key, first, down, to) }
+    }
 
     #[inline(always)]
     unsafe fn read_part<T: Copy>(source: *const T, n: usize) -> [T; SMALL] {

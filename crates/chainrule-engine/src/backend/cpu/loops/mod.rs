@@ -11,6 +11,7 @@ pub mod blocks;
 pub mod drive;
 pub mod elements;
 pub mod narrow;
+mod philox;
 pub mod sequence;
 #[cfg(test)]
 mod tests;

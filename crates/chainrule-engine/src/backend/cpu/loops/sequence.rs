@@ -3,7 +3,8 @@
 //! Refuses to know about keys' storage or axes: a row is a first number and a step.
 
 use super::blocks::{Isa, SMALL};
-use crate::tensor::random::{draw, in_a_block, philox4x32_10};
+use super::philox::{BLOCKS, WORDS};
+use crate::tensor::random::{draw, in_a_block};
 
 /// One run of `len` numbers `first, first + step, ...` that are turned into elements.
 pub struct Sequence {
@@ -26,12 +27,16 @@ pub type SequenceLoop = unsafe fn(&Sequence);
 
 /// An element type made from 64-bit integers.
 pub trait FromInteger: Copy + Default {
+    /// Whether the low 32 bits of an integer are all of it.
+    const IS_WORD: bool;
     /// The nearest number, or the low bits.
     fn from_integer(n: i64) -> Self;
 }
 macro_rules! from_integer {
-    ($($type:ident)*) => {$(
+    ($($type:ident $is_word:literal)*) => {$(
         impl FromInteger for $type {
+            const IS_WORD: bool = $is_word;
+
             #[inline(always)]
             fn from_integer(n: i64) -> $type {
                 n as $type
@@ -39,7 +44,7 @@ macro_rules! from_integer {
         }
     )*};
 }
-from_integer!(f32 f64 i32 i64 u8);
+from_integer!(f32 false f64 false i32 true i64 false u8 false);
 
 /// Numbers themselves.
 ///
@@ -60,9 +65,6 @@ pub unsafe fn numbers<I: Isa, T: FromInteger>(call: &Sequence) {
     }
 }
 
-/// Generator blocks made at once where numbers are neighbours.
-const BLOCKS: usize = 64;
-
 /// Random numbers of so many bits.
 ///
 /// # Safety
@@ -73,21 +75,27 @@ pub unsafe fn random<I: Isa, T: FromInteger>(call: &Sequence) {
     let number = |i: usize| call.first.wrapping_add(call.step.wrapping_mul(i as i64)) as u64;
     let per = in_a_block(call.bits);
     let one = |i: usize| T::from_integer(draw(call.key, number(i), call.bits));
-    // SAFETY: the caller's; `i` stays below `len` by what is written.
+    // SAFETY: the caller's; `i` stays below `len` by what is written, and the machine has the level's instructions.
     unsafe {
         if call.step == 1 && call.len >= 16 {
             while !number(i).is_multiple_of(per as u64) {
                 to.add(i).write_unaligned(one(i));
                 i += 1;
             }
+            let down = if per == 4 { 32 - call.bits } else { 0 };
+            while T::IS_WORD && per == 4 && call.len - i >= WORDS {
+                I::random_words(call.key, number(i) / per as u64, down, to.add(i).cast());
+                i += WORDS;
+            }
+            let mut words = [0; WORDS];
             while call.len - i >= per {
-                let words = many(call.key, number(i) / per as u64);
+                I::random_words(call.key, number(i) / per as u64, down, words.as_mut_ptr());
                 let part = (call.len - i).min(per * BLOCKS) / per * per;
                 if per == 4 {
-                    let halves = halves(&words);
-                    (0..part).for_each(|j| to.add(i + j).write_unaligned(T::from_integer((halves[j] >> (32 - call.bits)).into())));
+                    (0..part).for_each(|j| to.add(i + j).write_unaligned(T::from_integer(words[j].into())));
                 } else {
-                    (0..part).for_each(|j| to.add(i + j).write_unaligned(T::from_integer((words[j] >> (64 - call.bits)) as i64)));
+                    let word = |j: usize| u64::from(words[2 * j]) | u64::from(words[2 * j + 1]) << 32;
+                    (0..part).for_each(|j| to.add(i + j).write_unaligned(T::from_integer((word(j) >> (64 - call.bits)) as i64)));
                 }
                 i += part;
             }
@@ -97,31 +105,4 @@ pub unsafe fn random<I: Isa, T: FromInteger>(call: &Sequence) {
             i += 1;
         }
     }
-}
-
-/// The words of 64 generator blocks from `first`, in order.
-#[inline(always)]
-fn many(key: i64, first: u64) -> [u64; 2 * BLOCKS] {
-    let (mut even, mut odd) = ([0; BLOCKS], [0; BLOCKS]);
-    for j in 0..BLOCKS {
-        let block = first.wrapping_add(j as u64);
-        let [a, b, c, d] = philox4x32_10([block as u32, (block >> 32) as u32, 0, 0], [key as u32, (key >> 32) as u32]);
-        even[j] = a as u64 | (b as u64) << 32;
-        odd[j] = c as u64 | (d as u64) << 32;
-    }
-    let mut words = [0; 2 * BLOCKS];
-    for j in 0..BLOCKS {
-        (words[2 * j], words[2 * j + 1]) = (even[j], odd[j]);
-    }
-    words
-}
-
-/// The lower and the upper half of each word.
-#[inline(always)]
-fn halves(words: &[u64; 2 * BLOCKS]) -> [u32; 4 * BLOCKS] {
-    let mut halves = [0; 4 * BLOCKS];
-    for (j, &word) in words.iter().enumerate() {
-        (halves[2 * j], halves[2 * j + 1]) = (word as u32, (word >> 32) as u32);
-    }
-    halves
 }

@@ -1,7 +1,8 @@
 //! Steps of a plan as code for a function: which operation of which lane becomes which instructions.
 //!
 //! Floats of 32 and of 64 bits, also such as are rounded to 16, truths made of them, conversions between
-//! these, and what becomes one number for a row. Refuses other integers, powers, and to choose which steps come together.
+//! these, and what becomes one number for a row; of integers of 32 bits which is less, and the float nearest to one, which is what
+//! random numbers need. Refuses other integers, powers, and to choose which steps come together.
 
 use super::super::machine::code::{Code, Comparison, Id, Op, Size};
 use super::super::machine::trace::{Float, Traced};
@@ -143,6 +144,10 @@ impl Writer {
                 let (id, size) = self.any_truth(plan, a, step.class)?;
                 Some((self.push(Op::Not, size, &[id]), size))
             }
+            Meaning::Binary(Binary::Less) if plan.values[a as usize].lane == Lane::I32 => {
+                let (a, b) = (self.whole(plan, a, step.class), self.whole(plan, b, step.class));
+                Some((self.push(Op::Greater, Size::Four, &[b, a]), Size::Four))
+            }
             Meaning::Binary(operation @ (Binary::Less | Binary::Equal)) => {
                 let size = size_of(plan.values[a as usize].lane)?;
                 let (a, b) = (self.float(plan, a, step.class)?, self.float(plan, b, step.class)?);
@@ -220,7 +225,20 @@ impl Writer {
         if self.reduced.iter().any(|&(reduced, _)| reduced == value) {
             return None;
         }
-        let id = match known.home {
+        let id = self.fetched(plan, value, class, size);
+        self.floats.insert(value, id);
+        Some(id)
+    }
+
+    /// A value that was not made here as integers of 32 bits in a loop over `class`.
+    fn whole(&self, plan: &Plan, value: u32, class: Class) -> Id {
+        self.fetched(plan, value, class, Size::Four)
+    }
+
+    /// The bits of a value that was not made here.
+    fn fetched(&self, plan: &Plan, value: u32, class: Class, size: Size) -> Id {
+        let known = plan.values[value as usize];
+        match known.home {
             Home::Constant(index) => {
                 let [a, b, c, d, ..] = plan.constants[index];
                 let bits = match size {
@@ -231,9 +249,7 @@ impl Writer {
             }
             _ if known.class.has_points_of(class) => self.push(Op::Load(self.port(value, size as usize, false)), size, &[]),
             _ => self.push(Op::LoadSingle(self.port(value, 0, false)), size, &[]),
-        };
-        self.floats.insert(value, id);
-        Some(id)
+        }
     }
 
     /// A truth that was made here, of lanes of some size.
@@ -270,6 +286,7 @@ impl Writer {
                 let id = self.float(plan, value, class)?;
                 Some(self.push(if size == Size::Eight { Op::Widen } else { Op::Narrow }, size, &[id]))
             }
+            Lane::I32 if size == Size::Four => Some(self.push(Op::Nearest, size, &[self.whole(plan, value, class)])),
             Lane::U8 => {
                 // Bytes from memory may be any number.
                 self.made_truth(value)?;
