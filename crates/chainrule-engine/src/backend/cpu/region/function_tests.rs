@@ -4,7 +4,7 @@ use super::super::level::Level;
 use super::super::machine::{Written, available, placed};
 use super::CompiledRegion;
 use super::draft::{Dice, Draft};
-use super::plan::Work;
+use super::plan::{Class, Home, Work};
 use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Minimum, Multiply, Or, Remainder, Scale, Subtract};
 use crate::compile::kernel::Unary::{
     Atan, Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
@@ -276,5 +276,85 @@ fn a_choice_alone_is_a_function_where_masks_are_registers() {
         let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
         let steps: Vec<bool> = compiled.plan.steps.iter().map(|step| matches!(step.work, Work::Fused(_))).collect();
         assert_eq!(steps, [level == Level::Avx512], "{level:?}");
+    }
+}
+
+/// A difference that a sum needs first and a result behind it is not kept meanwhile, unless it would take more to make it again.
+#[test]
+fn what_is_cheap_is_made_again_behind_a_row() {
+    let kept = |level: Level, cheap: bool, lane: Lane| {
+        let mut dice = Dice(29, 0);
+        let sizes = [24, 96];
+        let mut draft = Draft::new(&sizes, 1);
+        for strides in [[96, 1], [1, 0]] {
+            let access = draft.access(&mut dice, dtype_of(lane), &strides, &sizes);
+            draft.region.loads.push(access);
+        }
+        let access = draft.access(&mut dice, dtype_of(lane), &[96, 1], &sizes);
+        draft.region.stores.push(access);
+        let (full, row) = (Extent::Full, Extent::Row);
+        let mut push = |code: Code, extent: Extent| draft.push(code, lane, extent);
+        let x = push(Code::Load(0), full);
+        let x = if cheap { x } else { push(Code::Unary(Tanh, x), full) };
+        let bias = push(Code::Load(1), row);
+        let bias = push(Code::Expand(bias), full);
+        let off = push(Code::Binary(Subtract, x, bias), full);
+        let square = push(Code::Binary(Multiply, off, off), full);
+        let sum = push(Code::Reduce(Reduction::Sum, square), row);
+        let sum = push(Code::Expand(sum), full);
+        let share = push(Code::Binary(Divide, off, sum), full);
+        let greatest = push(Code::Reduce(Reduction::Maximum, share), row);
+        let greatest = push(Code::Expand(greatest), full);
+        // Behind the second reduction once more, twice.
+        let both = push(Code::Binary(Multiply, off, greatest), full);
+        let both = push(Code::Binary(Add, both, off), full);
+        push(Code::Store(0, both), full);
+        let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+        let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
+        let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
+        assert_eq!(bits(dtype_of(lane), &found[2]), bits(dtype_of(lane), &wanted[2]), "{lane:?} at {level:?}");
+        let all = Class { rows: true, cols: true };
+        compiled.plan.values.iter().filter(|known| known.class == all && matches!(known.home, Home::Slot(_))).count()
+    };
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for lane in [Lane::F32, Lane::F64] {
+            assert_eq!(kept(level, true, lane), 0, "{lane:?} at {level:?}");
+            assert!(kept(level, false, lane) > 0, "{lane:?} at {level:?}: a tangent waits");
+        }
+    }
+}
+
+/// What random numbers need of integers is part of the function that uses them.
+#[test]
+fn integers_are_compared_and_become_floats_in_functions() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        let mut dice = Dice(31, 0);
+        let n = 77;
+        let mut draft = Draft::new(&[n], 0);
+        for dtype in [DType::I32, DType::I32, DType::F32] {
+            let access = draft.access(&mut dice, dtype, &[1], &[n]);
+            draft.region.loads.push(access);
+        }
+        // Of both signs, near each other, and at both ends.
+        for (load, shift) in [(0, 0), (1, 1)] {
+            let first = 4 * draft.region.loads[load].offset as usize;
+            for at in 0..n {
+                let number = [i32::MIN, -1, 0, 1, i32::MAX, 1 << 24, (1 << 24) + 1, -7][(at + shift * at / 8) % 8];
+                draft.buffers[load][first + 4 * at..][..4].copy_from_slice(&number.to_ne_bytes());
+            }
+        }
+        let full = Extent::Full;
+        let [a, b] = [0, 1].map(|load| draft.push(Code::Load(load), Lane::I32, full));
+        let x = draft.push(Code::Load(2), Lane::F32, full);
+        let less = draft.push(Code::Binary(Less, a, b), Lane::U8, full);
+        let near = draft.push(Code::Cast(a), Lane::F32, full);
+        let chosen = draft.push(Code::Select(less, x, near), Lane::F32, full);
+        let access = draft.access(&mut dice, DType::F32, &[1], &[n]);
+        draft.region.stores.push(access);
+        draft.push(Code::Store(0, chosen), Lane::F32, full);
+        draft.check("integers");
+        let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+        let steps: Vec<bool> = compiled.plan.steps.iter().map(|step| matches!(step.work, Work::Fused(_))).collect();
+        assert_eq!(steps, [true], "{level:?}");
     }
 }

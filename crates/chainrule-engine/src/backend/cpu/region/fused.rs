@@ -8,6 +8,7 @@ use super::super::level::Level;
 use super::super::loops::elements::Number;
 use super::super::machine::{Function, Written};
 use super::plan::{Class, Home, Meaning, NO_VALUE, Plan, Step, Work};
+use super::remake::is_cheap;
 use super::run::Operand;
 use super::writer::{Port, Writer};
 use crate::compile::kernel::{Lane, Reduction};
@@ -55,6 +56,13 @@ impl Run {
             && writer.add(plan, &plan.steps[at])
         {
             at += 1;
+        }
+        // What is cheap, and wanted by nobody here, is for those that come when rows are numbers.
+        let idle = |step: &Step| {
+            matches!(step.work, Work::Points(..)) && plan.values[step.to as usize].home == Home::Nowhere && is_cheap(plan, step)
+        };
+        while !writer.reduced().is_empty() && at > steps.start + 1 && idle(&plan.steps[at - 1]) {
+            at -= 1;
         }
         Run { steps: steps.start..at, writer }
     }

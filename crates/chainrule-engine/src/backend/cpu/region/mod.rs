@@ -33,6 +33,7 @@ mod memory_steps;
 mod oracle;
 pub(super) mod path;
 pub(super) mod plan;
+mod remake;
 mod run;
 mod shape;
 mod slots;

@@ -7,6 +7,7 @@ use super::super::machine::Written;
 use super::fused::Run;
 use super::path::{Path, fits};
 use super::plan::{Class, Home, Meaning, NO_VALUE, Pending, Plan, Step, View, Work};
+use super::remake::remake;
 use super::{Needs, fused};
 use crate::compile::kernel::Lane;
 use crate::tensor::DType;
@@ -16,6 +17,9 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written, level
     // What is copied from memory is copied first, so that the steps between make long runs.
     plan.steps.sort_by_key(|step| !matches!(step.work, Work::Load(..)));
     let stores = hold_back(plan, stores);
+    if written.is_open() {
+        remake(plan);
+    }
     let mut last_use = last_uses(&plan.steps, plan.values.len());
     let end = plan.steps.len();
     for store in &stores {
