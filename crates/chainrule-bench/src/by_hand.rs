@@ -9,11 +9,17 @@ mod loops;
 /// Prints a line for each kernel, or for those whose names contain what is asked for.
 pub fn run(which: &[String]) -> Result<(), String> {
     #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+    if there() {
         return beside::run(which).map_err(|error| error.to_string());
     }
     let _ = which;
     Err("the loops that kernels are compared with are written for AVX-512, which this machine does not have".into())
+}
+
+/// Whether this machine has the instructions of the loops.
+#[cfg(target_arch = "x86_64")]
+fn there() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -93,20 +99,45 @@ mod beside {
         CASES.iter().filter(wanted).try_for_each(|case| measure(case, &runtime))
     }
 
-    fn measure(case: &Case, runtime: &Runtime) -> chainrule::Result<()> {
-        let values = Tensor::randn([NUMBERS], &mut Rng::new(1)).to_leaf()?;
-        let (x, mut y) = (values.to_vec::<f32>()?, vec![0.0; NUMBERS]);
-        let placeholder = Tensor::placeholder([NUMBERS].as_slice(), DType::F32);
-        let mut step = (case.make)(runtime, &placeholder)?;
-        let mut state = State { arrays: [vec![0.1; NUMBERS], vec![0.0; NUMBERS], vec![0.0; NUMBERS]], labels: labels(case.row) };
-        if std::env::var_os("KERNELS").is_some() {
-            say!("{}", step.program().kernels.print());
+    /// A step and what the loop works on, after both have computed once.
+    struct Pair {
+        step: Step,
+        values: Tensor,
+        x: Vec<f32>,
+        y: Vec<f32>,
+        state: State,
+        /// What the step computed.
+        own: Vec<f32>,
+    }
+
+    impl Pair {
+        fn new(case: &Case, runtime: &Runtime) -> chainrule::Result<Pair> {
+            let values = Tensor::randn([NUMBERS], &mut Rng::new(1)).to_leaf()?;
+            let (x, mut y) = (values.to_vec::<f32>()?, vec![0.0; NUMBERS]);
+            let placeholder = Tensor::placeholder([NUMBERS].as_slice(), DType::F32);
+            let mut step = (case.make)(runtime, &placeholder)?;
+            let mut state = State { arrays: [vec![0.1; NUMBERS], vec![0.0; NUMBERS], vec![0.0; NUMBERS]], labels: labels(case.row) };
+            step.run(&[&values])?;
+            (case.by_hand)(&x, &mut y, &mut state);
+            let own = if case.update { step.state(0) } else { step.output(0) }.to_vec::<f32>()?;
+            Ok(Pair { step, values, x, y, state, own })
         }
-        step.run(&[&values])?;
-        (case.by_hand)(&x, &mut y, &mut state);
-        let own = if case.update { step.state(0) } else { step.output(0) }.to_vec::<f32>()?;
-        let by_hand = if case.update { &state.arrays[0] } else { &y };
-        let off = difference(&own, by_hand);
+
+        /// The largest difference of what both computed, seen from the largest number.
+        fn difference(&self, case: &Case) -> f32 {
+            let by_hand = if case.update { &self.state.arrays[0] } else { &self.y };
+            let most = |numbers: &mut dyn Iterator<Item = f32>| numbers.fold(0.0_f32, |most, number| most.max(number.abs()));
+            let off = most(&mut self.own.iter().zip(by_hand).map(|(one, other)| one - other));
+            off / most(&mut self.own.iter().copied()).max(f32::MIN_POSITIVE)
+        }
+    }
+
+    fn measure(case: &Case, runtime: &Runtime) -> chainrule::Result<()> {
+        let mut pair = Pair::new(case, runtime)?;
+        if std::env::var_os("KERNELS").is_some() {
+            say!("{}", pair.step.program().kernels.print());
+        }
+        let off = pair.difference(case);
         if case.same && off > TOLERANCE {
             say!("{:44} the loop computes something else: {off:e} of the largest", case.name);
             return Ok(());
@@ -114,9 +145,9 @@ mod beside {
         let (mut least, mut ratios) = ([f64::INFINITY; 2], Vec::with_capacity(RUNS));
         for _ in 0..RUNS {
             let start = Instant::now();
-            step.run(&[&values])?;
+            pair.step.run(&[&pair.values])?;
             let middle = Instant::now();
-            (case.by_hand)(&x, &mut y, &mut state);
+            (case.by_hand)(&pair.x, &mut pair.y, &mut pair.state);
             let times = [middle - start, middle.elapsed()].map(|time| time.as_secs_f64() * 1e12 / NUMBERS as f64);
             least = [0, 1].map(|i| f64::min(least[i], times[i]));
             ratios.push(times[0] / times[1]);
@@ -129,12 +160,6 @@ mod beside {
     fn median(values: &mut [f64]) -> f64 {
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
-    }
-
-    /// The largest difference, seen from the largest number.
-    fn difference(one: &[f32], other: &[f32]) -> f32 {
-        let most = |numbers: &mut dyn Iterator<Item = f32>| numbers.fold(0.0_f32, |most, number| most.max(number.abs()));
-        most(&mut one.iter().zip(other).map(|(one, other)| one - other)) / most(&mut one.iter().copied()).max(f32::MIN_POSITIVE)
     }
 
     fn labels(row: usize) -> Vec<i64> {
@@ -173,5 +198,33 @@ mod beside {
         let new_v = &v * 0.999 + g * g * 0.001;
         let step = &new_m / (new_v.sqrt() + 1e-8) * 1e-3;
         Step::capture_on(runtime, &[g], &[], &[(&p, &(&p * (1.0 - 1e-5) - step)), (&m, &new_m), (&v, &new_v)])
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn the_loops_compute_what_the_kernels_do() {
+            if !super::super::there() {
+                return;
+            }
+            let runtime = Runtime::new(1).unwrap();
+            for case in CASES {
+                let pair = Pair::new(case, &runtime).unwrap();
+                if case.same {
+                    let off = pair.difference(case);
+                    assert!(off <= TOLERANCE, "{}: {off:e}", case.name);
+                    continue;
+                }
+                // Other numbers are dropped, but as many, and the rest is as large.
+                for results in [&pair.own, &pair.y] {
+                    let kept = results.iter().zip(&pair.x).filter(|&(y, x)| (y - 1.25 * x).abs() <= 1e-6 * x.abs()).count();
+                    let dropped = results.iter().filter(|&&y| y == 0.0).count();
+                    assert_eq!(kept + dropped, NUMBERS, "{}", case.name);
+                    assert!((dropped as f64 / NUMBERS as f64 - 0.2).abs() < 0.02, "{}: {dropped} of {NUMBERS}", case.name);
+                }
+            }
+        }
     }
 }
