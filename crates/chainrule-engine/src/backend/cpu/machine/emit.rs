@@ -217,9 +217,7 @@ impl<'a> Emitter<'a> {
         (reduced, mut assembler): (&'a [Reduced], Assembler),
     ) -> Emitter<'a> {
         let mut registers = Registers::new(side_by_side(list, blocks), form.encoding);
-        for _ in 0..reduce::held(reduced) {
-            registers.reserve(VECTORS);
-        }
+        reduce::held(reduced).for_each(|register| registers.keep(VECTORS, register));
         let mut which = [0; 2];
         match form.encoding {
             _ if body != Body::Rest => {}

@@ -64,9 +64,10 @@ pub fn in_registers(all: &[Reduced]) -> bool {
     all.iter().any(|reduced| matches!(reduced.home, Home::Registers(_)))
 }
 
-/// How many registers hold partial results, the last ones of all.
-pub fn held(all: &[Reduced]) -> u8 {
-    if in_registers(all) { ROUND * all.len() as u8 } else { 0 }
+/// The registers that hold partial results.
+pub fn held(all: &[Reduced]) -> impl Iterator<Item = Register> {
+    let first = |reduced: &Reduced| if let Home::Registers(first) = reduced.home { Some(first) } else { None };
+    all.iter().filter_map(first).flat_map(|first| first + 1 - ROUND..=first)
 }
 
 impl Reduced {

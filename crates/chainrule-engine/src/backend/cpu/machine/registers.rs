@@ -65,11 +65,17 @@ impl Registers {
 
     /// The last free register of a bank, for good.
     pub fn reserve(&mut self, bank: usize) -> Register {
+        let own = &self.banks[bank];
+        let register = (0..own.holds.len()).rev().find(|r| own.reserved >> r & 1 == 0).unwrap_or(0) as Register;
+        self.keep(bank, register);
+        register
+    }
+
+    /// This register of a bank, for good.
+    pub fn keep(&mut self, bank: usize, register: Register) {
         let bank = &mut self.banks[bank];
-        let register = (0..bank.holds.len()).rev().find(|r| bank.reserved >> r & 1 == 0).unwrap_or(0);
         bank.reserved |= 1 << register;
         bank.locked |= bank.reserved;
-        register as Register
     }
 
     /// Where a value belongs.

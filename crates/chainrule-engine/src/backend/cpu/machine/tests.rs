@@ -432,3 +432,39 @@ fn what_holds_at_one_position_is_reported() {
         }
     }
 }
+
+/// Registers that belong to the caller are as they were, however many operands a function has.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn functions_give_registers_back() {
+    for (level, ports) in levels().into_iter().flat_map(|level| (1..=8).map(move |ports| (level, ports))) {
+        let mut code = Code::default();
+        let loads: Vec<Id> = (0..ports).map(|port| code.push(Op::Load(port), Size::Four, &[])).collect();
+        let sum = loads.iter().copied().reduce(|sum, x| code.push(Op::Add, Size::Four, &[sum, x])).expect("a load");
+        code.push(Op::Store(ports - 1), Size::Four, &[sum]);
+        let function = function(&code, ports as usize, level);
+        let mut memory = [1.0_f32; 16];
+        let mut table: Vec<*mut u8> = (0..ports).map(|_| memory.as_mut_ptr().cast()).collect();
+        table.extend((0..ports).map(|_| std::ptr::null_mut::<u8>()));
+        let entry = function.shelf.get().expect("pages").at(function.entry.start);
+        let changed: u64;
+        // SAFETY: one row of sixteen positions, two blocks or one, of which none is left; the stack is aligned for the call.
+        unsafe {
+            std::arch::asm!(
+                "push rbx", "push rbp", "mov rbp, rsp", "and rsp, -16",
+                "mov rbx, 11", "mov r12, 12", "mov r13, 13", "mov r14, 14", "mov r15, 15",
+                "call {entry}",
+                "sub rbx, 11", "sub r12, 12", "sub r13, 13", "sub r14, 14", "sub r15, 15",
+                "or rbx, r12", "or rbx, r13", "or rbx, r14", "or rbx, r15", "mov rax, rbx",
+                "mov rsp, rbp", "pop rbp", "pop rbx",
+                entry = in(reg) entry,
+                inout("rdi") table.as_mut_ptr() => _, inout("rsi") 0_usize => _, inout("rdx") 16_usize => _,
+                inout("rcx") 0_usize => _, inout("r8") 1_usize => _,
+                out("rax") changed, out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                clobber_abi("sysv64"),
+            );
+        }
+        assert_eq!(changed, 0, "{level:?}, {ports} operands");
+        assert!(memory.iter().all(|&x| x == ports as f32), "{level:?}, {ports} operands: {memory:?}");
+    }
+}

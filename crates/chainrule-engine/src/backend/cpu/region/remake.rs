@@ -31,29 +31,20 @@ pub fn is_cheap(plan: &Plan, step: &Step) -> bool {
     step.class == all && float && step.operands.iter().filter(|&&value| value != NO_VALUE).all(|&value| there(value))
 }
 
-/// A copy in front of the first reader behind each reduction that follows, for all readers up to the next.
+/// A copy in front of the first reader behind the next reduction, for all readers from there on: the copy is cheap as well, so those
+/// behind one more have one more.
 fn copy_behind_reductions(plan: &mut Plan, made: usize) {
-    let (mut value, mut behind, mut at) = (plan.steps[made].to, false, made + 1);
-    let original = value;
-    while at < plan.steps.len() {
-        let step = &plan.steps[at];
-        if ends_rows(step) {
-            (value, behind) = (original, true);
-        }
-        if step.operands.contains(&original) {
-            if behind && value == original && !ends_rows(step) {
-                value = plan.values.len() as u32;
-                let copy = Step { to: value, ..plan.steps[made].clone() };
-                plan.values.push(plan.values[original as usize]);
-                plan.steps.insert(at, copy);
-                at += 1;
-            }
-            if value != original {
-                plan.steps[at].operands.iter_mut().filter(|operand| **operand == original).for_each(|operand| *operand = value);
-            }
-        }
-        at += 1;
+    let original = plan.steps[made].to;
+    let Some(ends) = (made + 1..plan.steps.len()).find(|&at| ends_rows(&plan.steps[at])) else { return };
+    let reads = |step: &Step| step.operands.contains(&original);
+    let Some(first) = (ends + 1..plan.steps.len()).find(|&at| reads(&plan.steps[at])) else { return };
+    let value = plan.values.len() as u32;
+    plan.values.push(plan.values[original as usize]);
+    let copy = Step { to: value, ..plan.steps[made].clone() };
+    for step in &mut plan.steps[first..] {
+        step.operands.iter_mut().filter(|operand| **operand == original).for_each(|operand| *operand = value);
     }
+    plan.steps.insert(first, copy);
 }
 
 /// Whether functions end here at the latest.
