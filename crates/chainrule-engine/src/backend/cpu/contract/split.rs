@@ -140,9 +140,13 @@ unsafe fn any<W: Way>(numbers: &Numbers<'_>) {
 unsafe fn lay_out<W: Way, const P: usize>(numbers: &Numbers<'_>, largest: &mut [u32; SIDE]) {
     // SAFETY: the caller's.
     unsafe {
+        // Masks of what is there cost a panel that lacks nothing as much as its numbers do.
+        let all = numbers.size == [SIDE, numbers.steps * STEPS];
         match (numbers.from, numbers.along_sum) {
-            (From::Whole(from), true) => lines::<W, P>(numbers, from, largest),
-            (From::Whole(from), false) => steps::<W, P>(numbers, from, largest),
+            (From::Whole(from), true) if all => lines::<W, P, true>(numbers, from, largest),
+            (From::Whole(from), true) => lines::<W, P, false>(numbers, from, largest),
+            (From::Whole(from), false) if all => steps::<W, P, true>(numbers, from, largest),
+            (From::Whole(from), false) => steps::<W, P, false>(numbers, from, largest),
             (From::Parts(from), true) => loose::lines::<P>(numbers, from),
             (From::Parts(from), false) => loose::steps::<P>(numbers, from),
         }
@@ -151,11 +155,11 @@ unsafe fn lay_out<W: Way, const P: usize>(numbers: &Numbers<'_>, largest: &mut [
 
 /// Lays out numbers line by line, as tiles of A; the largest magnitude of each line, as bits, if there are several parts.
 #[inline(always)]
-unsafe fn lines<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
+unsafe fn lines<W: Way, const P: usize, const ALL: bool>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
     let [lines, depth] = numbers.size;
     for (line, largest) in largest.iter_mut().enumerate() {
         let tile = |step: usize, part: usize| numbers.to.wrapping_add(((step * P + part) * 2 + line / 16) * TILE + line % 16 * 64);
-        if line >= lines {
+        if !ALL && line >= lines {
             // SAFETY: the caller's.
             (0..numbers.steps * P).for_each(|at| unsafe { tile(at / P, at % P).write_bytes(0, 64) });
             continue;
@@ -163,7 +167,7 @@ unsafe fn lines<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32
         let (first, later) = (numbers.rows[line], numbers.rows[(line + LINES_AHEAD).min(lines - 1)]);
         let mut most = [0_u32; STEPS];
         for step in 0..numbers.steps {
-            let from = Some32 { first: start.wrapping_offset(first + numbers.pieces[step]), there: there(depth - step * STEPS) };
+            let from = Some32 { first: start.wrapping_offset(first + numbers.pieces[step]), there: there::<ALL>(depth - step * STEPS) };
             fetch(from.first.wrapping_offset(later - first));
             // SAFETY: the caller's.
             unsafe {
@@ -179,14 +183,14 @@ unsafe fn lines<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32
 
 /// Lays out numbers two steps at a time, as tiles of B; the largest magnitude of each line, as bits, if there are several parts.
 #[inline(always)]
-unsafe fn steps<W: Way, const P: usize>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
+unsafe fn steps<W: Way, const P: usize, const ALL: bool>(numbers: &Numbers<'_>, start: *const f32, largest: &mut [u32; SIDE]) {
     let ([lines, depth], mut most) = (numbers.size, [0_u32; SIDE]);
     let (first, last) = (start.wrapping_offset(numbers.pieces[0]), depth - 1);
     for pair in 0..numbers.steps * STEPS / 2 {
         let row = |step: usize| first.wrapping_offset(numbers.rows[step.min(last)]);
         fetch(row(2 * pair + STEPS_AHEAD));
         fetch(row(2 * pair + STEPS_AHEAD + 1));
-        let some = |step: usize| Some32 { first: row(step), there: if step <= last { there(lines) } else { 0 } };
+        let some = |step: usize| Some32 { first: row(step), there: if ALL || step <= last { there::<ALL>(lines) } else { 0 } };
         let (one, two) = (some(2 * pair), some(2 * pair + 1));
         let tile = |part: usize| numbers.to.wrapping_add((pair / 16 * P + part) * 2 * TILE + pair % 16 * 64);
         // SAFETY: the caller's; the halves are rows of two tiles.
@@ -212,6 +216,7 @@ pub struct Some32 {
 
 impl Some32 {
     /// All of them.
+    #[inline(always)]
     pub fn all(first: *const f32) -> Some32 {
         Some32 { first, there: u32::MAX }
     }
@@ -231,9 +236,10 @@ impl Some32 {
     }
 }
 
-/// Bits for the first so many of 32.
-fn there(count: usize) -> u32 {
-    if count >= SIDE { u32::MAX } else { (1 << count) - 1 }
+/// Bits for the first so many of 32, or for all.
+#[inline(always)]
+fn there<const ALL: bool>(count: usize) -> u32 {
+    if ALL || count >= SIDE { u32::MAX } else { (1 << count) - 1 }
 }
 
 /// Notes the magnitudes of 32 numbers that are larger than those before.
