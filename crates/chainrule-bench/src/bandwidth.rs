@@ -87,7 +87,8 @@ fn rows(x: &Tensor) -> Tensor {
     x.reshape([NUMBERS / ROW, ROW])
 }
 
-fn alone(runtime: &Runtime, x: &Tensor, y: &Tensor) -> chainrule::Result<Step> {
+/// A step that computes `y` of `x` and nothing else.
+pub fn alone(runtime: &Runtime, x: &Tensor, y: &Tensor) -> chainrule::Result<Step> {
     Step::capture_on(runtime, &[x], &[y], &[])
 }
 
@@ -98,14 +99,15 @@ fn entropy(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
     Step::capture_on(runtime, &[x], &[&loss, &gradient], &[])
 }
 
-fn dropout(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
+/// A fifth of all numbers dropped, each time others.
+pub fn dropout(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
     let mut training = Training::new(Rng::new(2));
     alone(runtime, x, &Dropout::new(0.2).forward(x, &mut Mode::Train(&mut training)))
 }
 
-/// The update of parameters whose gradient is given.
-fn adam_w(runtime: &Runtime, g: &Tensor) -> chainrule::Result<Step> {
-    let p = Tensor::full([NUMBERS], 0.1, DType::F32).to_leaf()?;
+/// The update of parameters, all 0.1 at first, whose gradient is given.
+pub fn adam_w(runtime: &Runtime, g: &Tensor) -> chainrule::Result<Step> {
+    let p = Tensor::full([g.len()], 0.1, DType::F32).to_leaf()?;
     let (m, v) = (p.zeros_like().to_leaf()?, p.zeros_like().to_leaf()?);
     let new_m = &m * 0.9 + g * 0.1;
     let new_v = &v * 0.999 + g * g * 0.001;

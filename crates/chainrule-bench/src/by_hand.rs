@@ -25,9 +25,9 @@ fn there() -> bool {
 #[cfg(target_arch = "x86_64")]
 mod beside {
     use super::loops;
+    use crate::bandwidth::{adam_w, alone, dropout};
     use chainrule::functions::layer_norm;
     use chainrule::loss::cross_entropy;
-    use chainrule::nn::{Dropout, Mode, Training};
     use chainrule::{DType, Rng, Runtime, Step, Tensor};
     use std::hint::black_box;
     use std::time::Instant;
@@ -170,10 +170,6 @@ mod beside {
         x.reshape([NUMBERS / row, row])
     }
 
-    fn alone(runtime: &Runtime, x: &Tensor, y: &Tensor) -> chainrule::Result<Step> {
-        Step::capture_on(runtime, &[x], &[y], &[])
-    }
-
     fn layer_normed<const ROW: usize>(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
         alone(runtime, x, &layer_norm(&rows(x, ROW), 1, None, None, 1e-5))
     }
@@ -183,21 +179,6 @@ mod beside {
         let loss = cross_entropy(&rows(x, ROW), &Tensor::from_slice(&labels, [labels.len()]));
         let gradient = loss.grad(&[x])?.remove(0);
         Step::capture_on(runtime, &[x], &[&gradient, &loss], &[])
-    }
-
-    fn dropout(runtime: &Runtime, x: &Tensor) -> chainrule::Result<Step> {
-        let mut training = Training::new(Rng::new(2));
-        alone(runtime, x, &Dropout::new(0.2).forward(x, &mut Mode::Train(&mut training)))
-    }
-
-    /// The update of parameters whose gradient is given.
-    fn adam_w(runtime: &Runtime, g: &Tensor) -> chainrule::Result<Step> {
-        let p = Tensor::full([NUMBERS], 0.1, DType::F32).to_leaf()?;
-        let (m, v) = (p.zeros_like().to_leaf()?, p.zeros_like().to_leaf()?);
-        let new_m = &m * 0.9 + g * 0.1;
-        let new_v = &v * 0.999 + g * g * 0.001;
-        let step = &new_m / (new_v.sqrt() + 1e-8) * 1e-3;
-        Step::capture_on(runtime, &[g], &[], &[(&p, &(&p * (1.0 - 1e-5) - step)), (&m, &new_m), (&v, &new_v)])
     }
 
     #[cfg(test)]
