@@ -6,6 +6,8 @@
 //! Refuses to know distributions, and to be the definition: that is [`philox4x32_10`].
 
 use crate::tensor::random::philox4x32_10;
+#[cfg(target_arch = "x86_64")]
+use crate::tensor::random::{MULTIPLIERS, WEYL};
 
 /// Blocks made at once.
 pub const BLOCKS: usize = 64;
@@ -31,7 +33,7 @@ pub unsafe fn words(key: i64, first: u64, down: u32, to: *mut u32) {
 #[cfg(target_arch = "x86_64")]
 macro_rules! by_vectors {
     (
-        $name:ident $features:literal $together:literal of $vector:ident, $set:ident $pair:ident $add:ident $add_words:ident $multiply:ident $turn:ident
+        $name:ident $features:literal $together:literal of $vector:ident, $count:ident $pair:ident $add:ident $add_words:ident $multiply:ident $turn:ident
         $down:ident $down_words:ident $store:ident, $mix:expr
     ) => {
         /// # Safety
@@ -47,7 +49,7 @@ macro_rules! by_vectors {
             let down = _mm_cvtsi32_si128(down as i32);
             for group in (0..2 * BLOCKS / LANES).step_by(TOGETHER) {
                 let number = |i: usize| first.wrapping_add(((group + i) * LANES / 2) as u64) as i64;
-                let mut states: [$vector; TOGETHER] = std::array::from_fn(|i| $add($pair!(number(i), 0), $set!()));
+                let mut states: [$vector; TOGETHER] = std::array::from_fn(|i| $add($pair!(number(i), 0), $count!()));
                 let mut keys = $pair!(low, high);
                 for _ in 0..10 {
                     for state in &mut states {
@@ -65,10 +67,7 @@ macro_rules! by_vectors {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
-use crate::tensor::random::{MULTIPLIERS, WEYL};
-
-/// A pair of lanes repeated, and the numbers of blocks from 0 on in every other lane.
+/// A pair of lanes repeated; and below, the numbers of blocks from 0 on in every other lane.
 #[cfg(target_arch = "x86_64")]
 macro_rules! pair_512 {
     ($a:expr, $b:expr) => {
