@@ -6,7 +6,7 @@
 
 use super::executor::{Executor, Workspace};
 use super::fault::FaultCell;
-use super::region::Scratch;
+use super::region::{Needs, Scratch};
 use super::team::Member;
 use crate::compile::kernel::{Access, Control, Flow};
 use crate::compile::lower::Place;
@@ -93,9 +93,9 @@ impl CompiledControl {
         }
     }
 
-    /// Bytes of scratch that are there before the first run.
-    pub fn aside(&self) -> usize {
-        self.programs.iter().map(|program| program.executor.aside()).max().unwrap_or(0)
+    /// What a thread's scratch holds before the first run.
+    pub fn needs(&self) -> Needs {
+        self.programs.iter().map(|program| program.executor.needs()).fold(Needs::default(), Needs::or)
     }
 
     /// Bytes of memory for one run, next to what the buffers of the whole need.

@@ -11,7 +11,7 @@ use super::contract::{self, CompiledContract};
 use super::control::{CompiledControl, ControlRoom};
 use super::fault::{FaultCell, Found};
 use super::machine::placed;
-use super::region::Scratch;
+use super::region::{Needs, Scratch};
 use super::team::{Member, Team, share};
 use crate::compile::kernel::{Fault, Kernel, Refusal};
 use crate::compile::lower::{Kernels, Place};
@@ -30,8 +30,8 @@ pub struct Executor {
     free: Mutex<Vec<Workspace>>,
     arena_bytes: usize,
     packed: Sizes,
-    /// Bytes that a thread's scratch holds aside from the start, for the longest row that is sorted.
-    aside: usize,
+    /// What a thread's scratch holds from the start.
+    needs: Needs,
     /// Whether a run is worth waking the other threads.
     shared: bool,
     /// Whether any wave is worth sharing with threads that are awake.
@@ -117,9 +117,9 @@ impl Executor {
         let waves: Vec<Wave> = ranges.iter().map(&mut wave).filter(|wave| !wave.parts.is_empty()).collect();
         let shared = shared > WORTH_WAKING;
         let together = waves.iter().any(|wave| wave.shared);
-        let aside = compiled.iter().map(Compiled::aside).max().unwrap_or(0);
+        let needs = compiled.iter().map(Compiled::needs).fold(Needs::default(), Needs::or);
         let free = Mutex::new(vec![first]);
-        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes, packed, aside })
+        Ok(Executor { kernels: compiled, waves, shared, together, cost: total, free, arena_bytes, packed, needs })
     }
 
     /// Bytes of packed operands and of what loops and branches need, next to the arena.
@@ -142,9 +142,9 @@ impl Executor {
         self.cost
     }
 
-    /// Bytes of scratch that are there before the first run.
-    pub(super) fn aside(&self) -> usize {
-        self.aside
+    /// What a thread's scratch holds before the first run.
+    pub(super) fn needs(&self) -> Needs {
+        self.needs
     }
 
     fn controls(&self) -> impl Iterator<Item = &CompiledControl> {
@@ -169,7 +169,7 @@ impl Executor {
         self.prepare_rooms(&mut workspace, members);
         while workspace.scratch.len() < members {
             let mut scratch = Scratch::new();
-            scratch.try_aside(self.aside)?;
+            scratch.try_reserve(&self.needs)?;
             workspace.scratch.push(Mutex::new(scratch));
         }
         Ok(workspace)
@@ -180,8 +180,7 @@ impl Executor {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 
-    /// Runs the program. Allocates nothing once the workspace's scratch has grown,
-    /// but for what functions of the host do.
+    /// Runs the program. Allocates nothing, but for what functions of the host do.
     ///
     /// # Errors
     /// If a kernel panicked, an index pointed outside, or a function of the host refused its values: then what was written is not to be used.

@@ -11,7 +11,7 @@ use super::fault::FaultCell;
 use super::level::Level;
 use super::loops::narrow::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use super::loops::{Call, Loop, table};
-use super::region::Scratch;
+use super::region::{Needs, Scratch};
 use crate::compile::kernel::{Access, Binary, Fault, Fill, Lane, Number, Scatter};
 use crate::tensor::DType;
 use combine::Combined;
@@ -81,6 +81,13 @@ impl CompiledScatter {
         let s = &self.scatter;
         let rows = (s.batch * s.count) as f64;
         rows * (self.dest_chunks as f64 * 1.5 + s.rest as f64 * 0.3) + (s.batch * s.limit * s.rest) as f64 * 0.1
+    }
+
+    /// What the scratch must hold.
+    pub fn needs(&self) -> Needs {
+        let most = |length: usize, chunks: usize| length.div_ceil(chunks.max(1));
+        let sums = most(self.scatter.limit, self.dest_chunks).saturating_mul(most(self.scatter.rest, self.rest_chunks));
+        Needs::aside(if let Way::Aside { .. } = self.way { sums.saturating_mul(size_of::<f32>()) } else { 0 })
     }
 
     /// Runs one unit.

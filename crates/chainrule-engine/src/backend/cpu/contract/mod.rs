@@ -40,7 +40,7 @@ mod vector;
 use super::fault::FaultCell;
 use super::level::Level;
 use super::machine::Written;
-use super::region::{CompiledRegion, Scratch};
+use super::region::{CompiledRegion, Needs, Scratch};
 use crate::compile::kernel::{Contract, Lane};
 #[cfg(doc)]
 use crate::tensor::Precision;
@@ -96,10 +96,10 @@ impl CompiledContract {
         sides.filter(|&(side, (_, readers))| shares(side, readers)).filter_map(|(_, (panels, _))| Some(panels?.bytes())).sum()
     }
 
-    /// Bytes that [`CompiledContract::run`] asks of the scratch, next to what the code after the
-    /// product needs.
-    pub fn scratch_bytes(&self) -> usize {
-        self.plan.scratch.iter().sum()
+    /// What the scratch must hold, also for the code after the product.
+    pub fn needs(&self) -> Needs {
+        let code = self.epilogue.as_ref().map(CompiledRegion::needs).unwrap_or_default();
+        code.or(Needs::aside(self.plan.scratch.iter().sum()))
     }
 
     /// Runs one unit. Units write to different memory, so they may run at the same time.

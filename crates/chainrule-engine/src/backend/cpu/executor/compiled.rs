@@ -9,7 +9,7 @@ use crate::backend::cpu::fault::FaultCell;
 use crate::backend::cpu::fold::CompiledFold;
 use crate::backend::cpu::host::CompiledHost;
 use crate::backend::cpu::machine::Written;
-use crate::backend::cpu::region::{CompiledRegion, Scratch};
+use crate::backend::cpu::region::{CompiledRegion, Needs, Scratch};
 use crate::backend::cpu::scatter::{CompiledFill, CompiledScatter};
 use crate::backend::cpu::sort::CompiledSort;
 use crate::compile::kernel::Kernel;
@@ -70,12 +70,15 @@ impl Compiled {
         }
     }
 
-    /// Bytes of scratch that are there before the first run, whichever thread will need them.
-    pub(super) fn aside(&self) -> usize {
+    /// What a scratch holds before the first run, whichever thread will need it.
+    pub(super) fn needs(&self) -> Needs {
         match self {
-            Compiled::Sort(kernel) => kernel.aside(),
-            Compiled::Control(kernel) => kernel.aside(),
-            _ => 0,
+            Compiled::Region(kernel) => kernel.needs(),
+            Compiled::Contract(kernel) => kernel.needs(),
+            Compiled::Scatter(kernel) => kernel.needs(),
+            Compiled::Sort(kernel) => Needs::aside(kernel.aside()),
+            Compiled::Control(kernel) => kernel.needs(),
+            Compiled::Fold(_) | Compiled::Host(_) | Compiled::Fill(_) | Compiled::Failed(_) => Needs::default(),
         }
     }
 

@@ -77,6 +77,20 @@ pub struct Needs {
     pub bytes: usize,
     /// How many values have a place.
     pub operands: usize,
+    /// Bytes of [`Scratch::aside`].
+    pub aside: usize,
+}
+
+impl Needs {
+    /// So many bytes of [`Scratch::aside`], and nothing else.
+    pub fn aside(aside: usize) -> Needs {
+        Needs { aside, ..Needs::default() }
+    }
+
+    /// What is enough for both.
+    pub fn or(self, other: Needs) -> Needs {
+        Needs { bytes: self.bytes.max(other.bytes), operands: self.operands.max(other.operands), aside: self.aside.max(other.aside) }
+    }
 }
 
 /// Memory of one thread for the values of a tile.
@@ -100,7 +114,7 @@ impl Scratch {
         Scratch::default()
     }
 
-    /// Makes room for a kernel; keeps what is there if it is enough.
+    /// Makes room for a kernel's values; keeps what is there if it is enough.
     pub fn reserve(&mut self, needs: &Needs) {
         let lines = needs.bytes.div_ceil(64);
         if self.lines.len() < lines {
@@ -111,17 +125,21 @@ impl Scratch {
         }
     }
 
-    /// Makes room for [`Scratch::aside`].
+    /// Makes room for all that kernels need, so that none of them grows it.
     ///
     /// # Errors
     /// If the system has not so much memory.
-    pub fn try_aside(&mut self, bytes: usize) -> Result<()> {
-        let more = bytes.div_ceil(64).saturating_sub(self.aside.len());
-        let refused = |_| {
+    pub fn try_reserve(&mut self, needs: &Needs) -> Result<()> {
+        let lines = |bytes: usize, there: &Vec<CacheLine>| bytes.div_ceil(64).saturating_sub(there.len());
+        let (values, aside) = (lines(needs.bytes, &self.lines), lines(needs.aside, &self.aside));
+        let values = self.lines.try_reserve_exact(values).and_then(|()| self.aside.try_reserve_exact(aside));
+        let operands = needs.operands.saturating_sub(self.operands.len());
+        values.and_then(|()| self.operands.try_reserve_exact(operands)).map_err(|_| {
+            let bytes = needs.bytes.saturating_add(needs.aside);
             Error::new(ErrorKind::Machine, "memory", format!("there is no memory for {bytes} bytes of scratch; make the tensors smaller"))
-        };
-        self.aside.try_reserve_exact(more).map_err(refused)?;
-        self.aside(bytes);
+        })?;
+        self.reserve(needs);
+        self.aside(needs.aside);
         Ok(())
     }
 
