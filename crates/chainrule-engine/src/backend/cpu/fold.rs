@@ -3,12 +3,13 @@
 //! Input and output offsets are both linear in the window's number and the place within it, so a
 //! fold is a nest of loops that adds along two sets of strides. What is added at once belongs to one window if
 //! channels lie side by side, or else to one place of all windows, so that it does not overlap; the loops around it are
-//! in an order of their own, which fixes the order of additions. Types of two bytes are added in f32, element by
-//! element, and rounded once.
+//! in an order of their own, which fixes the order of additions. Where the windows' same places are neighbours, and so are
+//! results, these are made one by one instead, each whole (`loops::overlap`), in the same order. Types of two bytes are added
+//! in f32, element by element, and rounded once.
 
 use super::level::Level;
 use super::loops::narrow::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
-use super::loops::{Call, Loop, table};
+use super::loops::{Call, Loop, Overlap, OverlapLoop, table};
 use crate::compile::kernel::{Binary, Fold, Lane};
 use crate::tensor::DType;
 
@@ -57,8 +58,12 @@ pub struct CompiledFold {
     cleared: Vec<Axis>,
     windowed: Vec<Windowed>,
     add: Option<Loop>,
+    /// What makes results one by one, where it can.
+    whole: Option<OverlapLoop>,
     items: usize,
     unit_items: usize,
+    /// Of an addition, about.
+    nanoseconds: f64,
 }
 
 impl CompiledFold {
@@ -111,7 +116,11 @@ impl CompiledFold {
             _ if !inside => None,
             dtype => (table(Level::detect()).binary)(Binary::Add, Lane::of(dtype)),
         };
+        let whole = add.filter(|_| are_neighbours(&windowed, rest.is_some(), bytes));
+        let whole = whole.map(|_| (table(Level::detect()).overlap)(Lane::of(fold.out.dtype)));
         let items = parallel.iter().map(|axis| axis.size).product::<usize>();
+        // A vector of results takes what a few single ones take.
+        let nanoseconds = if whole.is_some() { 0.15 } else { 0.7 };
         let work = nest.iter().chain(&positions).map(|axis| axis.size).fold(1, |a: usize, b| a.saturating_mul(b.max(1)));
         let unit_items = (UNIT / work.max(1)).clamp(1, items.max(1));
         CompiledFold {
@@ -120,12 +129,14 @@ impl CompiledFold {
             offsets: [fold.input.offset * bytes, fold.out.offset * bytes],
             parallel,
             nest,
+            whole,
             cleared: merged(&cleared),
             positions,
             windowed,
             add,
             items,
             unit_items,
+            nanoseconds,
         }
     }
 
@@ -137,7 +148,7 @@ impl CompiledFold {
     /// Estimated nanoseconds of all units on one thread.
     pub fn cost(&self) -> f64 {
         let additions: f64 = self.nest.iter().map(|axis| axis.size as f64).product();
-        self.items as f64 * (30.0 + additions * 0.7)
+        self.items as f64 * (30.0 + additions * self.nanoseconds)
     }
 
     /// Runs one unit.
@@ -154,11 +165,31 @@ impl CompiledFold {
             let (input, out) = (input.wrapping_offset(a), out.wrapping_offset(b));
             // SAFETY: the caller's, for this item.
             unsafe {
-                match self.add {
-                    Some(add) => self.overlap_add(input, out, add),
-                    None => self.element_by_element(input, out),
+                match (self.whole, self.add) {
+                    (Some(whole), _) => whole(&self.overlap(input, out)),
+                    (None, Some(add)) => self.overlap_add(input, out, add),
+                    (None, None) => self.element_by_element(input, out),
                 }
             }
+        }
+    }
+
+    /// The windows of an item, for what makes results one by one; a single axis is one of columns.
+    fn overlap(&self, from: *const u8, to: *mut u8) -> Overlap {
+        let once = Windowed { size: 1, count: 1, window: 1, stride: 1, dilation: 1, input_count: 0, input_window: 0, out: 0 };
+        let last = |back: usize| self.windowed.len().checked_sub(back).map_or(once, |at| self.windowed[at]);
+        let (rows, cols) = (last(2), last(1));
+        Overlap {
+            to,
+            to_row: rows.out,
+            from,
+            from_row: rows.input_count,
+            from_place: [rows.input_window, cols.input_window],
+            sizes: [rows.size, cols.size],
+            counts: [rows.count, cols.count],
+            places: [rows.window, cols.window],
+            stride: rows.stride,
+            dilations: [rows.dilation, cols.dilation],
         }
     }
 
@@ -255,6 +286,12 @@ impl CompiledFold {
     }
 }
 
+/// Whether the same places of windows are neighbours, and so are results, along the last of at most two axes.
+fn are_neighbours(windowed: &[Windowed], has_rest: bool, bytes: isize) -> bool {
+    let next = |last: &Windowed| last.stride == 1 && last.input_count == bytes && last.out == bytes;
+    !has_rest && windowed.len() <= 2 && windowed.last().is_some_and(next) && windowed.iter().all(|w| w.window > 0)
+}
+
 unsafe fn add_apart<T: Copy>(from: *mut u8, to: *mut u8, axis: Axis, add: impl Fn(T, T) -> T) {
     for i in 0..axis.size as isize {
         let to = to.wrapping_offset(i * axis.out).cast::<T>();
@@ -321,37 +358,47 @@ mod tests {
         strides
     }
 
-    fn check(outer: usize, one: [usize; 5], two: [usize; 5], rest: usize, dtype: DType) {
-        let column = |i: usize| [one[i], two[i]];
-        let (sizes, counts, windows) = (column(0), column(1), column(2));
-        let input_sizes = [outer, counts[0], counts[1], windows[0], windows[1], rest];
-        let out_sizes = [outer, sizes[0], sizes[1], rest];
-        let access = |buffer, sizes: &[usize]| Access { buffer, dtype, offset: 0, strides: dense(sizes).into_iter().collect() };
-        let fold = Fold {
+    /// Two windowed axes between `outer` and `rest`, each: size, windows, window, stride, dilation. Places lie side by side, or the
+    /// same places of windows, as planes.
+    fn fold(outer: usize, one: [usize; 5], two: [usize; 5], rest: usize, dtype: DType, planes: bool) -> Fold {
+        let column = |i: usize| [one[i], two[i]].into_iter().collect();
+        let input_sizes = [outer, one[1], two[1], one[2], two[2], rest];
+        let lying = if planes { [0, 3, 4, 5, 1, 2] } else { [0, 1, 2, 3, 4, 5] };
+        let strides = dense(&lying.map(|axis| input_sizes[axis]));
+        let input = (0..6).map(|axis| lying.iter().zip(&strides).find(|(at, _)| **at == axis).map_or(0, |(_, &stride)| stride));
+        let access = |buffer, strides| Access { buffer, dtype, offset: 0, strides };
+        Fold {
             outer: [outer].into_iter().collect(),
-            sizes: sizes.into_iter().collect(),
-            counts: counts.into_iter().collect(),
-            windows: windows.into_iter().collect(),
-            strides: column(3).into_iter().collect(),
-            dilations: column(4).into_iter().collect(),
+            sizes: column(0),
+            counts: column(1),
+            windows: column(2),
+            strides: column(3),
+            dilations: column(4),
             rest: [rest].into_iter().collect(),
-            input: access(0, &input_sizes),
-            out: access(1, &out_sizes),
-        };
+            input: access(0, input.collect()),
+            out: access(1, dense(&[outer, one[0], two[0], rest]).into_iter().collect()),
+        }
+    }
+
+    fn check(outer: usize, one: [usize; 5], two: [usize; 5], rest: usize, dtype: DType, planes: bool) {
+        let fold = fold(outer, one, two, rest, dtype, planes);
+        let input_sizes = [outer, one[1], two[1], one[2], two[2], rest];
+        let (sizes, out_sizes) = ([one[0], two[0]], [outer, one[0], two[0], rest]);
         // Small whole numbers are exact in every type, so the order of additions is free here.
         let n: usize = input_sizes.iter().product();
         let values: Vec<f32> = (0..n).map(|i| (i * 31 % 7) as f32 - 3.0).collect();
         let mut expected = vec![0.0f32; out_sizes.iter().product()];
-        for (i, value) in values.iter().enumerate() {
+        for i in 0..n {
             let mut digits = [0; 6];
             let mut left = i;
             for d in (0..6).rev() {
                 digits[d] = left % input_sizes[d];
                 left /= input_sizes[d];
             }
+            let lies: isize = digits.iter().zip(&fold.input.strides).map(|(&digit, &stride)| digit as isize * stride).sum();
             let at = |d: usize| digits[1 + d] * fold.strides[d] + digits[3 + d] * fold.dilations[d];
             if at(0) < sizes[0] && at(1) < sizes[1] {
-                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] += value;
+                expected[((digits[0] * sizes[0] + at(0)) * sizes[1] + at(1)) * rest + digits[5]] += values[lies as usize];
             }
         }
         let compiled = CompiledFold::new(&fold);
@@ -375,14 +422,72 @@ mod tests {
     /// Columns: size, windows, window, stride, dilation.
     #[test]
     fn fold_adds_every_window_where_it_was_read() {
-        for dtype in [DType::F32, DType::BF16] {
+        for (dtype, planes) in [(DType::F32, false), (DType::F32, true), (DType::BF16, false), (DType::BF16, true)] {
             for rest in [1, 3, 9] {
-                check(3, [7, 5, 3, 1, 1], [9, 3, 3, 2, 2], rest, dtype);
-                check(2, [8, 2, 3, 4, 1], [5, 5, 1, 1, 1], rest, dtype);
-                check(1, [30, 28, 3, 1, 1], [30, 28, 3, 1, 1], rest, dtype);
+                check(3, [7, 5, 3, 1, 1], [9, 3, 3, 2, 2], rest, dtype, planes);
+                check(2, [8, 2, 3, 4, 1], [5, 5, 1, 1, 1], rest, dtype, planes);
+                check(1, [30, 28, 3, 1, 1], [30, 28, 3, 1, 1], rest, dtype, planes);
                 // Windows that reach outside.
-                check(2, [4, 3, 3, 1, 1], [6, 2, 3, 3, 2], rest, dtype);
+                check(2, [4, 3, 3, 1, 1], [6, 2, 3, 3, 2], rest, dtype, planes);
             }
         }
+    }
+
+    /// Made one by one, results have the bits of sums that go on from place to place.
+    #[test]
+    fn whole_results_are_those_of_added_places() {
+        let shapes: [([usize; 5], [usize; 5]); 8] = [
+            ([30, 28, 3, 1, 1], [30, 28, 3, 1, 1]),
+            ([9, 4, 3, 2, 1], [20, 18, 3, 1, 1]),
+            ([12, 4, 3, 1, 4], [50, 40, 3, 1, 5]),
+            // Rows with no window, columns beyond the last one, and fewer windows than a place is apart.
+            ([9, 2, 2, 5, 1], [37, 33, 2, 1, 1]),
+            ([4, 3, 2, 1, 1], [40, 2, 4, 1, 9]),
+            ([1, 1, 1, 1, 1], [17, 16, 1, 1, 1]),
+            ([6, 5, 2, 1, 1], [16, 1, 16, 1, 1]),
+            ([3, 0, 2, 1, 1], [5, 4, 2, 1, 1]),
+        ];
+        let mut whole = 0;
+        for dtype in [DType::F32, DType::F64, DType::I32] {
+            for (one, two) in shapes {
+                let fold = fold(3, one, two, 1, dtype, true);
+                let made = CompiledFold::new(&fold);
+                whole += usize::from(made.whole.is_some());
+                let plain = CompiledFold { whole: None, ..CompiledFold::new(&fold) };
+                // Thirds, and so sums that depend on their order.
+                let input = 3 * one[1] * two[1] * one[2] * two[2];
+                let mut from: Vec<u8> = match dtype {
+                    DType::F32 => (0..input).flat_map(|i| ((i * 37 % 101) as f32 / 3.0 - 17.0).to_ne_bytes()).collect(),
+                    DType::F64 => (0..input).flat_map(|i| ((i * 37 % 101) as f64 / 3.0 - 17.0).to_ne_bytes()).collect(),
+                    _ => (0..input).flat_map(|i| (i as i32 - 50).to_ne_bytes()).collect(),
+                };
+                let mut run = |fold: &CompiledFold, fill: u8| {
+                    let mut out = vec![fill; 3 * one[0] * two[0] * dtype.bytes()];
+                    let buffers = [from.as_mut_ptr(), out.as_mut_ptr()];
+                    // SAFETY: both hold what the fold reaches.
+                    (0..fold.units()).for_each(|unit| unsafe { fold.run(unit, &buffers) });
+                    out
+                };
+                assert_eq!(run(&made, 0xff), run(&plain, 0xee), "{fold:?}");
+            }
+        }
+        assert_eq!(whole, 3 * shapes.len(), "what lies as planes is made one by one");
+    }
+
+    /// Every level makes the same results.
+    #[test]
+    fn levels_agree_on_whole_results() {
+        let fold = fold(1, [7, 5, 3, 1, 1], [45, 41, 3, 1, 2], 1, DType::F32, true);
+        let made = CompiledFold::new(&fold);
+        let from: Vec<f32> = (0..5 * 41 * 9).map(|i| (i * 37 % 101) as f32 / 3.0 - 17.0).collect();
+        let by_level = Level::available().into_iter().map(|level| {
+            let mut out = vec![f32::NAN; 7 * 45];
+            let call = made.overlap(from.as_ptr().cast(), out.as_mut_ptr().cast());
+            // SAFETY: as above.
+            unsafe { (table(level).overlap)(Lane::F32)(&call) };
+            out
+        });
+        let all: Vec<Vec<f32>> = by_level.collect();
+        assert!(all.iter().all(|one| *one == all[0] && one.iter().all(|x| x.is_finite())), "{all:?}");
     }
 }

@@ -95,10 +95,15 @@ impl Plan {
         if self.columns_of_b == Columns::Dot && along != bytes as isize {
             self.rows_of_a = Rows::Packed;
         }
-        if self.batch == 1 && pays && kernels.most * kernels.tallest[kernels.most - 1] >= HIDING {
+        if pays && kernels.most * kernels.tallest[kernels.most - 1] >= HIDING {
             let rows = along == bytes as isize && fits(down, self.m.min(ROWS_AGAIN)) || down == bytes as isize && fits(along, self.depth);
             self.in_place = [
-                self.rows_of_a == Rows::Packed && self.columns_of_b != Columns::Dot && self.n <= OFTEN && even(a) && rows,
+                self.batch == 1
+                    && self.rows_of_a == Rows::Packed
+                    && self.columns_of_b != Columns::Dot
+                    && self.n <= OFTEN
+                    && even(a)
+                    && rows,
                 self.columns_of_b == Columns::Packed && self.m <= OFTEN && side_by_side && fits(below, self.depth),
             ];
         }

@@ -11,6 +11,7 @@ pub mod blocks;
 pub mod drive;
 pub mod elements;
 pub mod narrow;
+pub mod overlap;
 mod philox;
 pub mod sequence;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 use super::level::Level;
 use crate::compile::kernel::{Binary, Lane, Reduction, Unary};
 use crate::tensor::DType;
+pub use overlap::{Overlap, OverlapLoop};
 pub use sequence::{Sequence, SequenceLoop};
 
 /// The operands of one run of a loop: `rows` rows of `cols` elements.
@@ -116,6 +118,8 @@ pub struct Table {
     pub numbers: fn(Lane) -> SequenceLoop,
     /// Random words.
     pub random: fn(Lane) -> SequenceLoop,
+    /// Windows added up.
+    pub overlap: fn(Lane) -> OverlapLoop,
 }
 
 /// The loops of a level. A level that this machine lacks gives those of the best it has below.
@@ -178,6 +182,7 @@ macro_rules! level {
             use super::drive::{self, Sums};
             use super::elements::*;
             use super::narrow::*;
+            use super::overlap::{self, Overlap};
             use super::sequence::{self, FromInteger, Sequence};
             use super::{Binary, Call, DType, Lane, Loop, Reduction, Table, Unary};
 
@@ -251,6 +256,12 @@ macro_rules! level {
             pub(super) unsafe fn random<T: FromInteger>(call: &Sequence) {
                 // SAFETY: the caller's; the machine has the level.
                 unsafe { sequence::random::<Isa, T>(call) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            pub(super) unsafe fn overlap<T: Number>(call: &Overlap) {
+                // SAFETY: the caller's; the machine has the level.
+                unsafe { overlap::overlap::<Isa, T>(call) }
             }
 
             fn find_unary(operation: Unary, lane: Lane) -> Option<Loop> {
@@ -358,6 +369,7 @@ macro_rules! level {
                     Lane::I64 => random::<i64>,
                     _ => lanes!(lane, T => random::<T>),
                 },
+                overlap: |lane| lanes!(lane, T => overlap::<T>),
             };
         }
     };

@@ -10,6 +10,8 @@ use smallvec::SmallVec;
 const TILE: usize = 4096;
 /// Elements from which evenly spaced rows are a tile of their own; shorter pieces are copied together.
 const PIECE: usize = 256;
+/// Elements from which what goes on side by side is not the better for going on for longer.
+const LONG: usize = 16;
 /// Instructions times elements of one unit.
 const UNIT: usize = 64 * 1024;
 /// Units below which it counts how many more one thread has than another.
@@ -82,10 +84,11 @@ impl Shape {
     fn choose_axes(&mut self, region: &Region) {
         let mut axes: Axes = (0..region.axes.len()).filter(|&axis| region.axes[axis] != 1).collect();
         let accesses = || region.stores.iter().chain(&region.loads);
-        // A store counts twice: writing apart costs more than reading apart.
+        // A store counts twice: writing apart costs more than reading apart. So does going on for longer, up to a vector.
         let together = |axis: usize| {
             let stored = region.stores.iter().filter(|access| access.strides[axis] == 1).count();
-            2 * stored + region.loads.iter().filter(|access| access.strides[axis] == 1).count()
+            let accesses = 2 * stored + region.loads.iter().filter(|access| access.strides[axis] == 1).count();
+            accesses * region.axes[axis].min(LONG)
         };
         let best = axes.iter().copied().max_by_key(|&axis| (together(axis), axis));
         let Some(best) = best else { return };
@@ -279,4 +282,32 @@ fn divisor(a: usize, b: usize) -> usize {
         (a, b) = (b, a % b);
     }
     a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shape;
+    use crate::compile::kernel::{Access, Code, Extent, Instruction, Lane, Region};
+    use crate::tensor::DType;
+
+    /// A copy of so many channels of 56 pixels, one channel after the other, to channels side by side.
+    fn columns_of_copy(channels: usize) -> Vec<usize> {
+        let access = |buffer, strides: [isize; 2]| Access { buffer, dtype: DType::F32, offset: 0, strides: strides.into_iter().collect() };
+        let instruction = |code| Instruction { code, lane: Lane::F32, extent: Extent::Full };
+        let region = Region {
+            axes: [56, channels].into_iter().collect(),
+            row_axes: 1,
+            loads: vec![access(0, [1, 56])],
+            stores: vec![access(1, [channels as isize, 1])],
+            code: vec![instruction(Code::Load(0)), instruction(Code::Store(0, 0))],
+            unit_rows: None,
+        };
+        Shape::new(&region, false).col_axes.to_vec()
+    }
+
+    #[test]
+    fn columns_are_what_is_written_side_by_side_unless_that_is_short() {
+        assert_eq!(columns_of_copy(3), [0]);
+        assert_eq!(columns_of_copy(32), [1]);
+    }
 }
