@@ -103,6 +103,8 @@ pub enum Op {
     Choose,
     /// Second where the first, a truth, holds, else no bit. It asks for more than a [`Op::Sign`] knows.
     Keep,
+    /// Second times third where the first, a truth, holds, else no bit; with EVEX.
+    KeepProduct,
 }
 
 /// Comparisons of floats; the number is the processor's.
@@ -141,7 +143,7 @@ impl Instruction {
             Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) => 0,
             Store(_) | StoreTruth(_) | Report | Reduce(..) | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
             Widen | Narrow | Sign | Not | Resize => 1,
-            MultiplyAdd | NegativeMultiplyAdd | Choose | StepsOrPower => 3,
+            MultiplyAdd | NegativeMultiplyAdd | Choose | StepsOrPower | KeepProduct => 3,
             _ => 2,
         };
         &self.args[..count]
@@ -190,9 +192,9 @@ impl Code {
         }
     }
 
-    /// Without what no store needs, for a machine that has [`Op::TimesPower`] or takes the steps.
-    pub fn needed(&self, has_power: bool) -> Vec<Instruction> {
-        let list = if has_power { in_one_step(&self.list) } else { without(&self.list, Op::StepsOrPower) };
+    /// Without what no store needs, for a machine that has [`Op::TimesPower`] and [`Op::KeepProduct`] or takes the steps.
+    pub fn needed(&self, has_more: bool) -> Vec<Instruction> {
+        let list = if has_more { in_one_step(&self.list) } else { without(&self.list, Op::StepsOrPower) };
         let shows = |op: Op| matches!(op, Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..));
         let mut live: Vec<bool> = list.iter().map(|i| shows(i.op)).collect();
         for at in (0..list.len()).rev() {
@@ -205,10 +207,16 @@ impl Code {
     }
 }
 
-/// The list where powers are taken at once.
+/// The list where powers are taken at once, and products are kept where they are made.
 fn in_one_step(list: &[Instruction]) -> Vec<Instruction> {
-    let at_once = |i: &Instruction| Instruction { op: Op::TimesPower, args: [i.args[1], i.args[2], 0], ..*i };
-    list.iter().map(|i| if i.op == Op::StepsOrPower { at_once(i) } else { *i }).collect()
+    let at_once = |i: &Instruction| match (i.op, i.args, list[i.args[1] as usize]) {
+        (Op::StepsOrPower, [_, x, n], _) => Instruction { op: Op::TimesPower, args: [x, n, 0], ..*i },
+        (Op::Keep, [test, ..], Instruction { op: Op::Multiply, args: [a, b, _], .. }) => {
+            Instruction { op: Op::KeepProduct, args: [test, a, b], ..*i }
+        }
+        _ => *i,
+    };
+    list.iter().map(at_once).collect()
 }
 
 /// The list where every instruction of a kind gives way to its argument.

@@ -287,6 +287,7 @@ impl<'a> Emitter<'a> {
             Op::Sign | Op::Resize => self.truth_again(at),
             Op::Choose => self.choose(at),
             Op::Keep => self.keep(at),
+            Op::KeepProduct => self.keep_product(at),
             _ => match Single::of(op, size) {
                 Some(single) => self.single(at, single),
                 None => unreachable!("an operation is one instruction or has a case above"),

@@ -104,6 +104,13 @@ macro_rules! lanes {
                         0
                     }
                 }
+                Op::KeepProduct => {
+                    if args[0] != 0 {
+                        float(y * z)
+                    } else {
+                        0
+                    }
+                }
                 Op::Widen => f64::from(f32::from_bits(args[0] as u32)).to_bits(),
                 Op::Narrow => u64::from((f64::from_bits(args[0]) as f32).to_bits()),
                 Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..) => {
@@ -191,7 +198,10 @@ impl Values {
             7 => code.push(Op::Sqrt, size, &[x]),
             8 => code.push(Op::Floor, size, &[x]),
             9 => code.push(Op::Choose, size, &[s, x, y]),
-            10 => code.push(Op::Keep, size, &[t, x]),
+            10 => {
+                let kept = if dice.below(2) == 0 { code.push(Op::Multiply, size, &[x, y]) } else { x };
+                code.push(Op::Keep, size, &[t, kept])
+            }
             11 => code.push(dice.pick(&[Op::Xor, Op::Or, Op::And]), size, &[i, j]),
             12 => code.push(Op::Plus, size, &[i, j]),
             13 => code.push(Op::Minus, size, &[i, j]),

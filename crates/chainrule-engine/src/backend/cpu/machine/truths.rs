@@ -131,6 +131,15 @@ impl Emitter<'_> {
         }
     }
 
+    /// With EVEX.
+    pub(super) fn keep_product(&mut self, at: usize) {
+        let Instruction { size, args, .. } = self.registers.list[at];
+        let test = self.fetch(args[0]);
+        let (a, b) = self.pair(args[1], args[2], true);
+        let (to, bytes) = (self.result(at), self.bytes(size));
+        self.assembler.lanes(Lanes::or_zero(test), x86::MULTIPLY.of(size), bytes, to, a, b);
+    }
+
     pub(super) fn keep(&mut self, at: usize) {
         let Instruction { size, args, .. } = self.registers.list[at];
         if self.form.encoding == Encoding::Vex {
