@@ -462,7 +462,9 @@ mod tests {
                     _ => (0..input).flat_map(|i| (i as i32 - 50).to_ne_bytes()).collect(),
                 };
                 let mut run = |fold: &CompiledFold, fill: u8| {
+                    // And what lies behind the results.
                     let mut out = vec![fill; 3 * one[0] * two[0] * dtype.bytes()];
+                    out.resize(out.len() + 128, 0xad);
                     let buffers = [from.as_mut_ptr(), out.as_mut_ptr()];
                     // SAFETY: both hold what the fold reaches.
                     (0..fold.units()).for_each(|unit| unsafe { fold.run(unit, &buffers) });

@@ -88,8 +88,8 @@ impl Layout {
 /// Columns from which those of one image are a matrix of their own.
 const OWN_MATRIX: usize = 512;
 
-/// The same product one image after the other, where columns go through images, neither the result nor B goes on evenly from one
-/// to the next, and A need not be packed for each: results are then written where they lie. Code that counts columns needs them all.
+/// The same product one image after the other, where columns go through images, the result does not go on evenly from one to the
+/// next, and A need not be packed for each: results are then written where they lie. Code that counts columns needs them all.
 pub fn image_by_image(contract: &Contract) -> Option<Contract> {
     let (&images, others) = contract.n.split_first()?;
     // Of one or two rows each result could be a product of a row and a column, which is summed up otherwise.

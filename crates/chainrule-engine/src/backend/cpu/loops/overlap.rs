@@ -34,12 +34,57 @@ pub struct Overlap {
 pub type OverlapLoop = unsafe fn(&Overlap);
 
 impl Overlap {
-    /// Which row of windows has its places of row `place` at row `row` of results, if any.
+    /// Where the windows are of which some row of places is at a row of results, by rows of places.
     #[inline(always)]
-    fn row_of_windows(&self, row: usize, place: usize) -> Option<usize> {
-        let below = row.checked_sub(place * self.dilations[0])?;
-        let at = if self.stride == 1 { below } else { below / self.stride };
-        (at < self.counts[0] && at * self.stride == below).then_some(at)
+    fn windows_at(&self, row: usize) -> impl Iterator<Item = *const u8> {
+        (0..self.places[0]).filter_map(move |place| {
+            let below = row.checked_sub(place * self.dilations[0])?;
+            let at = if self.stride == 1 { below } else { below / self.stride };
+            let from = self.from.wrapping_offset(at as isize * self.from_row + place as isize * self.from_place[0]);
+            (at < self.counts[0] && at * self.stride == below).then_some(from)
+        })
+    }
+
+    /// One result.
+    ///
+    /// # Safety
+    /// As [`overlap`].
+    #[inline(always)]
+    unsafe fn one<T: Number>(&self, row: usize, col: usize) -> T {
+        let mut sum = T::ZERO;
+        for from in self.windows_at(row) {
+            for place in (0..self.places[1]).take_while(|place| place * self.dilations[1] <= col) {
+                let at = col - place * self.dilations[1];
+                if at < self.counts[1] {
+                    let from = from.wrapping_offset(place as isize * self.from_place[1]).cast::<T>();
+                    // SAFETY: the caller's; there is such a window.
+                    sum = T::add(sum, unsafe { from.add(at).read_unaligned() });
+                }
+            }
+        }
+        sum
+    }
+
+    /// A vector of results, from a column on that all places reach.
+    ///
+    /// # Safety
+    /// As [`overlap`].
+    #[inline(always)]
+    unsafe fn many<I: Isa, T: Number>(&self, row: usize, col: usize) -> [T; SMALL] {
+        let mut sums = [T::ZERO; SMALL];
+        for from in self.windows_at(row) {
+            for place in 0..self.places[1] {
+                let at = col - place * self.dilations[1];
+                let left = self.counts[1].saturating_sub(at);
+                let from = from.wrapping_offset(place as isize * self.from_place[1]).cast::<T>().wrapping_add(at);
+                // SAFETY: the caller's; so many windows are left.
+                let block = unsafe { if left >= SMALL { from.cast::<[T; SMALL]>().read_unaligned() } else { I::read_part(from, left) } };
+                for (sum, number) in sums.iter_mut().zip(block) {
+                    *sum = T::add(*sum, number);
+                }
+            }
+        }
+        sums
     }
 }
 
@@ -49,50 +94,16 @@ impl Overlap {
 /// `from` is valid for reading every place of every window, `to` for writing every result, and they do not overlap.
 #[inline(always)]
 pub unsafe fn overlap<I: Isa, T: Number>(call: &Overlap) {
-    let [_, cols] = call.sizes;
-    let [rows_of_places, places] = call.places;
-    let dilation = call.dilations[1];
-    // Before this column not all windows reach, after it, those that do not are the last ones.
-    let edge = ((places - 1) * dilation).min(cols);
-    for row in 0..call.sizes[0] {
+    let [rows, cols] = call.sizes;
+    // Before this column not all places reach; after it, windows may have ended, which only shortens what is read.
+    let edge = ((call.places[1] - 1) * call.dilations[1]).min(cols);
+    for row in 0..rows {
         let to = call.to.wrapping_offset(row as isize * call.to_row).cast::<T>();
-        // Where the windows are of which a row of places is here.
-        let windows = |place: usize| {
-            let at = call.row_of_windows(row, place)? as isize;
-            Some(call.from.wrapping_offset(at * call.from_row + place as isize * call.from_place[0]))
-        };
-        // SAFETY: the caller's; windows are counted before they are read.
+        // SAFETY: the caller's; columns are among the results.
         unsafe {
-            for col in 0..edge {
-                let mut sum = T::ZERO;
-                for from in (0..rows_of_places).filter_map(windows) {
-                    for place in (0..places).take_while(|place| place * dilation <= col) {
-                        let at = col - place * dilation;
-                        if at < call.counts[1] {
-                            let from = from.wrapping_offset(place as isize * call.from_place[1]).cast::<T>();
-                            sum = T::add(sum, from.add(at).read_unaligned());
-                        }
-                    }
-                }
-                to.add(col).write_unaligned(sum);
-            }
-            let mut col = edge;
-            while col < cols {
-                let mut sums = [T::ZERO; SMALL];
-                for from in (0..rows_of_places).filter_map(windows) {
-                    for place in 0..places {
-                        let at = col - place * dilation;
-                        let left = call.counts[1].saturating_sub(at);
-                        let from = from.wrapping_offset(place as isize * call.from_place[1]).cast::<T>().wrapping_add(at);
-                        let block = if left >= SMALL { from.cast::<[T; SMALL]>().read_unaligned() } else { I::read_part(from, left) };
-                        for (sum, number) in sums.iter_mut().zip(block) {
-                            *sum = T::add(*sum, number);
-                        }
-                    }
-                }
-                let part = (cols - col).min(SMALL);
-                I::write_part(to.add(col), part, &sums);
-                col += part;
+            (0..edge).for_each(|col| to.add(col).write_unaligned(call.one(row, col)));
+            for col in (edge..cols).step_by(SMALL) {
+                I::write_part(to.add(col), (cols - col).min(SMALL), &call.many::<I, T>(row, col));
             }
         }
     }

@@ -308,6 +308,6 @@ mod tests {
     #[test]
     fn columns_are_what_is_written_side_by_side_unless_that_is_short() {
         assert_eq!(columns_of_copy(3), [0]);
-        assert_eq!(columns_of_copy(32), [1]);
+        assert_eq!(columns_of_copy(16), [1]);
     }
 }
