@@ -16,8 +16,6 @@ use std::ops::Range;
 
 /// The most operands of a function.
 const MOST: usize = 32;
-/// Operands for which a short table does: it is made anew for each tile.
-const FEW: usize = 8;
 /// Instructions after which a function takes no more steps: code beyond the near cache is slow.
 const LONGEST: usize = 3000;
 /// The most bytes that a function reads at once from an operand of truths.
@@ -171,14 +169,7 @@ impl Fused {
         if rows > 1 && self.reduced.is_empty() && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
             (rows, cols) = (1, rows * cols);
         }
-        let (mut few, mut many);
-        let table: &mut [*mut u8] = if self.ports.len() <= FEW {
-            few = [std::ptr::null_mut(); 2 * FEW];
-            &mut few
-        } else {
-            many = [std::ptr::null_mut(); 2 * MOST];
-            &mut many
-        };
+        let mut table = [std::ptr::null_mut::<u8>(); 2 * MOST];
         let (pointers, distances) = table.split_at_mut(self.ports.len());
         for ((pointer, distance), port) in pointers.iter_mut().zip(distances).zip(&self.ports) {
             let Operand { first, stride } = operand(port);
@@ -187,9 +178,9 @@ impl Fused {
         // SAFETY: the caller's.
         let reported = unsafe {
             if cols > SUMMED && !self.reduced.is_empty() {
-                self.run_in_parts(table, rows, cols)
+                self.run_in_parts(&table, rows, cols)
             } else if self.bytes && !cols.is_multiple_of(self.function.bytes_at_once()) {
-                self.run_with_bytes(table, rows, cols)
+                self.run_with_bytes(&table, rows, cols)
             } else {
                 self.function.run(table.as_mut_ptr(), rows, cols)
             }
@@ -200,7 +191,7 @@ impl Fused {
     /// Truths cannot be read and written lane by lane: the last ones of a row go through a place of
     /// their own.
     #[cold]
-    unsafe fn run_with_bytes(&self, table: &[*mut u8], rows: usize, cols: usize) -> bool {
+    unsafe fn run_with_bytes(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
         let rest = cols % self.function.bytes_at_once();
         let whole = cols - rest;
         let mut reported = false;
@@ -232,9 +223,8 @@ impl Fused {
     }
 
     /// The table of one row.
-    fn at_row(&self, table: &[*mut u8], row: usize) -> [*mut u8; 2 * MOST] {
-        let (count, mut moved) = (self.ports.len(), [std::ptr::null_mut(); 2 * MOST]);
-        moved[count..2 * count].copy_from_slice(&table[count..2 * count]);
+    fn at_row(&self, table: &[*mut u8; 2 * MOST], row: usize) -> [*mut u8; 2 * MOST] {
+        let (count, mut moved) = (self.ports.len(), *table);
         for at in 0..count {
             moved[at] = table[at].wrapping_offset(row as isize * table[count + at].addr() as isize);
         }
@@ -242,7 +232,7 @@ impl Fused {
     }
 
     /// Long rows part by part; the sums of parts are added in f64.
-    unsafe fn run_in_parts(&self, table: &[*mut u8], rows: usize, cols: usize) -> bool {
+    unsafe fn run_in_parts(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
         let mut reported = false;
         for row in 0..rows {
             let start = self.at_row(table, row);
