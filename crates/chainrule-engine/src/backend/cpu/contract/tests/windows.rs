@@ -181,35 +181,48 @@ fn filters_by_windows([images, side, channels, filters]: [usize; 4]) -> (Contrac
     (Contract { batch, m, n: places, k: window, a, b, out, k_chunks: 1, accumulate: false, precision, epilogue: None }, lengths)
 }
 
-/// Each large image is a product of its own, whose results are written where they lie; small ones are not, nor are images whose filters
-/// would have to be packed for each, sums in chunks, or what code follows.
+/// Each large image is a product of its own, whose results are written where they lie, also where what is read goes on evenly from
+/// image to image; small ones are not, nor are images of which the result goes on so, or whose filters would have to be packed for
+/// each, sums in chunks, or what code follows.
 #[test]
 fn large_images_are_products_of_their_own() {
     #[derive(PartialEq, Debug)]
     enum But {
         Plain,
+        EvenlyRead,
+        EvenlyWritten,
         Turned,
         Chunked,
         Followed,
     }
     let mut draw = Draw(23);
-    for (side, but) in [(26, But::Plain), (12, But::Plain), (26, But::Turned), (26, But::Chunked), (26, But::Followed)] {
+    use But::*;
+    for (side, but) in [(26, Plain), (12, Plain), (26, EvenlyRead), (26, EvenlyWritten), (26, Turned), (26, Chunked), (26, Followed)] {
         let (mut c, mut lengths) = filters_by_windows([3, side, 3, 20]);
         match but {
-            But::Plain => {}
+            Plain => {}
+            // Numbers of a place side by side, as many as of a window.
+            EvenlyRead => {
+                let numbers = lengths[0] / 20;
+                let [.., rows, cols] = c.n[..] else { unreachable!("images, rows and columns") };
+                (c.a, c.k) = (dense(0, DType::F32, &[20, numbers]), [numbers].into_iter().collect());
+                c.b.strides = [1, rows * cols * numbers, cols * numbers, numbers].map(|stride| stride as isize).into_iter().collect();
+                lengths[1] = lengths[2] / 20 * numbers;
+            }
+            EvenlyWritten => c.out = dense(2, DType::F32, &[&c.m[..], &c.n].concat()),
             // Filters by place first, as in the gradient of the input.
-            But::Turned => c.a.strides = [9, 180, 3, 1].into_iter().collect(),
-            But::Chunked => in_chunks(&mut c, &mut lengths, 3),
-            But::Followed => with_bias(&mut c, 20, lengths[2] / 20, false),
+            Turned => c.a.strides = [9, 180, 3, 1].into_iter().collect(),
+            Chunked => in_chunks(&mut c, &mut lengths, 3),
+            Followed => with_bias(&mut c, 20, lengths[2] / 20, false),
         }
-        let own = (side, &but) == (26, &But::Plain);
+        let own = side == 26 && (but == Plain || but == EvenlyRead);
         let memories = filled(&c, lengths, &mut draw);
         for level in Level::available() {
             let made = made(|written| CompiledContract::at(&c, level, None, written));
             let plan = &made.compiled.plan;
-            assert_eq!((plan.batch > 1, plan.dense), (own, !own), "{level:?}, {side} x {side}, {but:?}");
+            assert_eq!((plan.batch > 1, plan.dense), (own, !own && but != EvenlyWritten), "{level:?}, {side} x {side}, {but:?}");
             // What code makes of products has its own test.
-            if but != But::Followed {
+            if but != Followed {
                 let mut got = memories.clone();
                 run(&made, &mut got, 0..made.compiled.units());
                 check(&c, &memories, &got[2]);
