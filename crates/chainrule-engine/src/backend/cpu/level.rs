@@ -26,6 +26,17 @@ pub fn prefetch_for_later<T>(at: *const T) {
     let _ = at;
 }
 
+/// Stands in a loop whose turns the compiler must not put together: of numbers that lie apart it would gather and scatter
+/// sixteen at once, which takes up to three times as long as one after the other (`docs/performance.md`).
+#[inline(always)]
+pub fn one_by_one() {
+    // SAFETY: it is no instruction at all. The interpreter knows no assembly, and puts nothing together.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    unsafe {
+        std::arch::asm!("", options(nomem, nostack, preserves_flags));
+    }
+}
+
 /// A set of vector instructions for which the element loops exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {

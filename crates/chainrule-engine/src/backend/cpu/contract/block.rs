@@ -6,6 +6,7 @@ use super::super::level::{Level, prefetch};
 use super::pack::{self, Dealing, Moves};
 use super::turn;
 use super::vector::{Few, Float, Vector};
+use super::weave::{self, Weaving};
 
 /// `C[r, j] (+)= sum over p of A[r, p] B[p, j]`. Strides are in elements.
 #[derive(Clone, Copy)]
@@ -142,7 +143,7 @@ kernels!(f32, portable32, avx2_32, avx512_32);
 kernels!(f64, portable64, avx2_64, avx512_64);
 
 macro_rules! level {
-    ($name:ident, $element:ty, $vector:ty, $turn:ident, $most:literal, $tallest:expr,
+    ($name:ident, $element:ty, $vector:ty, $turn:ident, $weave:ident, $most:literal, $tallest:expr,
      [$(($vectors:literal: $($height:literal)*))*] $(, $feature:literal)?) => {
         mod $name {
             use super::*;
@@ -177,6 +178,12 @@ macro_rules! level {
                 unsafe { pack::deal(dealing) }
             }
 
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn weave(weaving: &Weaving<'_>) {
+                // SAFETY: the caller's; the instructions are those of this function.
+                unsafe { weave::$weave(weaving) }
+            }
+
             pub static KERNELS: Kernels<$element> = Kernels {
                 lanes: <$vector as Vector>::LANES,
                 most: $most,
@@ -187,7 +194,7 @@ macro_rules! level {
                     blocks
                 },
                 dot,
-                moves: Moves { copy, turn, deal },
+                moves: Moves { copy, turn, deal, weave },
             };
         }
     };
@@ -199,13 +206,13 @@ const FEW: [usize; MOST_VECTORS] = if cfg!(target_arch = "aarch64") { [12, 8, 0,
 
 macro_rules! levels {
     ($element:ty, $portable:ident $few:literal, $avx2:ident $four:ident, $avx512:ident $eight:ident) => {
-        level!($portable, $element, Few<$element, $few>, turn, 2, FEW,
+        level!($portable, $element, Few<$element, $few>, turn, by_pieces, 2, FEW,
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8)]);
         #[cfg(target_arch = "x86_64")]
-        level!($avx2, $element, super::super::vector::$four, turn, 2, [12, 6, 0, 0],
+        level!($avx2, $element, super::super::vector::$four, turn, by_masks_256, 2, [12, 6, 0, 0],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6)], "avx2,fma,f16c");
         #[cfg(target_arch = "x86_64")]
-        level!($avx512, $element, super::super::vector::$eight, turn_wide, 4, [12, 12, 8, 6],
+        level!($avx512, $element, super::super::vector::$eight, turn_wide, by_masks_512, 4, [12, 12, 8, 6],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8 9 10 11 12) (3: 1 2 3 4 5 6 7 8) (4: 1 2 3 4 5 6)],
             "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
     };

@@ -36,6 +36,7 @@ mod split;
 mod tile;
 mod turn;
 mod vector;
+mod weave;
 
 use super::fault::FaultCell;
 use super::level::Level;

@@ -4,9 +4,11 @@
 //! each copied by one loop. Windows that overlap in memory are thereby laid out as a matrix.
 //! Refuses to choose what is copied, and when.
 
+use super::super::level::one_by_one;
 use super::super::loops::{Call, Table};
 use super::super::region::path::Line;
 use super::turn::Turn;
+use super::weave::Weave;
 use crate::compile::kernel::Lane;
 use crate::tensor::DType;
 use smallvec::SmallVec;
@@ -195,6 +197,8 @@ pub struct Moves {
     pub turn: Turn,
     /// Deals elements out to panels.
     pub deal: Deal,
+    /// Pieces vectors together.
+    pub weave: Weave,
 }
 
 /// Copies rows: how many, bytes of each, where to, from row to row there, from where and there.
@@ -210,6 +214,7 @@ pub type CopyRows = unsafe fn(usize, usize, *mut u8, isize, *const u8, isize);
 #[inline(always)]
 pub unsafe fn copy(rows: usize, bytes: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
     for i in 0..rows as isize {
+        one_by_one();
         let (to, from) = (to.wrapping_offset(i * to_row), from.wrapping_offset(i * from_row));
         // SAFETY: the caller's; pieces lie within the row.
         unsafe {

@@ -28,7 +28,7 @@ const OFTEN: usize = 1024;
 const ROWS_AGAIN: usize = 256;
 
 /// The longest pass through a sum whose numbers lie in runs: three rows of windows over 32 channels are one.
-const LONGEST: usize = 320;
+pub(super) const LONGEST: usize = 320;
 /// And the shortest that pays: results are read and written again after each.
 const SHORTEST: usize = 64;
 

@@ -10,7 +10,9 @@ use super::matrix::{SIDE, STEPS};
 use super::pack::{Copying, Dealing, Part, rectangles, walk};
 use super::panels::{Form, Packed, Panels, Place};
 use super::plan::Plan;
+use super::reading::LONGEST as LONGEST_PASS;
 use super::split::{From, Numbers, near, panel_bytes, round, split};
+use super::weave::{Piece, Weaving};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -19,6 +21,9 @@ const NUMBER: isize = size_of::<f32>() as isize;
 
 /// The most steps of a pass.
 pub const LONGEST: usize = 2 * near(1) * STEPS;
+
+/// The most numbers of a vector.
+const MOST_LANES: usize = 16;
 
 /// Where the rows of a panel begin, and the pieces of a row.
 struct Places {
@@ -197,6 +202,10 @@ impl<T: Multiply> Side<'_, T> {
         let sum = Part { line: self.sum, start: pass.0, len: pass.1 };
         let side_by_side = self.line.last().is_some_and(|&(_, across)| across == bytes as isize);
         if !by_row && side_by_side && self.plan.holds_numbers(self.operand) {
+            if self.line.len() > 1 && width.is_multiple_of(self.kernels.lanes) {
+                // SAFETY: the caller's; panels are whole vectors.
+                return unsafe { self.weave(pass, (start, len), to) };
+            }
             rectangles(sum, Part { line: self.line, start, len }, |r| {
                 let (panel, at) = (r.col / width, r.col % width);
                 let to = to.wrapping_add(width * (panel * pass.1 + r.row) + at).cast();
@@ -239,5 +248,35 @@ impl<T: Multiply> Side<'_, T> {
             unsafe { copying.gather() };
             done += width;
         }
+    }
+
+    /// Packs columns that go along lines, vector by vector: where a line ends is then found once for all steps. Panels are
+    /// whole vectors.
+    unsafe fn weave(&self, pass: (usize, usize), (start, len): (usize, usize), to: *mut T) {
+        let (width, lanes, bytes) = (self.panels.width, self.kernels.lanes, size_of::<T>());
+        let mut steps = [0; LONGEST_PASS];
+        walk(Part { line: self.sum, start: pass.0, len: pass.1 }, |at, len, offset, step| {
+            steps[at..at + len].iter_mut().enumerate().for_each(|(i, place)| *place = offset + i as isize * step);
+        });
+        let steps = &steps[..pass.1];
+        let (mut pieces, mut count) = ([Piece::default(); MOST_LANES], 0);
+        walk(Part { line: self.line, start, len }, |first, run, offset, _| {
+            let end = first + run;
+            let mut at = first;
+            while at < end {
+                let (vector, lane) = (at - at % lanes, at % lanes);
+                let next = end.min(vector + lanes);
+                let offset = offset + ((at - first) * bytes) as isize;
+                pieces[count] = Piece { at: lane * bytes, len: (next - at) * bytes, offset };
+                (at, count) = (next, count + 1);
+                if at == vector + lanes || at == len {
+                    let to = to.wrapping_add(vector / width * width * pass.1 + vector % width).cast();
+                    let weaving = Weaving { steps, pieces: &pieces[..count], to, to_row: width * bytes, from: self.memory };
+                    // SAFETY: the caller's; the panel has room for whole vectors.
+                    unsafe { (self.kernels.moves.weave)(&weaving) };
+                    count = 0;
+                }
+            }
+        });
     }
 }

@@ -6,6 +6,7 @@
 //! a row's length and for those of one element: there are hundreds of loops, and copies of what they
 //! compute were 44 % of the crate's machine code. Refuses to know what is computed.
 
+use super::super::level::one_by_one;
 use super::philox;
 
 /// Elements of a block.
@@ -307,6 +308,7 @@ pub unsafe fn splat<I: Isa, D: Copy>(n: usize, to: *mut D, value: D) {
     // SAFETY: `i` stays below `n` by the size of the block written.
     unsafe {
         while n - i >= SMALL {
+            one_by_one();
             to.add(i).cast::<[D; SMALL]>().write_unaligned([value; SMALL]);
             i += SMALL;
         }

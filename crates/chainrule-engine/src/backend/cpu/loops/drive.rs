@@ -2,6 +2,7 @@
 //!
 //! Refuses to choose vector instructions: every function here is inlined into one that does.
 
+use super::super::level::one_by_one;
 use super::Call;
 use super::blocks::{Isa, SMALL, Source, map1, map2, map3, splat};
 use super::elements::{Near, Number, Op1, Op2};
@@ -114,6 +115,7 @@ pub unsafe fn select<I: Isa, T: Copy + Default>(call: &Call) {
 #[inline(always)]
 pub unsafe fn repeat<I: Isa, T: Copy>(call: &Call) {
     for r in 0..call.rows {
+        one_by_one();
         let a: *const T = row!(call.a, call.a_stride, r);
         // SAFETY: the caller's.
         unsafe { splat::<I, T>(call.cols, row!(call.to, call.to_stride, r), a.read_unaligned()) }
@@ -150,6 +152,7 @@ pub unsafe fn strided<I: Isa, O: Op1>(call: &Call) {
                 let to: *mut u8 = row!(call.to, call.to_stride, r);
                 let a: *const u8 = row!(call.a, call.a_stride, r);
                 for j in start as isize..end as isize {
+                    one_by_one();
                     let value = a.wrapping_offset(j * call.a_step).cast::<O::A>().read_unaligned();
                     let target = to.wrapping_offset(j * call.to_step).cast::<O::D>();
                     target.write_unaligned(O::apply::<I>(value));
@@ -318,6 +321,7 @@ unsafe fn reduce_row<I: Isa, T: Sums, const SUM: bool>(a: *const T, n: usize) ->
 #[inline(always)]
 pub unsafe fn reduce<I: Isa, T: Sums, const SUM: bool>(call: &Call) {
     for r in 0..call.rows {
+        one_by_one();
         let to: *mut T = row!(call.to, call.to_stride, r);
         // SAFETY: the caller's.
         unsafe { to.write_unaligned(reduce_row::<I, T, SUM>(row!(call.a, call.a_stride, r), call.cols)) }
