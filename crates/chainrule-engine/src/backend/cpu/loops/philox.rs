@@ -1,8 +1,9 @@
 //! Blocks of the generator (`tensor::random`), many at a time, in the order in which their words are used.
 //!
-//! A block's four words are two lanes of 64 bits, side by side. A round multiplies the lower half of each; the two products
-//! change places and halves, which is one instruction that turns four words round; and words and keys are mixed in. So what
-//! comes out lies as it is read, where vectors of one word of many blocks each would have to be woven together.
+//! A lane of 64 bits holds two words of a block, and two vectors of lanes hold all four. A round multiplies one word of each lane
+//! and mixes the other and a key into the upper half of the other vector's product. The word to be multiplied is the upper one,
+//! so that products are in place as they come and only these upper halves are written over: what is multiplied, and where
+//! the other word must be to be mixed in, is the same lane turned round. Three instructions a round, with masks.
 //! Refuses to know distributions, and to be the definition: that is [`philox4x32_10`].
 
 use crate::tensor::random::philox4x32_10;
@@ -29,12 +30,12 @@ pub unsafe fn words(key: i64, first: u64, down: u32, to: *mut u32) {
     }
 }
 
-/// The same with the instructions of a level, so many vectors side by side: a round is a chain.
+/// The same with the instructions of a level, so many pairs of vectors side by side: a round is a chain.
 #[cfg(target_arch = "x86_64")]
 macro_rules! by_vectors {
     (
-        $name:ident $features:literal $together:literal of $vector:ident, $count:ident $pair:ident $add:ident $add_words:ident $multiply:ident $turn:ident
-        $down:ident $down_words:ident $store:ident, $mix:expr
+        $name:ident $features:literal $together:literal pairs of $vector:ident, $blocks:expr, $repeat:ident $repeat_word:ident $add:ident
+        $add_words:ident $multiply:ident $turn:ident $even:ident $odd:ident $down:ident $store:ident, $mix:expr
     ) => {
         /// # Safety
         /// As [`words`], and the machine has the instructions.
@@ -43,65 +44,50 @@ macro_rules! by_vectors {
             use std::arch::x86_64::*;
             const LANES: usize = size_of::<$vector>() / 8;
             const TOGETHER: usize = $together;
-            let (low, high) = (i64::from(key as u32), i64::from((key >> 32) as u32));
-            let factors = $pair!(i64::from(MULTIPLIERS[0]), i64::from(MULTIPLIERS[1]));
-            let weyl = $pair!(i64::from(WEYL[0]), i64::from(WEYL[1]));
+            // Pairs of words change places.
+            const ROUND: i32 = 0b10_11_00_01;
+            let factors = MULTIPLIERS.map(|factor| $repeat(i64::from(factor)));
+            let weyl = WEYL.map(|weyl| $repeat_word(weyl as i32));
             let down = _mm_cvtsi32_si128(down as i32);
-            for group in (0..2 * BLOCKS / LANES).step_by(TOGETHER) {
-                let number = |i: usize| first.wrapping_add(((group + i) * LANES / 2) as u64) as i64;
-                let mut states: [$vector; TOGETHER] = std::array::from_fn(|i| $add($pair!(number(i), 0), $count!()));
-                let mut keys = $pair!(low, high);
+            for group in (0..BLOCKS / LANES).step_by(TOGETHER) {
+                let number = |i: usize| $repeat(first.wrapping_add(((group + i) * LANES) as u64) as i64);
+                let mut states: [[$vector; 2]; TOGETHER] =
+                    std::array::from_fn(|i| [$turn::<ROUND>($add(number(i), $blocks)), $repeat(0)]);
+                let mut keys = [$repeat_word(key as i32), $repeat_word((key >> 32) as i32)];
                 for _ in 0..10 {
-                    for state in &mut states {
-                        let products = $turn::<0b00_01_10_11>($multiply(*state, factors));
-                        *state = $mix(products, $down::<32>(*state), keys);
+                    for [a, b] in &mut states {
+                        let (around_a, around_b) = ($turn::<ROUND>(*a), $turn::<ROUND>(*b));
+                        let (of_a, of_b) = ($multiply(around_a, factors[0]), $multiply(around_b, factors[1]));
+                        (*a, *b) = ($mix(of_b, around_a, keys[0]), $mix(of_a, around_b, keys[1]));
                     }
-                    keys = $add_words(keys, weyl);
+                    keys = [$add_words(keys[0], weyl[0]), $add_words(keys[1], weyl[1])];
                 }
-                for (i, state) in states.into_iter().enumerate() {
+                for (i, [a, b]) in states.into_iter().enumerate() {
+                    let (a, b) = ($turn::<ROUND>($down(a, down)), $turn::<ROUND>($down(b, down)));
+                    let to = to.wrapping_add((group + i) * 4 * LANES);
                     // SAFETY: the caller's; all vectors together are the words.
-                    unsafe { $store(to.add((group + i) * 2 * LANES).cast(), $down_words(state, down)) };
+                    unsafe {
+                        $store(to.cast(), $even(a, b));
+                        $store(to.wrapping_add(2 * LANES).cast(), $odd(a, b));
+                    }
                 }
             }
         }
     };
 }
 
-/// A pair of lanes repeated; and below, the numbers of blocks from 0 on in every other lane.
-#[cfg(target_arch = "x86_64")]
-macro_rules! pair_512 {
-    ($a:expr, $b:expr) => {
-        _mm512_set_epi64($b, $a, $b, $a, $b, $a, $b, $a)
-    };
-}
-#[cfg(target_arch = "x86_64")]
-macro_rules! count_512 {
-    () => {
-        _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0)
-    };
-}
-#[cfg(target_arch = "x86_64")]
-macro_rules! pair_256 {
-    ($a:expr, $b:expr) => {
-        _mm256_set_epi64x($b, $a, $b, $a)
-    };
-}
-#[cfg(target_arch = "x86_64")]
-macro_rules! count_256 {
-    () => {
-        _mm256_set_epi64x(0, 1, 0, 0)
-    };
-}
-
+// Lanes with even numbers are woven together first, then those with odd ones: hence the order of blocks.
 #[cfg(target_arch = "x86_64")]
 by_vectors!(
-    words_512 "avx512f" 8 of __m512i, count_512 pair_512 _mm512_add_epi64 _mm512_add_epi32 _mm512_mul_epu32 _mm512_shuffle_epi32
-    _mm512_srli_epi64 _mm512_srl_epi32 _mm512_storeu_si512, |a, b, c| _mm512_ternarylogic_epi64::<0x96>(a, b, c)
+    words_512 "avx512f" 8 pairs of __m512i, _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0), _mm512_set1_epi64 _mm512_set1_epi32 _mm512_add_epi64
+    _mm512_add_epi32 _mm512_mul_epu32 _mm512_shuffle_epi32 _mm512_unpacklo_epi64 _mm512_unpackhi_epi64 _mm512_srl_epi32 _mm512_storeu_si512,
+    |product, around, key| _mm512_mask_ternarylogic_epi32::<0x96>(product, 0xaaaa, around, key)
 );
 #[cfg(target_arch = "x86_64")]
 by_vectors!(
-    words_256 "avx2" 4 of __m256i, count_256 pair_256 _mm256_add_epi64 _mm256_add_epi32 _mm256_mul_epu32 _mm256_shuffle_epi32
-    _mm256_srli_epi64 _mm256_srl_epi32 _mm256_storeu_si256, |a, b, c| _mm256_xor_si256(_mm256_xor_si256(a, b), c)
+    words_256 "avx2" 2 pairs of __m256i, _mm256_set_epi64x(3, 1, 2, 0), _mm256_set1_epi64x _mm256_set1_epi32 _mm256_add_epi64
+    _mm256_add_epi32 _mm256_mul_epu32 _mm256_shuffle_epi32 _mm256_unpacklo_epi64 _mm256_unpackhi_epi64 _mm256_srl_epi32 _mm256_storeu_si256,
+    |product, around, key| _mm256_blend_epi32::<0xaa>(product, _mm256_xor_si256(_mm256_xor_si256(product, around), key))
 );
 
 #[cfg(test)]
