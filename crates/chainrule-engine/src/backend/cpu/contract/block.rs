@@ -2,7 +2,8 @@
 //!
 //! Refuses to pack, to cut and to choose: the caller names rows, columns and addresses.
 
-use super::super::level::{Level, prefetch};
+use super::super::level::{Level, one_by_one, prefetch};
+use super::along;
 use super::pack::{self, Dealing, Moves};
 use super::turn;
 use super::vector::{Few, Float, Vector};
@@ -94,6 +95,8 @@ pub struct Kernels<T: 'static> {
     blocks: [[Kernel<T>; MOST_ROWS]; MOST_VECTORS],
     /// The product of two rows.
     pub dot: Dot<T>,
+    /// What sums along vectors, where there are registers for it.
+    pub along: Option<along::Kernel<T>>,
     /// What packs.
     pub moves: Moves,
 }
@@ -161,6 +164,21 @@ macro_rules! level {
             }
 
             $(#[target_feature(enable = $feature)])?
+            unsafe fn add(sums: &along::Sums<$element>) {
+                // SAFETY: the caller's; the instructions are those of this function.
+                unsafe { along::add::<$vector>(sums) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn totals(sums: *const $element, to: &mut [[$element; along::COLS]; along::ROWS]) {
+                for (i, to) in to.as_flattened_mut().iter_mut().enumerate() {
+                    one_by_one();
+                    // SAFETY: the caller's; the instructions are those of this function.
+                    *to = unsafe { total_of::<$vector>(sums.add(i * <$vector as Vector>::LANES)) };
+                }
+            }
+
+            $(#[target_feature(enable = $feature)])?
             unsafe fn copy(rows: usize, bytes: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
                 // SAFETY: the caller's.
                 unsafe { pack::copy(rows, bytes, to, to_row, from, from_row) }
@@ -194,6 +212,7 @@ macro_rules! level {
                     blocks
                 },
                 dot,
+                along: if size_of::<$vector>() == 64 { Some(along::Kernel { add, totals }) } else { None },
                 moves: Moves { copy, turn, deal, weave },
             };
         }
@@ -319,16 +338,29 @@ unsafe fn run_dot<V: Vector>(depth: usize, a: *const V::Element, b: *const V::El
             sums[0] = V::read_part(a.add(p), part).times_plus(V::read_part(b.add(p), part), sums[0]);
             p += part;
         }
-        let sum = sums[0].plus(sums[1]).plus(sums[2].plus(sums[3]));
         let mut lanes = [V::Element::default(); 16];
-        sum.write(lanes.as_mut_ptr());
-        let mut width = V::LANES;
-        while width > 1 {
-            width /= 2;
-            for i in 0..width {
-                lanes[i] = lanes[i].plus(lanes[i + width]);
-            }
-        }
-        lanes[0]
+        sums[0].plus(sums[1]).plus(sums[2].plus(sums[3])).write(lanes.as_mut_ptr());
+        total_of::<V>(lanes.as_ptr())
     }
+}
+
+/// The sum of the numbers of a vector in memory.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+unsafe fn total_of<V: Vector>(vector: *const V::Element) -> V::Element {
+    let mut lanes = [V::Element::default(); 8];
+    let mut width = V::LANES / 2;
+    for (i, lane) in lanes[..width].iter_mut().enumerate() {
+        // SAFETY: the caller's.
+        *lane = unsafe { vector.add(i).read().plus(vector.add(i + width).read()) };
+    }
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = lanes[i].plus(lanes[i + width]);
+        }
+    }
+    lanes[0]
 }

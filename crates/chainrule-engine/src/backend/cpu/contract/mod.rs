@@ -18,6 +18,7 @@
 //!
 //! Refuses integers, and code after the product that accumulates over rows.
 
+mod along;
 mod block;
 mod cut;
 #[cfg(target_arch = "x86_64")]
@@ -33,6 +34,7 @@ mod plus;
 mod reading;
 mod side;
 mod split;
+mod stretch;
 mod tile;
 mod turn;
 mod vector;

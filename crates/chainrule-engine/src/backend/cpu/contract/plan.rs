@@ -6,6 +6,7 @@
 use super::super::level::Level;
 use super::super::loops::{Table, table};
 use super::super::region::path::Line;
+use super::along::{Along, room};
 use super::block::{Kernels, Multiply};
 use super::cut::Cut;
 
@@ -73,6 +74,8 @@ pub struct Plan {
     pub columns_of_b: Columns,
     /// Whether A and B, if they are to be packed, are read where they are all the same unless many products share panels.
     pub in_place: [bool; 2],
+    /// How the sum lies, if vectors go along it.
+    pub along: Option<Along>,
     /// How A is read where it lies although it is not evenly spaced, if it is.
     pub bands: Option<Bands>,
     /// Sizes.
@@ -137,6 +140,7 @@ impl Plan {
             n = own.n.iter().product();
         }
         let epilogue = contract.epilogue.is_some();
+        let along = (batch == 1 && matches!(method, Method::Plain)).then(|| Along::of([&a, &b], lane, level, [m, n, chunk])).flatten();
         // Parts are multiplied in an order that changes with the sides, and passes are as long as runs are, so the choice must
         // not depend on what follows: sums that are cut in chunks are followed by nothing, however a program is compiled.
         let changes = match method {
@@ -144,7 +148,7 @@ impl Plan {
             Method::Plain => batch == 1 && turns_windows(&b, m, k),
             Method::Rounded => false,
         };
-        let swapped = swaps(&a, m, n, epilogue) || chunks > 1 && changes;
+        let swapped = along.is_none() && (swaps(&a, m, n, epilogue) || chunks > 1 && changes);
         if swapped {
             std::mem::swap(&mut a, &mut b);
             for operand in [&mut a, &mut b, &mut out] {
@@ -168,6 +172,7 @@ impl Plan {
             rows_of_a: Rows::Direct,
             columns_of_b: Columns::Direct,
             in_place: [false; 2],
+            along,
             bands: None,
             batch,
             m,
@@ -273,6 +278,8 @@ impl Plan {
             if let Method::Tiles(..) = self.method {
                 let blocks = self.tile_rows.div_ceil(self.whole_rows_of_blocks()).min(BLOCKS_OF_STRIP);
                 line((SIDE * pass.next_multiple_of(STEPS)).max((blocks + 1) * NUMBERS))
+            } else if self.along.is_some() {
+                line(room(kernels.lanes, self.m, self.n))
             } else {
                 0
             },
@@ -349,6 +356,9 @@ impl Plan {
 
     fn choose_tiles<T>(&mut self, epilogue: Option<&Region>, kernels: &Kernels<T>) {
         let (m, n) = (self.m, self.n);
+        if self.along.is_some() {
+            return;
+        }
         if m <= 2 {
             let cols = ((1_usize << 20) / (m * self.chunk.max(1))).clamp(256, TILE).next_multiple_of(64);
             self.tile_cols = if whole_rows(epilogue) && !self.swapped { n } else { even(n, cols, 64) };

@@ -73,6 +73,10 @@ impl Plan {
             (self.rows_of_a, self.columns_of_b, self.dense) = (Rows::Packed, Columns::Packed, self.dense || self.stores_apart());
             return;
         }
+        if self.along.is_some() {
+            (self.columns_of_b, self.dense) = (Columns::Dot, self.dense || self.stores_apart());
+            return;
+        }
         let small = self.m * self.n * self.chunk <= SMALL;
         let even = |operand: &Operand| operand.evenly_spaced(bytes);
         let (a, b) = (&self.a, &self.b);
@@ -118,7 +122,7 @@ impl Plan {
         let (rows, sum) = (a.path.rows.as_slice(), a.path.cols.as_slice());
         let uneven = matches!(self.method, Method::Plain) && self.holds_numbers(a) && !a.evenly_spaced(self.lane.bytes());
         // Where sides depend on what follows, the length of passes must not depend on sides.
-        if !uneven || self.batch > 1 || self.m < FEW || self.n < FEW || self.n > OFTEN {
+        if !uneven || self.along.is_some() || self.batch > 1 || self.m < FEW || self.n < FEW || self.n > OFTEN {
             return None;
         }
         let (down, along) = (step(&a.path.rows), step(&a.path.cols));

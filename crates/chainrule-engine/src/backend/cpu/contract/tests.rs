@@ -9,6 +9,7 @@ use super::{CompiledContract, share};
 use crate::compile::kernel::{Access, Axes, Binary, Code, Contract, Extent, Instruction, Lane, Region};
 use crate::tensor::{DType, Precision};
 
+mod along;
 mod loose;
 mod plus;
 mod precision;

@@ -3,19 +3,21 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
-use super::super::region::path::{Runs, offset_at, runs, span};
+use super::super::region::path::{offset_at, runs, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
+use super::along::{Along, Task};
 use super::block::{Addends, Block, Kernels, Multiply};
 use super::layout::Operand;
 use super::loose::LooseTiles;
 use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
 use super::method::Method;
-use super::pack::{Copying, Part, walk};
+use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
 use super::plan::Plan;
 use super::reading::Columns;
 use super::side::Side;
 use super::split::{is_fit, near, panel_bytes};
+use super::stretch::{Lying, Stretch};
 
 /// Steps of the sum that are asked for ahead of the one that is computed, where an operand is read as it lies.
 const AHEAD: isize = 16;
@@ -63,18 +65,17 @@ pub struct Matrix<T> {
     pub col: isize,
 }
 
-/// Rows of A for a pass: from row to row and from number to number, from block to block, from a row to the sixth
-/// after it; and the runs in which the numbers of a row lie.
-#[derive(Clone, Copy)]
-struct Stretch<T> {
-    first: *const T,
-    row: isize,
-    step: isize,
-    block: isize,
-    six: isize,
-    depth: usize,
-    runs: usize,
-    jump: isize,
+impl<T: Multiply> Matrix<T> {
+    /// Puts a number in its place, or adds it to what is there.
+    ///
+    /// # Safety
+    /// The place is valid for writing.
+    #[inline]
+    unsafe fn put(&self, row: usize, col: usize, number: T, add: bool) {
+        let to = self.first.wrapping_offset(row as isize * self.row + col as isize * self.col);
+        // SAFETY: the caller's.
+        unsafe { *to = if add { to.read().plus(number) } else { number } };
+    }
 }
 
 /// Part of the sum of one pass, and what is added with it.
@@ -227,8 +228,9 @@ impl<'a, T: Multiply> Run<'a, T> {
             let pass = Pass { from, len, add: add || from > tile.from, plus: if last { plus } else { [None; 2] } };
             // SAFETY: the caller's.
             unsafe {
-                match self.plan.columns_of_b {
-                    Columns::Dot => self.dots(tile, pass, c, room),
+                match (self.plan.columns_of_b, self.plan.along) {
+                    (_, Some(along)) => self.along(along, tile, pass, c, room),
+                    (Columns::Dot, _) => self.dots(tile, pass, c, room),
                     _ => self.pass(tile, pass, c, room),
                 }
             }
@@ -443,6 +445,22 @@ impl<'a, T: Multiply> Run<'a, T> {
         Matrix { first: room.a.cast(), row: pass.len as isize, col: 1 }
     }
 
+    /// A pass whose vectors go along the sum.
+    unsafe fn along(&self, along: Along, tile: Tile, pass: Pass<T>, c: Matrix<T>, room: Room) {
+        let operands = [&self.plan.a, &self.plan.b];
+        let task = Task {
+            kernels: self.kernels,
+            along,
+            operands,
+            first: operands.map(|operand| self.first(operand, tile.batch).cast_const()),
+            spans: [(tile.row, tile.rows), (tile.col, tile.cols)],
+            part: [pass.from, pass.from + pass.len],
+            room: room.numbers.cast(),
+        };
+        // SAFETY: the caller's; the room for numbers is as large as the plan says.
+        unsafe { task.run(|row, col, sum| c.put(row, col, sum, pass.add)) }
+    }
+
     /// A pass of which every result is the product of a row of A and a column of B.
     unsafe fn dots(&self, tile: Tile, pass: Pass<T>, c: Matrix<T>, room: Room) {
         let b = &self.plan.b;
@@ -455,31 +473,10 @@ impl<'a, T: Multiply> Run<'a, T> {
                 for col in 0..tile.cols {
                     let a = a.first.wrapping_offset(row as isize * a.row);
                     let b = b.first.wrapping_offset(col as isize * b.col);
-                    let to = c.first.wrapping_offset(row as isize * c.row + col as isize * c.col);
-                    let sum = (self.kernels.dot)(pass.len, a, b);
-                    *to = if pass.add { to.read().plus(sum) } else { sum };
+                    c.put(row, col, (self.kernels.dot)(pass.len, a, b), pass.add);
                 }
             }
         }
-    }
-}
-
-/// A's part of a pass where it lies.
-struct Lying {
-    memory: *mut u8,
-    sum: Runs,
-}
-
-impl Lying {
-    /// Calls `each(row, rows, where)` for the evenly spaced rows that `len` rows from `start` on consist of.
-    fn bands<T>(&self, plan: &Plan, (start, len): (usize, usize), mut each: impl FnMut(usize, usize, &Stretch<T>)) {
-        let bytes = size_of::<T>() as isize;
-        let Runs { offset, step, len: depth, count: runs, jump } = self.sum;
-        walk(Part { line: &plan.a.path.rows, start, len }, |at, rows, below, down| {
-            let (first, row) = (self.memory.wrapping_offset(offset + below).cast::<T>().cast_const(), down / bytes);
-            let block = plan.panels_of_a.width as isize * row;
-            each(at, rows, &Stretch { first, row, step: step / bytes, block, six: 6 * row, depth, runs, jump: jump / bytes });
-        });
     }
 }
 

@@ -51,8 +51,7 @@ macro_rules! by_vectors {
             let down = _mm_cvtsi32_si128(down as i32);
             for group in (0..BLOCKS / LANES).step_by(TOGETHER) {
                 let number = |i: usize| $repeat(first.wrapping_add(((group + i) * LANES) as u64) as i64);
-                let mut states: [[$vector; 2]; TOGETHER] =
-                    std::array::from_fn(|i| [$turn::<ROUND>($add(number(i), $blocks)), $repeat(0)]);
+                let mut states: [[$vector; 2]; TOGETHER] = std::array::from_fn(|i| [$turn::<ROUND>($add(number(i), $blocks)), $repeat(0)]);
                 let mut keys = [$repeat_word(key as i32), $repeat_word((key >> 32) as i32)];
                 for _ in 0..10 {
                     for [a, b] in &mut states {

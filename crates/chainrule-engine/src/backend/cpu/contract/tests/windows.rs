@@ -66,15 +66,20 @@ fn windows_of([images, side, channels, filters]: [usize; 4], apart: usize, kind:
     (c, lengths)
 }
 
+/// The gradient of the kernel of a convolution of images with channels first.
+pub(super) fn columns_of_windows(sizes: [usize; 4]) -> (Contract, [usize; 3]) {
+    windows_of(sizes, 1, Kind::GradientOfColumns)
+}
+
 /// Changes the type of operands and result.
-fn retyped(c: &mut Contract, dtype: DType) {
+pub(super) fn retyped(c: &mut Contract, dtype: DType) {
     for access in [&mut c.a, &mut c.b, &mut c.out] {
         access.dtype = dtype;
     }
 }
 
 /// Cuts the sum in so many chunks, whose results follow each other.
-fn in_chunks(c: &mut Contract, lengths: &mut [usize; 3], k_chunks: usize) {
+pub(super) fn in_chunks(c: &mut Contract, lengths: &mut [usize; 3], k_chunks: usize) {
     if k_chunks > 1 {
         c.out.strides.insert(0, lengths[2] as isize);
         lengths[2] *= k_chunks;

@@ -1,0 +1,49 @@
+//! Rows of A on their way through a pass: packed in panels, or where they lie.
+//!
+//! Refuses to choose between the two.
+
+use super::super::region::path::Runs;
+use super::pack::{Part, walk};
+use super::plan::Plan;
+
+/// Rows of A for a pass, distances in elements.
+#[derive(Clone, Copy)]
+pub struct Stretch<T> {
+    /// The first number.
+    pub first: *const T,
+    /// From row to row.
+    pub row: isize,
+    /// From number to number.
+    pub step: isize,
+    /// From block to block.
+    pub block: isize,
+    /// From a row to the sixth after it.
+    pub six: isize,
+    /// Numbers of a run.
+    pub depth: usize,
+    /// How many runs a row is.
+    pub runs: usize,
+    /// From run to run.
+    pub jump: isize,
+}
+
+/// A's part of a pass where it lies.
+pub struct Lying {
+    /// The number at row 0 and the start of the sum.
+    pub memory: *mut u8,
+    /// Where the pass lies, from there on.
+    pub sum: Runs,
+}
+
+impl Lying {
+    /// Calls `each(row, rows, where)` for the evenly spaced rows that `len` rows from `start` on consist of.
+    pub fn bands<T>(&self, plan: &Plan, (start, len): (usize, usize), mut each: impl FnMut(usize, usize, &Stretch<T>)) {
+        let bytes = size_of::<T>() as isize;
+        let Runs { offset, step, len: depth, count: runs, jump } = self.sum;
+        walk(Part { line: &plan.a.path.rows, start, len }, |at, rows, below, down| {
+            let (first, row) = (self.memory.wrapping_offset(offset + below).cast::<T>().cast_const(), down / bytes);
+            let block = plan.panels_of_a.width as isize * row;
+            each(at, rows, &Stretch { first, row, step: step / bytes, block, six: 6 * row, depth, runs, jump: jump / bytes });
+        });
+    }
+}
