@@ -13,7 +13,8 @@ use super::pack::{Part, walk};
 use super::vector::Vector;
 use crate::compile::kernel::Lane;
 
-/// Rows and columns of a block: with 512 bits its sums, the rows' vectors and one of a column take 31 of 32 registers.
+/// Rows and columns of a block: with 512 bits its sums, the rows' vectors and one of a column take 31 of 32 registers; those of
+/// three columns take 13 of 16.
 pub const ROWS: usize = 3;
 /// See [`ROWS`].
 pub const COLS: usize = 9;
@@ -223,22 +224,36 @@ pub type Totals<T> = unsafe fn(*const T, &mut [[T; COLS]; ROWS]);
 /// All rows and columns are valid for the lines, the sums for a vector of each.
 pub type Add<T> = unsafe fn(&Sums<T>);
 
-/// As [`Add`].
+/// As [`Add`], so many columns at a time as there are registers for.
 ///
 /// # Safety
 /// As there, and the vector's instructions exist.
 #[inline(always)]
+pub unsafe fn add<V: Vector, const C: usize>(block: &Sums<V::Element>) {
+    const { assert!(COLS.is_multiple_of(C)) };
+    for first in (0..COLS).step_by(C) {
+        // SAFETY: the caller's.
+        unsafe { add_columns::<V, C>(block, first) };
+    }
+}
+
+/// The columns from one on.
+///
+/// # Safety
+/// As [`add`].
+#[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
-pub unsafe fn add<V: Vector>(block: &Sums<V::Element>) {
-    let Sums { mut rows, mut cols, lines: Lines { runs, run, jumps, .. }, sums: to, starts } = *block;
+unsafe fn add_columns<V: Vector, const C: usize>(block: &Sums<V::Element>, first: usize) {
+    let Sums { mut rows, ref cols, lines: Lines { runs, run, jumps, .. }, sums: to, starts } = *block;
+    let mut cols: [*const V::Element; C] = std::array::from_fn(|c| cols[first + c]);
     let (whole, rest) = (run / V::LANES * V::LANES, run % V::LANES);
     // SAFETY: the caller's; what is read lies in the lines.
     unsafe {
-        let place = |r: usize, c: usize| to.wrapping_add((r * COLS + c) * V::LANES);
-        let mut sums = [[V::zero(); COLS]; ROWS];
+        let place = |r: usize, c: usize| to.wrapping_add((r * COLS + first + c) * V::LANES);
+        let mut sums = [[V::zero(); C]; ROWS];
         if !starts {
             for r in 0..ROWS {
-                for c in 0..COLS {
+                for c in 0..C {
                     sums[r][c] = V::read(place(r, c));
                 }
             }
@@ -247,7 +262,7 @@ pub unsafe fn add<V: Vector>(block: &Sums<V::Element>) {
             let mut at = 0;
             while at < whole {
                 let factors = rows.map(|row| V::read(row.wrapping_add(at)));
-                for c in 0..COLS {
+                for c in 0..C {
                     let column = V::read(cols[c].wrapping_add(at));
                     for r in 0..ROWS {
                         sums[r][c] = factors[r].times_plus(column, sums[r][c]);
@@ -257,7 +272,7 @@ pub unsafe fn add<V: Vector>(block: &Sums<V::Element>) {
             }
             if rest > 0 {
                 let factors = rows.map(|row| V::read_part(row.wrapping_add(whole), rest));
-                for c in 0..COLS {
+                for c in 0..C {
                     let column = V::read_part(cols[c].wrapping_add(whole), rest);
                     for r in 0..ROWS {
                         sums[r][c] = factors[r].times_plus(column, sums[r][c]);
@@ -268,7 +283,7 @@ pub unsafe fn add<V: Vector>(block: &Sums<V::Element>) {
             cols = cols.map(|column| column.wrapping_byte_offset(jumps[1]));
         }
         for r in 0..ROWS {
-            for c in 0..COLS {
+            for c in 0..C {
                 sums[r][c].write(place(r, c));
             }
         }

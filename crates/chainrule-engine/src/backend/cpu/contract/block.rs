@@ -166,7 +166,12 @@ macro_rules! level {
             $(#[target_feature(enable = $feature)])?
             unsafe fn add(sums: &along::Sums<$element>) {
                 // SAFETY: the caller's; the instructions are those of this function.
-                unsafe { along::add::<$vector>(sums) }
+                unsafe {
+                    match size_of::<$vector>() {
+                        64 => along::add::<$vector, { along::COLS }>(sums),
+                        _ => along::add::<$vector, 3>(sums),
+                    }
+                }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -212,7 +217,7 @@ macro_rules! level {
                     blocks
                 },
                 dot,
-                along: if size_of::<$vector>() == 64 { Some(along::Kernel { add, totals }) } else { None },
+                along: if size_of::<$vector>() >= 32 { Some(along::Kernel { add, totals }) } else { None },
                 moves: Moves { copy, turn, deal, weave },
             };
         }
