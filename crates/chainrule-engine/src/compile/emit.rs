@@ -88,20 +88,22 @@ impl<'l, 'a> Emitter<'l, 'a> {
         emitter.into_region(None)
     }
 
-    /// Zeros in some memory of a node of a type.
+    /// Zeros in some places of a node's memory, all of the same sizes.
     pub fn zeros(
         lowering: &'l mut Lowering<'a>,
         (buffer, dtype): (BufferId, DType),
         sizes: &[usize],
-        offset: isize,
+        offsets: &[isize],
         strides: &[isize],
     ) -> Region {
         let axes: Vec<usize> = (0..sizes.len()).filter(|&axis| sizes[axis] != 1).collect();
         let rows = axes.len().saturating_sub(1);
         let mut emitter = Emitter::new(lowering, None, axes.iter().map(|&axis| sizes[axis]).collect(), rows);
         let value = emitter.push(Code::Constant(number(Scalar::new(0.0, dtype))), Lane::of(dtype), Extent::Full);
-        emitter.stores.push(Access { buffer, dtype, offset, strides: axes.iter().map(|&axis| strides[axis]).collect() });
-        emitter.push(Code::Store(0, value), Lane::of(dtype), Extent::Full);
+        for (store, &offset) in offsets.iter().enumerate() {
+            emitter.stores.push(Access { buffer, dtype, offset, strides: axes.iter().map(|&axis| strides[axis]).collect() });
+            emitter.push(Code::Store(store, value), Lane::of(dtype), Extent::Full);
+        }
         emitter.into_region(None)
     }
 

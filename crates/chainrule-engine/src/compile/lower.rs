@@ -432,14 +432,17 @@ impl<'a> Lowering<'a> {
             return self.fill_zero(id);
         }
         let (buffer, dtype, out) = (self.own_buffer(id), node.ty.dtype, dense_strides(&node.ty.shape));
-        // Before and after the input along one axis, and along those before only where it is: nothing is set twice.
+        // Before and after the input along one axis, in one kernel if both are as long, as they lie in the same cache lines; and
+        // along those before only where it is: nothing is set twice.
         let mut sizes = node.ty.shape.clone();
         let mut first = 0;
         for axis in 0..sizes.len() {
             let (low, own, high) = (pad.low[axis], input.shape[axis], pad.high[axis]);
-            for (from, length) in [(0, low), (low + own, high)].into_iter().filter(|&(_, length)| length > 0) {
+            let [before, after] = [0, low + own].map(|from| first + from as isize * out[axis]);
+            let sides: &[(usize, &[isize])] = if low == high { &[(low, &[before, after])] } else { &[(low, &[before]), (high, &[after])] };
+            for &(length, offsets) in sides.iter().filter(|&&(length, _)| length > 0) {
                 sizes[axis] = length;
-                let region = Emitter::zeros(self, (buffer, dtype), &sizes, first + from as isize * out[axis], &out);
+                let region = Emitter::zeros(self, (buffer, dtype), &sizes, offsets, &out);
                 self.push(Kernel::Region(region), id);
             }
             sizes[axis] = own;
