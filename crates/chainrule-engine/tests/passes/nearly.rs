@@ -82,9 +82,9 @@ fn sums_of_padded_tensors_along_any_axes() {
 /// written over. A state that becomes such a tensor lies in memory that held other numbers.
 #[test]
 fn zeros_around_large_tensors_are_complete() {
-    let pads = (1..64_usize).map(|axes| {
-        // For each axis and side, whether there are zeros, of different numbers.
-        let wide = |side: usize| (0..3).map(|axis| if axes >> (2 * axis + side) & 1 == 1 { 1 + axis + 2 * side } else { 0 }).collect();
+    let pads = (1..64_usize).flat_map(|axes| [0, 2].map(|more| (axes, more))).map(|(axes, more)| {
+        // For each axis and side, whether there are zeros, as many on both sides or more on one.
+        let wide = |side: usize| (0..3).map(|axis| if axes >> (2 * axis + side) & 1 == 1 { 1 + axis + more * side } else { 0 }).collect();
         (vec![20, 30, 40], Pad { low: wide(0), high: wide(1), interior: [0; 3].into_iter().collect() })
     });
     let one = |number: usize| [number].into_iter().collect();
