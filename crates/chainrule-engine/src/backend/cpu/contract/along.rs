@@ -72,12 +72,14 @@ impl Along {
         kernels.along.as_ref()?;
         let small = m.min(n) > 2 && m.max(n) <= MOST_LINES && m * n <= MOST_RESULTS && chunk >= LEAST;
         let [in_a, in_b] = [run(&a.path.cols, a.dtype), run(&b.path.rows, b.dtype)];
-        // Of a sum that is one run a chunk is one, or several if it is long.
-        let mut run = in_a.min(in_b).min(chunk);
+        // Both are products of the last axes of the sum, so the smaller divides the other. Of a sum that is one run a chunk is one,
+        // or several if it is long.
+        let least = in_a.min(in_b);
+        let mut run = least.min(chunk);
         while run > NEAR && run.is_multiple_of(2 * kernels.lanes) {
             run /= 2;
         }
-        let whole = run > 0 && [chunk, in_a, in_b].iter().all(|all| all.is_multiple_of(run));
+        let whole = run > 0 && chunk.is_multiple_of(run) && least.is_multiple_of(run);
         if !small || !whole || !pays(kernels.lanes, [m, n, chunk], run) {
             return None;
         }
@@ -86,9 +88,7 @@ impl Along {
             [.., (inner, _)] => inner,
             [] => run,
         };
-        let [in_a, in_b] = [evenly(&a.path.cols), evenly(&b.path.rows)];
-        let group = in_a.min(in_b);
-        Some(Along { run, group: if in_a.max(in_b).is_multiple_of(group) { group } else { run } })
+        Some(Along { run, group: evenly(&a.path.cols).min(evenly(&b.path.rows)) })
     }
 
     /// Calls `each` for the parts of a chunk that are worked on at once.
@@ -193,14 +193,10 @@ impl<T: Multiply> Task<'_, T> {
     }
 }
 
-/// Where lines begin. Blocks that are not full read the last one again; nobody asks for those results.
+/// Where lines begin. Blocks that are not full read the first one again; nobody asks for those results.
 fn offsets(part: Part<'_>) -> [isize; MOST_LINES + COLS] {
-    let (mut all, mut last) = ([0; MOST_LINES + COLS], 0);
-    walk(part, |at, len, offset, step| {
-        last = offset + (len - 1) as isize * step;
-        (0..len).for_each(|i| all[at + i] = offset + i as isize * step);
-    });
-    all[part.len..].fill(last);
+    let mut all = [0; MOST_LINES + COLS];
+    walk(part, |at, len, offset, step| (0..len).for_each(|i| all[at + i] = offset + i as isize * step));
     all
 }
 

@@ -140,7 +140,7 @@ impl Plan {
             n = own.n.iter().product();
         }
         let epilogue = contract.epilogue.is_some();
-        let along = (batch == 1 && matches!(method, Method::Plain)).then(|| Along::of([&a, &b], lane, level, [m, n, chunk])).flatten();
+        let along = if let Method::Plain = method { Along::of([&a, &b], lane, level, [m, n, chunk]) } else { None };
         // Parts are multiplied in an order that changes with the sides, and passes are as long as runs are, so the choice must
         // not depend on what follows: sums that are cut in chunks are followed by nothing, however a program is compiled.
         let changes = match method {
