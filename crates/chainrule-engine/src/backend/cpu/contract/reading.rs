@@ -148,6 +148,14 @@ impl Plan {
         direct[side] || self.in_place[side] && self.shared_panels(side).is_none()
     }
 
+    /// Whether panels of B are turned one by one, each asked for while blocks read the one before: what is turned lies in one piece,
+    /// and rows of A are few enough to stay near meanwhile.
+    pub fn turns_as_it_goes<T>(&self, len: usize, rows: usize, kernels: &Kernels<T>) -> bool {
+        let (b, bytes) = (&self.b, self.lane.bytes());
+        let turned = b.evenly_spaced(bytes) && step(&b.path.rows) == bytes as isize && step(&b.path.cols) == (len * bytes) as isize;
+        turned && matches!(self.method, Method::Plain) && rows <= self.stretch && kernels.lanes * bytes == 64
+    }
+
     /// Where all tiles share a packed side, unless they share its parts.
     pub fn shared_panels(&self, side: usize) -> Option<Place> {
         if let Method::Tiles(..) = self.method { None } else { self.shared[side] }

@@ -1,4 +1,4 @@
-//! Rows of A on their way through a pass: packed in panels, or where they lie.
+//! Rows of A and columns of B on their way through a pass: packed in panels, or where they lie.
 //!
 //! Refuses to choose between the two.
 
@@ -45,5 +45,26 @@ impl Lying {
             let block = plan.panels_of_a.width as isize * row;
             each(at, rows, &Stretch { first, row, step: step / bytes, block, six: 6 * row, depth, runs, jump: jump / bytes });
         });
+    }
+}
+
+/// B's part of a pass, distances in elements.
+pub struct ColumnsOfB<T> {
+    /// The first number of the first panel.
+    pub first: *mut T,
+    /// From row to row.
+    pub row: isize,
+    /// From panel to panel.
+    pub panel: isize,
+    /// Where all of it lies in one piece, if panels are packed one by one, each into the place of the one before.
+    pub source: Option<*mut u8>,
+}
+
+impl<T> ColumnsOfB<T> {
+    /// From the place of panels to a number of the source, which is asked for while a panel is read.
+    pub fn to_source(&self, number: usize) -> isize {
+        let bytes = size_of::<T>();
+        let to = |source: *mut u8| source.wrapping_add(number * bytes).addr() as isize - self.first.addr() as isize;
+        self.source.map_or(0, to) / bytes as isize
     }
 }

@@ -17,7 +17,7 @@ use super::plan::Plan;
 use super::reading::Columns;
 use super::side::Side;
 use super::split::{is_fit, near, panel_bytes};
-use super::stretch::{Lying, Stretch};
+use super::stretch::{ColumnsOfB, Lying, Stretch};
 
 /// Steps of the sum that are asked for ahead of the one that is computed, where an operand is read as it lies.
 const AHEAD: isize = 16;
@@ -250,7 +250,7 @@ impl<'a, T: Multiply> Run<'a, T> {
         let ahead = |side: usize, step: isize| if step != 1 && self.plan.reads_in_place(side) { AHEAD * step } else { 0 };
         // SAFETY: the caller's; the room for packed parts is as large as the plan's passes need.
         unsafe {
-            let (b, panel) = self.columns(tile, pass, room);
+            let b = self.columns(tile, pass, room);
             let lying = self.lying(tile, pass);
             let mut row = 0;
             while row < tile.rows {
@@ -260,6 +260,16 @@ impl<'a, T: Multiply> Run<'a, T> {
                 while col < tile.cols {
                     let cols = width.min(tile.cols - col);
                     let vectors = cols.div_ceil(lanes);
+                    let place = b.first.wrapping_offset((col / width) as isize * b.panel);
+                    let b_ahead = match b.source {
+                        Some(_) => {
+                            let side = self.side(1, tile, &self.plan.panels_of_b, None, room);
+                            side.packed((pass.from, pass.len), (tile.col + col, cols));
+                            let goes_on = tile.col + col + cols < self.plan.n || self.plan.batch > 1;
+                            if goes_on { b.to_source((col + width) * pass.len) } else { 0 }
+                        }
+                        None => ahead(1, b.row),
+                    };
                     let column = |row: usize, rows: usize, a: &Stretch<T>| {
                         let block = Block {
                             depth: a.depth,
@@ -269,9 +279,9 @@ impl<'a, T: Multiply> Run<'a, T> {
                             a_row: a.row,
                             a_six: a.six,
                             a_step: a.step,
-                            b: b.first.wrapping_offset((col / width) as isize * panel),
+                            b: place,
                             b_row: b.row,
-                            ahead: [ahead(0, a.step), ahead(1, b.row)],
+                            ahead: [ahead(0, a.step), b_ahead],
                             c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
                             c_row: c.row,
                             last: cols - (vectors - 1) * lanes,
@@ -383,19 +393,24 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// B's part of a pass, and the distance between panels.
-    unsafe fn columns(&self, tile: Tile, pass: Pass<T>, room: Room) -> (Matrix<T>, isize) {
+    /// B's part of a pass: where it lies, in panels, or in one panel after the other.
+    unsafe fn columns(&self, tile: Tile, pass: Pass<T>, room: Room) -> ColumnsOfB<T> {
         let (plan, b) = (self.plan, &self.plan.b);
         let (panels, memory) = (&plan.panels_of_b, self.first(b, tile.batch));
+        let width = panels.width as isize;
         if plan.reads_in_place(1)
             && let Some(matrix) = self.matrix(b, memory, (pass.from, pass.len), (tile.col, tile.cols))
         {
-            return (matrix, panels.width as isize);
+            return ColumnsOfB { first: matrix.first, row: matrix.row, panel: width, source: None };
+        }
+        if plan.shared_panels(1).is_none() && plan.turns_as_it_goes(pass.len, tile.rows, self.kernels) {
+            let source = memory.wrapping_offset(offset_at(&b.path.cols, tile.col));
+            return ColumnsOfB { first: room.b.cast(), row: width, panel: 0, source: Some(source) };
         }
         let side = self.side(1, tile, panels, plan.shared_panels(1), room);
         // SAFETY: the caller's; packed panels fit the room for B.
         let first = unsafe { side.packed((pass.from, pass.len), (tile.col, tile.cols)) }.cast();
-        (Matrix { first, row: panels.width as isize, col: 1 }, (panels.width * pass.len) as isize)
+        ColumnsOfB { first, row: width, panel: width * pass.len as isize, source: None }
     }
 
     /// Where A's part of a pass lies, if it is read there.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backend::cpu::contract::MANY;
+use crate::backend::cpu::contract::block::Multiply;
 
 /// So many products of the same operands, and the room for what they share.
 fn products(c: &Contract, level: Level, count: usize) -> (Vec<CompiledContract>, Packed) {
@@ -46,6 +47,34 @@ fn operands_read_where_they_lie_give_the_bits_of_panels() {
         seen.iter().all(|&times| if most { times >= 5 } else { times == 0 }),
         "read in place by one product, from panels by {MANY}: {seen:?}"
     );
+}
+
+/// Where B is turned for a single tile of rows, panel after panel takes the same place, if B lies in one piece: the bits of panels
+/// that are all there, and the products of a batch.
+#[test]
+fn panels_turned_one_by_one_give_the_bits_of_all() {
+    let mut draw = Draw(24);
+    for (m, n, k) in [(9, 100, 32), (27, 33, 64), (60, 1040, 100), (30, 64, 17)] {
+        for (batch, apart) in [(1, 0), (1, 3), (2, 0)] {
+            let mut c = matrices(DType::F32, m, n, k, 2);
+            c.b.strides[1] += apart;
+            let mut lengths = [m * k, n * (k + apart as usize), m * n];
+            if batch > 1 {
+                c.batch.push(batch);
+                [&mut c.a, &mut c.b, &mut c.out].into_iter().zip(lengths).for_each(|(access, len)| access.strides.insert(0, len as isize));
+                lengths = lengths.map(|len| len * batch);
+            }
+            let memories = filled(&c, lengths, &mut draw);
+            for level in Level::available() {
+                let plan = placed(|written| CompiledContract::at(&c, level, None, written)).plan;
+                let one_by_one = plan.turns_as_it_goes(k, m, f32::kernels(level));
+                assert_eq!(one_by_one, level == Level::Avx512 && apart == 0, "{level:?}, {m} x {n} x {k}, rows {apart} apart");
+                let alone = last_of(&c, level, 1, &memories).0;
+                check(&c, &memories, &alone);
+                assert!(alone == last_of(&c, level, MANY, &memories).0, "{level:?}, {m} x {n} x {k}, {batch}: other bits from panels");
+            }
+        }
+    }
 }
 
 /// A single product packs nothing that it can read where it lies; many pack it once.
