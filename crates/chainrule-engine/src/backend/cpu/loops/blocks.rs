@@ -8,6 +8,7 @@
 
 use super::super::level::one_by_one;
 use super::philox;
+use std::ops::Range;
 
 /// Elements of a block.
 pub const SMALL: usize = 16;
@@ -28,6 +29,16 @@ pub trait Isa {
     /// # Safety
     /// `source` is valid for reading `n` elements.
     unsafe fn read_part_or<T: Copy>(source: *const T, n: usize, fill: T) -> [T; SMALL];
+
+    /// Reads elements `lanes`, of those that would be 0 to 15, to where they stand among these; the others are zero.
+    ///
+    /// # Safety
+    /// `source` is that of element 0 and valid for reading `lanes`, and zero bits are a value of `T`.
+    #[inline(always)]
+    unsafe fn read_lanes<T: Copy>(source: *const T, lanes: Range<usize>) -> [T; SMALL] {
+        // SAFETY: the caller's.
+        unsafe { copy_lanes(source, lanes) }
+    }
 
     /// Writes the first `n <= 16` elements.
     ///
@@ -67,6 +78,50 @@ unsafe fn copy_part<T: Copy>(mut from: *const T, mut to: *mut T, n: usize) {
     }
 }
 
+/// As [`Isa::read_lanes`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn copy_lanes<T: Copy>(source: *const T, lanes: Range<usize>) -> [T; SMALL] {
+    if lanes == (0..SMALL) {
+        // SAFETY: the caller's.
+        return unsafe { source.cast::<[T; SMALL]>().read_unaligned() };
+    }
+    let mut block = std::mem::MaybeUninit::<[T; SMALL]>::zeroed();
+    // SAFETY: the caller's; the block is zero where nothing is copied.
+    unsafe {
+        copy_part(source.wrapping_add(lanes.start), block.as_mut_ptr().cast::<T>().wrapping_add(lanes.start), lanes.len());
+        block.assume_init()
+    }
+}
+
+/// As [`Isa::read_lanes`], of four bytes by masks.
+///
+/// # Safety
+/// As there, and the machine has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn read_lanes_256<T: Copy>(source: *const T, lanes: Range<usize>) -> [T; SMALL] {
+    use std::arch::x86_64::*;
+    if size_of::<T>() != 4 || lanes == (0..SMALL) {
+        // SAFETY: the caller's.
+        return unsafe { copy_lanes(source, lanes) };
+    }
+    let mut block = std::mem::MaybeUninit::<[T; SMALL]>::zeroed();
+    // SAFETY: masked reads touch `lanes` alone; the instructions exist where this is called.
+    unsafe {
+        let (start, end) = (_mm256_set1_epi32(lanes.start as i32 - 1), _mm256_set1_epi32(lanes.end as i32));
+        for half in 0..2 {
+            let lane = _mm256_add_epi32(_mm256_set1_epi32(8 * half), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+            let mask = _mm256_and_si256(_mm256_cmpgt_epi32(lane, start), _mm256_cmpgt_epi32(end, lane));
+            let read = _mm256_maskload_epi32(source.wrapping_add(8 * half as usize).cast(), mask);
+            _mm256_storeu_si256(block.as_mut_ptr().cast::<__m256i>().add(half as usize), read);
+        }
+        block.assume_init()
+    }
+}
+
 /// What every machine of the architecture has.
 pub struct Portable;
 /// 256-bit vectors.
@@ -75,7 +130,7 @@ pub struct Avx2;
 pub struct Avx512;
 
 macro_rules! by_halves {
-    ($name:ident, $fma:expr $(, $words:path)?) => {
+    ($name:ident, $fma:expr $(, $words:path, $lanes:path)?) => {
         impl Isa for $name {
             const FMA: bool = $fma;
 
@@ -84,6 +139,12 @@ macro_rules! by_halves {
                 unsafe fn random_words(key: i64, first: u64, down: u32, to: *mut u32) {
                     // SAFETY: the caller's.
                     unsafe { $words(key, first, down, to) }
+                }
+
+                #[inline(always)]
+                unsafe fn read_lanes<T: Copy>(source: *const T, lanes: Range<usize>) -> [T; SMALL] {
+                    // SAFETY: the caller's.
+                    unsafe { $lanes(source, lanes) }
                 }
             )?
 
@@ -115,7 +176,7 @@ macro_rules! by_halves {
 }
 by_halves!(Portable, cfg!(target_arch = "aarch64"));
 #[cfg(target_arch = "x86_64")]
-by_halves!(Avx2, true, philox::words_256);
+by_halves!(Avx2, true, philox::words_256, read_lanes_256);
 
 #[cfg(target_arch = "x86_64")]
 impl Isa for Avx512 {
@@ -169,6 +230,28 @@ impl Isa for Avx512 {
             }
         }
         block
+    }
+
+    #[inline(always)]
+    unsafe fn read_lanes<T: Copy>(source: *const T, lanes: Range<usize>) -> [T; SMALL] {
+        use std::arch::x86_64::*;
+        let mut block = std::mem::MaybeUninit::<[T; SMALL]>::zeroed();
+        let to = block.as_mut_ptr().cast::<u8>();
+        let mask = mask(lanes.end) & !mask(lanes.start);
+        // SAFETY: masked reads touch the bytes of `lanes` alone; the instructions exist where this level is chosen. The block is
+        // zero where nothing is written.
+        unsafe {
+            match size_of::<T>() {
+                4 => _mm512_storeu_si512(to.cast(), _mm512_maskz_loadu_epi32(mask as u16, source.cast())),
+                8 => {
+                    _mm512_storeu_si512(to.cast(), _mm512_maskz_loadu_epi64(mask as u8, source.cast()));
+                    let beyond = _mm512_maskz_loadu_epi64((mask >> 8) as u8, source.wrapping_add(8).cast());
+                    _mm512_storeu_si512(to.add(64).cast(), beyond);
+                }
+                _ => return copy_lanes(source, lanes),
+            }
+            block.assume_init()
+        }
     }
 
     #[inline(always)]

@@ -45,27 +45,7 @@ impl Overlap {
         })
     }
 
-    /// One result.
-    ///
-    /// # Safety
-    /// As [`overlap`].
-    #[inline(always)]
-    unsafe fn one<T: Number>(&self, row: usize, col: usize) -> T {
-        let mut sum = T::ZERO;
-        for from in self.windows_at(row) {
-            for place in (0..self.places[1]).take_while(|place| place * self.dilations[1] <= col) {
-                let at = col - place * self.dilations[1];
-                if at < self.counts[1] {
-                    let from = from.wrapping_offset(place as isize * self.from_place[1]).cast::<T>();
-                    // SAFETY: the caller's; there is such a window.
-                    sum = T::add(sum, unsafe { from.add(at).read_unaligned() });
-                }
-            }
-        }
-        sum
-    }
-
-    /// A vector of results, from a column on that all places reach.
+    /// A vector of results from a column on. Where a place has no window there, zero is added, which changes no sum.
     ///
     /// # Safety
     /// As [`overlap`].
@@ -74,11 +54,11 @@ impl Overlap {
         let mut sums = [T::ZERO; SMALL];
         for from in self.windows_at(row) {
             for place in 0..self.places[1] {
-                let at = col - place * self.dilations[1];
-                let left = self.counts[1].saturating_sub(at);
-                let from = from.wrapping_offset(place as isize * self.from_place[1]).cast::<T>().wrapping_add(at);
-                // SAFETY: the caller's; so many windows are left.
-                let block = unsafe { if left >= SMALL { from.cast::<[T; SMALL]>().read_unaligned() } else { I::read_part(from, left) } };
+                let shift = place * self.dilations[1];
+                let lanes = shift.saturating_sub(col).min(SMALL)..(self.counts[1] + shift).saturating_sub(col).min(SMALL);
+                let from = from.wrapping_offset(place as isize * self.from_place[1]).cast::<T>().wrapping_add(col).wrapping_sub(shift);
+                // SAFETY: the caller's; there is a window for each of these lanes.
+                let block = unsafe { I::read_lanes(from, lanes) };
                 for (sum, number) in sums.iter_mut().zip(block) {
                     *sum = T::add(*sum, number);
                 }
@@ -95,14 +75,11 @@ impl Overlap {
 #[inline(always)]
 pub unsafe fn overlap<I: Isa, T: Number>(call: &Overlap) {
     let [rows, cols] = call.sizes;
-    // Before this column not all places reach; after it, windows may have ended, which only shortens what is read.
-    let edge = ((call.places[1] - 1) * call.dilations[1]).min(cols);
     for row in 0..rows {
         let to = call.to.wrapping_offset(row as isize * call.to_row).cast::<T>();
         // SAFETY: the caller's; columns are among the results.
         unsafe {
-            (0..edge).for_each(|col| to.add(col).write_unaligned(call.one(row, col)));
-            for col in (edge..cols).step_by(SMALL) {
+            for col in (0..cols).step_by(SMALL) {
                 I::write_part(to.add(col), (cols - col).min(SMALL), &call.many::<I, T>(row, col));
             }
         }
