@@ -35,6 +35,8 @@ pub enum Op {
     Store(u32),
     /// Writes a truth as bytes 1 and 0.
     StoreTruth(u32),
+    /// Asks for what lies so many bytes beyond the elements of an operand; it is no value.
+    Ask(u32, u32),
     /// Lets the function say that a truth held somewhere.
     Report,
     /// Writes the sum or maximum of a row, one element for it, in the order of [`super::reduce`].
@@ -140,7 +142,7 @@ impl Instruction {
     pub fn args(&self) -> &[Id] {
         use Op::*;
         let count = match self.op {
-            Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) => 0,
+            Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) | Ask(..) => 0,
             Store(_) | StoreTruth(_) | Report | Reduce(..) | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
             Widen | Narrow | Sign | Not | Resize => 1,
             MultiplyAdd | NegativeMultiplyAdd | Choose | StepsOrPower | KeepProduct => 3,
@@ -195,7 +197,7 @@ impl Code {
     /// Without what no store needs, for a machine that has [`Op::TimesPower`] and [`Op::KeepProduct`] or takes the steps.
     pub fn needed(&self, has_more: bool) -> Vec<Instruction> {
         let list = if has_more { in_one_step(&self.list) } else { without(&self.list, Op::StepsOrPower) };
-        let shows = |op: Op| matches!(op, Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..));
+        let shows = |op: Op| matches!(op, Op::Store(_) | Op::StoreTruth(_) | Op::Ask(..) | Op::Report | Op::Reduce(..));
         let mut live: Vec<bool> = list.iter().map(|i| shows(i.op)).collect();
         for at in (0..list.len()).rev() {
             if live[at] {

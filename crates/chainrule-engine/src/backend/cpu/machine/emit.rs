@@ -274,6 +274,13 @@ impl<'a> Emitter<'a> {
                 self.assembler.vector(x86::BROADCAST.of(size), self.bytes(size), to, 0, Place::Single);
             }
             Op::Store(n) => self.store(at, n, block),
+            // What is left of a row is not worth it.
+            Op::Ask(n, beyond) => {
+                if self.body != Body::Rest {
+                    self.assembler.pointer(n);
+                    self.assembler.ask(size as u8, block, beyond);
+                }
+            }
             Op::LoadTruth(n) => self.load_truth(at, n, block),
             Op::StoreTruth(n) => self.store_truth(at, n, block),
             Op::Reduce(..) => self.reduce(at, block),

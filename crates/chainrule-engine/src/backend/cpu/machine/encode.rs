@@ -476,6 +476,18 @@ impl Assembler {
         }
     }
 
+    /// Asks for the cache line so many bytes beyond a block's elements, as far as the second cache: prefetcht1
+    /// [base + rsi * bytes + distance].
+    pub fn ask(&mut self, bytes: u8, block: u8, beyond: u32) {
+        if self.base & 8 != 0 {
+            self.bytes.push(0x41);
+        }
+        let scale = bytes.trailing_zeros() as u8 * 64;
+        self.bytes.extend([0x0f, 0x18, 0x80 | 2 << 3 | 0b100, scale | (6 << 3) | self.base & 7]);
+        let distance = u32::from(bytes) * u32::from(self.positions) * u32::from(block) + beyond;
+        self.bytes.extend(distance.to_le_bytes());
+    }
+
     fn on_stack(&mut self, field: u8, base: u8, distance: u32) {
         self.bytes.extend([0x80 | field | 0b100, base]);
         self.bytes.extend(distance.to_le_bytes());

@@ -266,3 +266,25 @@ fn pointers_are_seen_from_the_registers_that_hold_them() {
         5 "{{vex3}} vmovups ymm9, [r15 + 4*rsi + 32]" "vmovups [r15 + 4*rsi + 128], zmm9" ".byte 0xc4,0x42,0x7d,0x18,0x4f,0" ".byte 0x62,0x52,0x7d,0x48,0x18,0x4f,0";
     }
 }
+
+/// Compares how lines are asked for, seen from pointer `n` of those that are held, or of more than those.
+macro_rules! asked {
+    ($($n:literal $bytes:literal $block:literal $beyond:literal $text:literal;)*) => {$(
+        let mut ours = Assembler::new(Encoding::Evex, 64 / $bytes, 0).holding(9);
+        ours.pointer($n);
+        let fetched = ours.bytes.len();
+        ours.ask($bytes, $block, $beyond);
+        assert_eq!(format!("{:02x?}", &ours.bytes[fetched..]), format!("{:02x?}", assembled!($text)), "{}", $text);
+    )*};
+}
+
+#[test]
+fn lines_are_asked_for_from_the_registers_that_hold_pointers() {
+    asked! {
+        0 4 0 16384 "prefetcht1 [r11 + 4*rsi + 16384]";
+        1 4 3 16384 "prefetcht1 [rbx + 4*rsi + 16576]";
+        2 8 1 4096 "prefetcht1 [r12 + 8*rsi + 4160]";
+        3 4 2 2048 "prefetcht1 [r13 + 4*rsi + 2176]";
+        8 8 0 8192 "prefetcht1 [rax + 8*rsi + 8192]";
+    }
+}

@@ -113,9 +113,8 @@ macro_rules! lanes {
                 }
                 Op::Widen => f64::from(f32::from_bits(args[0] as u32)).to_bits(),
                 Op::Narrow => u64::from((f64::from_bits(args[0]) as f32).to_bits()),
-                Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) | Op::Report | Op::Reduce(..) => {
-                    unreachable!("memory")
-                }
+                Op::Load(_) | Op::LoadSingle(_) | Op::LoadTruth(_) | Op::Store(_) | Op::StoreTruth(_) => unreachable!("memory"),
+                Op::Ask(..) | Op::Report | Op::Reduce(..) => unreachable!("no value of a lane"),
             }
         }
     };

@@ -326,6 +326,23 @@ fn what_is_cheap_is_made_again_behind_a_row() {
     }
 }
 
+/// Of far values those are known whose next tile lies behind the one before, and how far: not what is near, lies apart or is one
+/// number for a row.
+#[test]
+fn what_goes_on_behind_a_tile_is_known() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for (rows, cols, lane, far) in [(1024, 512, Lane::F32, true), (500, 300, Lane::F64, true), (64, 512, Lane::F32, false)] {
+            let (draft, _) = row_region(rows, cols, lane, true);
+            let plan = placed(|written| CompiledRegion::at(&draft.region, level, written)).plan;
+            let beyond: Vec<u32> = plan.goes_on().map(|(_, beyond)| beyond).collect();
+            let tile = (plan.shape.tile_rows * cols * lane.bytes()) as u32;
+            assert!(beyond.iter().all(|&beyond| beyond == tile), "{level:?}, {rows} x {cols}: {beyond:?}, a tile is {tile}");
+            // What is read, and what is written.
+            assert_eq!(beyond.len(), if far { 2 } else { 0 }, "{level:?}, {rows} x {cols}");
+        }
+    }
+}
+
 /// What random numbers need of integers is part of the function that uses them.
 #[test]
 fn integers_are_compared_and_become_floats_in_functions() {

@@ -18,6 +18,8 @@ use std::ops::Range;
 const MOST: usize = 32;
 /// Instructions after which a function takes no more steps: code beyond the near cache is slow.
 const LONGEST: usize = 3000;
+/// Instructions from which a function that reduces rows asks for what it will read next.
+const LONG: usize = 20;
 /// The most bytes that a function reads at once from an operand of truths.
 const FLAGS: usize = 8;
 /// So many elements of a row are added in their own type, as the loops do it (`loops::drive`).
@@ -83,6 +85,12 @@ impl Run {
         values.filter(|&to| plan.values[to as usize].home == Home::View || last_use[to as usize] >= self.steps.end)
     }
 
+    /// Whether it computes for so long that the machine loses sight of where its operands go on: rows that are reduced are read, then
+    /// computed with, then read on.
+    fn waits(&self) -> bool {
+        !self.writer.reduced().is_empty() && self.writer.instructions() >= LONG
+    }
+
     /// Whether the steps may have to be run after all, one by one: their values then need places.
     pub fn may_fail(&self) -> bool {
         self.writer.reports()
@@ -135,6 +143,9 @@ fn worth_it_alone(plan: &Plan, step: &Step, level: Level) -> bool {
 pub fn replace(plan: &mut Plan, runs: Vec<Run>, last_use: &[usize], written: &mut Written, level: Level) {
     for run in runs.into_iter().rev() {
         run.stored(plan, last_use).for_each(|value| run.writer.store(value));
+        if level.fetches_itself() && run.waits() {
+            plan.goes_on().for_each(|(value, beyond)| run.writer.ask(value, beyond));
+        }
         let Run { steps, writer } = run;
         let (may_fail, reduced) = (writer.reports(), writer.reduced().to_vec());
         let (code, ports) = writer.finish();

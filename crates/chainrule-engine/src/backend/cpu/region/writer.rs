@@ -349,6 +349,15 @@ impl Writer {
         })
     }
 
+    /// Asks for what lies so many bytes beyond a value that is read as floats, if it is.
+    pub fn ask(&self, value: u32, beyond: u32) {
+        let read = self.ports.borrow().iter().position(|port| port.value == value && !port.stored && port.width > 1);
+        if let Some(port) = read {
+            let size = if self.ports.borrow()[port].width == 4 { Size::Four } else { Size::Eight };
+            self.push(Op::Ask(port as u32, beyond), size, &[]);
+        }
+    }
+
     /// Writes a value to its home.
     pub fn store(&self, value: u32) {
         if let Some(&id) = self.floats.get(&value) {
