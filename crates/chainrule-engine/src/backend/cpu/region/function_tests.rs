@@ -326,12 +326,14 @@ fn what_is_cheap_is_made_again_behind_a_row() {
     }
 }
 
-/// Of far values those are known whose next tile lies behind the one before, and how far: not what is near, lies apart or is one
-/// number for a row.
+/// Of far values those are known whose next tile lies behind the one before, and how far: not what is near, lies apart, is one
+/// number for a row, or is a tile too large to be asked for.
 #[test]
 fn what_goes_on_behind_a_tile_is_known() {
     for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
-        for (rows, cols, lane, far) in [(1024, 512, Lane::F32, true), (500, 300, Lane::F64, true), (64, 512, Lane::F32, false)] {
+        for (rows, cols, lane, far) in
+            [(1024, 512, Lane::F32, true), (500, 300, Lane::F64, true), (64, 512, Lane::F32, false), (3, 300_000, Lane::F32, false)]
+        {
             let (draft, _) = row_region(rows, cols, lane, true);
             let plan = placed(|written| CompiledRegion::at(&draft.region, level, written)).plan;
             let beyond: Vec<u32> = plan.goes_on().map(|(_, beyond)| beyond).collect();

@@ -242,14 +242,17 @@ impl Plan {
         }
     }
 
-    /// The values in memory whose next tile lies right behind the one before, and is far: how many bytes further on.
+    /// The values in memory whose next tile lies right behind the one before, is far, and stays in the second cache until its turn
+    /// comes: how many bytes further on.
     pub fn goes_on(&self) -> impl Iterator<Item = (u32, u32)> {
         let shape = &self.shape;
         self.views.iter().filter(|view| !view.product).filter_map(move |view| {
             let path = &self.paths[view.path];
             let row = shape.cols * self.values[view.value as usize].lane.bytes();
             let dense = path.rows.last().is_some_and(|&(_, stride)| stride == row as isize);
-            (dense && shape.tile_cols == shape.cols && shape.rows * row >= FAR).then_some((view.value, (shape.tile_rows * row) as u32))
+            let tile = shape.tile_rows * row;
+            let pays = shape.rows * row >= FAR && tile <= MOST_ASKED;
+            (dense && pays && shape.tile_cols == shape.cols).then_some((view.value, tile as u32))
         })
     }
 
