@@ -157,10 +157,15 @@ impl Function {
             return false;
         };
         let Entry { form, many, .. } = self.entry;
+        // A power of two, and so no division is needed.
         let positions = usize::from(form.positions);
-        let rest = cols % positions;
+        let rest = cols & (positions - 1);
         let whole = cols - rest;
-        let many = if many > 0 { whole - whole % usize::from(many) } else { 0 };
+        let many = match usize::from(many) {
+            0 => 0,
+            many if many.is_power_of_two() => whole & !(many - 1),
+            many => whole - whole % many,
+        };
         let left = match form.encoding {
             _ if rest == 0 => std::ptr::null(),
             Encoding::Vex => MASKS[8 - rest..].as_ptr(),

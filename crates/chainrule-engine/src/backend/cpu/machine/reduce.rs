@@ -89,19 +89,24 @@ impl Reduced {
     }
 }
 
-/// Where partial results from `from` to `to` start.
+/// Where partial results from `from` to `to` start; those of [`FIRST`] before others.
 pub fn start_partials(assembler: &mut Assembler, all: &[Reduced], (from, to): (u8, u8), constant: &mut impl FnMut(u64, Size) -> Place) {
     let lanes = assembler.positions();
     for reduced in all {
         let size = reduced.size;
-        let (bytes, start) = (lanes * size as u8, constant(reduced.start(), size));
+        let bytes = lanes * size as u8;
         let mut in_first = false;
         for lane in (from..to).step_by(lanes.into()) {
-            match reduced.partial(lane) {
-                Place::Register(register) => assembler.copy(size, bytes, register, start),
-                partial => {
+            match (reduced.partial(lane), reduced.partial(0)) {
+                // The processor makes zeros and copies of registers without reading anything.
+                (Place::Register(register), _) if lane == 0 && reduced.start() == 0 => {
+                    assembler.vector(x86::XOR.of(size), bytes, register, register, Place::Register(register));
+                }
+                (Place::Register(register), _) if lane == 0 => assembler.copy(size, bytes, register, constant(reduced.start(), size)),
+                (Place::Register(register), started) => assembler.copy(size, bytes, register, started),
+                (partial, _) => {
                     if !std::mem::replace(&mut in_first, true) {
-                        assembler.copy(size, bytes, 0, start);
+                        assembler.copy(size, bytes, 0, constant(reduced.start(), size));
                     }
                     assembler.vector(x86::STORE.of(size), bytes, 0, 0, partial);
                 }

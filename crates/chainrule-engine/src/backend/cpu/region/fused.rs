@@ -39,6 +39,16 @@ pub struct Fused {
     reduced: Box<[(usize, Reduction, Lane)]>,
 }
 
+/// The table of a function's operands: a pointer for each, then for each the bytes from row to row.
+#[derive(Clone, Copy)]
+pub struct Table([*mut u8; 2 * MOST]);
+
+impl Default for Table {
+    fn default() -> Table {
+        Table([std::ptr::null_mut(); 2 * MOST])
+    }
+}
+
 /// Steps that will be one function, as code but for what it stores.
 pub struct Run {
     /// Which steps.
@@ -165,11 +175,12 @@ pub fn replace(plan: &mut Plan, runs: Vec<Run>, last_use: &[usize], written: &mu
 }
 
 impl Fused {
-    /// Runs the function over rows and columns. `false` if the steps must be run instead.
+    /// Runs the function over rows and columns, by a table of which nothing is read that was not written here. `false` if the
+    /// steps must be run instead.
     ///
     /// # Safety
     /// The operands of all values of the run are valid for the rows and columns.
-    pub unsafe fn run(&self, operands: &[Operand], (mut rows, mut cols): (usize, usize)) -> bool {
+    pub unsafe fn run(&self, operands: &[Operand], table: &mut Table, (mut rows, mut cols): (usize, usize)) -> bool {
         let operand = |port: &Port| operands[port.value as usize];
         let overwrites = |to: &Port| self.ports.iter().any(|from| !from.stored && operand(from).first == operand(to).first);
         // Steps that may be needed after the function must find what it read.
@@ -180,8 +191,7 @@ impl Fused {
         if rows > 1 && self.reduced.is_empty() && self.ports.iter().all(|port| operand(port).stride == (port.width * cols) as isize) {
             (rows, cols) = (1, rows * cols);
         }
-        let mut table = [std::ptr::null_mut::<u8>(); 2 * MOST];
-        let (pointers, distances) = table.split_at_mut(self.ports.len());
+        let (pointers, distances) = table.0.split_at_mut(self.ports.len());
         for ((pointer, distance), port) in pointers.iter_mut().zip(distances).zip(&self.ports) {
             let Operand { first, stride } = operand(port);
             (*pointer, *distance) = (first, std::ptr::without_provenance_mut(stride as usize));
@@ -189,11 +199,11 @@ impl Fused {
         // SAFETY: the caller's.
         let reported = unsafe {
             if cols > SUMMED && !self.reduced.is_empty() {
-                self.run_in_parts(&table, rows, cols)
+                self.run_in_parts(table, rows, cols)
             } else if self.bytes && !cols.is_multiple_of(self.function.bytes_at_once()) {
-                self.run_with_bytes(&table, rows, cols)
+                self.run_with_bytes(table, rows, cols)
             } else {
-                self.function.run(table.as_mut_ptr(), rows, cols)
+                self.function.run(table.0.as_mut_ptr(), rows, cols)
             }
         };
         !reported
@@ -202,7 +212,7 @@ impl Fused {
     /// Truths cannot be read and written lane by lane: the last ones of a row go through a place of
     /// their own.
     #[cold]
-    unsafe fn run_with_bytes(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
+    unsafe fn run_with_bytes(&self, table: &Table, rows: usize, cols: usize) -> bool {
         let rest = cols % self.function.bytes_at_once();
         let whole = cols - rest;
         let mut reported = false;
@@ -234,7 +244,7 @@ impl Fused {
     }
 
     /// The table of one row.
-    fn at_row(&self, table: &[*mut u8; 2 * MOST], row: usize) -> [*mut u8; 2 * MOST] {
+    fn at_row(&self, Table(table): &Table, row: usize) -> [*mut u8; 2 * MOST] {
         let (count, mut moved) = (self.ports.len(), *table);
         for at in 0..count {
             moved[at] = table[at].wrapping_offset(row as isize * table[count + at].addr() as isize);
@@ -243,7 +253,7 @@ impl Fused {
     }
 
     /// Long rows part by part; the sums of parts are added in f64.
-    unsafe fn run_in_parts(&self, table: &[*mut u8; 2 * MOST], rows: usize, cols: usize) -> bool {
+    unsafe fn run_in_parts(&self, table: &Table, rows: usize, cols: usize) -> bool {
         let mut reported = false;
         for row in 0..rows {
             let start = self.at_row(table, row);

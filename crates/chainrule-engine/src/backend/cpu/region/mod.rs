@@ -98,10 +98,11 @@ impl Needs {
 pub struct Scratch {
     lines: Vec<CacheLine>,
     operands: Vec<run::Operand>,
+    table: fused::Table,
     aside: Vec<CacheLine>,
 }
 
-// SAFETY: the pointers among the operands are written anew by every run before they are read.
+// SAFETY: the pointers among the operands and in the table are written anew by every run before they are read.
 unsafe impl Send for Scratch {}
 
 #[derive(Clone, Copy)]

@@ -65,6 +65,19 @@ pub enum Home {
     View,
 }
 
+/// A value that stays at one place.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// Which.
+    pub value: u32,
+    /// Whether it is a slot of the scratch, or else a constant.
+    pub in_slot: bool,
+    /// Bytes from the first slot, or the first constant.
+    pub offset: usize,
+    /// Bytes from row to row.
+    pub stride: isize,
+}
+
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Work {
@@ -191,9 +204,9 @@ pub struct Plan {
     pub values: Vec<Known>,
     /// Bytes of constants.
     pub constants: Vec<[u8; 8]>,
-    /// The values that stay at one place, a constant or a slot, and are pointed there at the start of a unit. What lies
-    /// inside machine code is not among them, so the list is short where the code is long.
-    pub placed: Vec<u32>,
+    /// The values that stay at one place and are pointed there at the start of a unit. What lies inside machine code is not
+    /// among them, so the list is short where the code is long.
+    pub placed: Vec<Placed>,
     /// Values in memory, set once per unit.
     pub views_once: Vec<View>,
     /// Values in memory, set for each tile.
@@ -254,6 +267,23 @@ impl Plan {
             let pays = shape.rows * row >= FAR && tile <= MOST_ASKED;
             (dense && pays && shape.tile_cols == shape.cols).then_some((view.value, tile as u32))
         })
+    }
+
+    /// Where a value stays, if it does: as a constant or in a slot.
+    pub fn placed(&self, value: u32) -> Option<Placed> {
+        let known = &self.values[value as usize];
+        let (in_slot, offset) = match known.home {
+            Home::Slot(offset) => (true, offset),
+            Home::Constant(index) => (false, index * size_of::<[u8; 8]>()),
+            Home::View | Home::Nowhere => return None,
+        };
+        let bytes = known.lane.bytes();
+        let stride = match (known.class.rows, known.class.cols) {
+            (true, true) => self.shape.tile_cols * bytes,
+            (true, false) => bytes,
+            _ => 0,
+        };
+        Some(Placed { value, in_slot, offset, stride: stride as isize })
     }
 
     /// The loop that copies values of a lane.

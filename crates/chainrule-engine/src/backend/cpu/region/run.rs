@@ -5,8 +5,9 @@
 use super::super::fault::FaultCell;
 use super::super::level::{prefetch, prefetch_for_later};
 use super::super::loops::Call;
+use super::fused::Table;
 use super::path::{Path, offset_at, pieces};
-use super::plan::{Class, Home, MOST_ASKED, NO_VALUE, Plan, Step, View, Work};
+use super::plan::{Class, MOST_ASKED, NO_VALUE, Placed, Plan, Step, View, Work};
 use super::{Product, Rectangle, Scratch, Start};
 
 /// Where a value lies during a tile: its first element and the bytes from row to row (0 for what
@@ -32,6 +33,7 @@ pub struct Run<'a> {
     /// The first byte of the scratch's slots.
     slots: *mut u8,
     operands: &'a mut [Operand],
+    table: &'a mut Table,
     pub(super) faults: &'a FaultCell,
     product: Option<(Product, Rectangle)>,
 }
@@ -56,26 +58,16 @@ impl<'a> Run<'a> {
     ) -> Run<'a> {
         let slots = scratch.lines.as_mut_ptr().cast::<u8>();
         let operands = &mut scratch.operands[..plan.values.len()];
-        let mut run = Run { plan, starts, buffers, slots, operands, faults, product };
-        plan.placed.iter().for_each(|&value| run.point(value));
+        let mut run = Run { plan, starts, buffers, slots, operands, table: &mut scratch.table, faults, product };
+        plan.placed.iter().for_each(|placed| run.point(placed));
         run
     }
 
     /// Points a value that stays at one place there.
-    fn point(&mut self, value: u32) {
-        let known = &self.plan.values[value as usize];
-        let first = match known.home {
-            Home::Slot(offset) => self.slots.wrapping_add(offset),
-            Home::Constant(index) => self.plan.constants[index].as_ptr().cast_mut(),
-            Home::View | Home::Nowhere => return,
-        };
-        let bytes = known.lane.bytes();
-        let stride = match (known.class.rows, known.class.cols) {
-            (true, true) => self.plan.shape.tile_cols * bytes,
-            (true, false) => bytes,
-            _ => 0,
-        };
-        self.operands[value as usize] = Operand { first, stride: stride as isize };
+    #[inline]
+    fn point(&mut self, &Placed { value, in_slot, offset, stride }: &Placed) {
+        let base = if in_slot { self.slots } else { self.plan.constants.as_ptr().cast_mut().cast() };
+        self.operands[value as usize] = Operand { first: base.wrapping_add(offset), stride };
     }
 
     /// Runs one unit.
@@ -313,8 +305,8 @@ impl<'a> Run<'a> {
             }
             // SAFETY: all operands have homes of the step's class.
             Work::Fused(fused) => unsafe {
-                if !fused.run(self.operands, extent(step.class, tile)) {
-                    fused.steps.iter().for_each(|step| self.point(step.to));
+                if !fused.run(self.operands, self.table, extent(step.class, tile)) {
+                    fused.steps.iter().filter_map(|step| self.plan.placed(step.to)).for_each(|placed| self.point(&placed));
                     fused.steps.iter().for_each(|step| self.step(step, tile));
                 }
             },

@@ -229,8 +229,7 @@ fn allocate(plan: &mut Plan, runs: &[Run]) {
             }
         }
     }
-    let stays = |&value: &usize| !owned[value] && matches!(plan.values[value].home, Home::Constant(_) | Home::Slot(_));
-    plan.placed = (0..plan.values.len()).filter(stays).map(|value| value as u32).collect();
+    plan.placed = (0..plan.values.len()).filter(|&value| !owned[value]).filter_map(|value| plan.placed(value as u32)).collect();
     plan.needs = Needs { bytes: slots.end, operands: plan.values.len(), aside: 0 };
 }
 
