@@ -4,7 +4,7 @@ use super::super::level::Level;
 use super::super::machine::{Written, available, placed};
 use super::CompiledRegion;
 use super::draft::{Dice, Draft};
-use super::plan::{Class, Home, Work};
+use super::plan::{Class, Home, Plan, Work};
 use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Minimum, Multiply, Or, Remainder, Scale, Subtract};
 use crate::compile::kernel::Unary::{
     Atan, Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
@@ -315,8 +315,9 @@ fn what_is_cheap_is_made_again_behind_a_row() {
         let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
         let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
         assert_eq!(bits(dtype_of(lane), &found[2]), bits(dtype_of(lane), &wanted[2]), "{lane:?} at {level:?}");
+        // Beside what is read and what is written.
         let all = Class { rows: true, cols: true };
-        compiled.plan.values.iter().filter(|known| known.class == all && matches!(known.home, Home::Slot(_))).count()
+        compiled.plan.values.iter().filter(|known| known.class == all && matches!(known.home, Home::Slot(_) | Home::View)).count() - 2
     };
     for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
         for lane in [Lane::F32, Lane::F64] {
@@ -324,6 +325,72 @@ fn what_is_cheap_is_made_again_behind_a_row() {
             assert_eq!(kept(level, false, lane), 1, "{lane:?} at {level:?}, of formulas");
         }
     }
+}
+
+/// Powers that a sum needs first, and a result of them behind it: in place of what they are made of or elsewhere, laid out alike or
+/// not, with or without what is made of that being read once more at last, and with or without sines of it.
+fn powers_and_shares([in_place, alike, late, sines]: [bool; 4]) -> Draft {
+    let mut dice = Dice(37, 0);
+    let sizes = [24, 96];
+    let mut draft = Draft::new(&sizes, 1);
+    let load = draft.access(&mut dice, DType::F32, &[96, 1], &sizes);
+    let store = draft.access(&mut dice, DType::F32, if alike { &[96, 1] } else { &[100, 1] }, &sizes);
+    draft.region.stores.push(if in_place { load.clone() } else { store });
+    let scales = draft.access(&mut dice, DType::F32, &[1, 0], &sizes);
+    draft.region.loads = vec![load, scales];
+    let (full, row) = (Extent::Full, Extent::Row);
+    let mut push = |code: Code, extent: Extent| draft.push(code, Lane::F32, extent);
+    let x = push(Code::Load(0), full);
+    // One number for a row waits as well, not there.
+    let scale = push(Code::Load(1), row);
+    let scale = push(Code::Unary(Exp, scale), row);
+    let power = push(Code::Unary(Exp, x), full);
+    let parts = match sines {
+        true => {
+            let sine = push(Code::Unary(Sin, x), full);
+            push(Code::Binary(Add, power, sine), full)
+        }
+        false => power,
+    };
+    let sum = push(Code::Reduce(Reduction::Sum, parts), row);
+    let sum = push(Code::Expand(sum), full);
+    let share = push(Code::Binary(Divide, power, sum), full);
+    let scale = push(Code::Expand(scale), full);
+    let share = push(Code::Binary(Multiply, share, scale), full);
+    let result = if late { push(Code::Binary(Multiply, share, x), full) } else { share };
+    push(Code::Store(0, result), full);
+    draft
+}
+
+/// What waits for a sum waits where the result will lie, unless what lies there is read once more, or steps may have to be run one by
+/// one after all, as those of far sines.
+#[test]
+fn what_a_function_leaves_lies_where_the_result_will() {
+    let slots = |plan: &Plan| {
+        let all = Class { rows: true, cols: true };
+        plan.values.iter().filter(|known| known.class == all && matches!(known.home, Home::Slot(_))).count()
+    };
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for case in 0..16 {
+            let [in_place, alike, late, sines] = [1, 2, 4, 8].map(|bit| case & bit != 0);
+            let draft = powers_and_shares([in_place, alike, late, sines]);
+            let context = format!("{level:?}, in place {in_place}, laid out alike {alike}, read late {late}, sines {sines}");
+            let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+            let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
+            let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
+            for buffer in [0, 1] {
+                assert_eq!(bits(DType::F32, &found[buffer]), bits(DType::F32, &wanted[buffer]), "{context}, buffer {buffer}");
+            }
+            let waits_apart = late && (in_place || alike);
+            if !sines {
+                assert_eq!(slots(&compiled.plan), usize::from(waits_apart), "{context}");
+            }
+        }
+    }
+    // A product may lie where the result will.
+    let draft = powers_and_shares([false, false, false, false]);
+    let behind = placed(|written| CompiledRegion::epilogue(&draft.region, written));
+    assert_eq!(slots(&behind.plan), usize::from(available()), "behind a product");
 }
 
 /// Of far values those are known whose next tile lies behind the one before, and how far: not what is near, lies apart, is one

@@ -246,12 +246,15 @@ impl Plan {
         self.foreseen = level.fetches_itself();
         let points = self.shape.rows * self.shape.cols;
         let full = |view: &View| !view.product && self.values[view.value as usize].class == Class { rows: true, cols: true };
+        // What two values share is asked for once.
+        let views = || self.views.iter().enumerate().filter(|(at, view)| self.views[..*at].iter().all(|other| other.path != view.path));
+        let views = || views().map(|(_, view)| view);
         let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();
         // Where the machine looks ahead by itself, pieces of longer rows alone are asked for, and it pays sooner.
         let enough = if self.foreseen { NOT_NEAR } else { FAR };
-        self.far = self.views.iter().filter(|view| full(view) && bytes(view) >= enough).copied().collect();
+        self.far = views().filter(|view| full(view) && bytes(view) >= enough).copied().collect();
         if self.views.iter().any(|view| view.product) {
-            self.later = self.views.iter().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
+            self.later = views().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
         }
     }
 

@@ -51,6 +51,7 @@ pub fn place(plan: &mut Plan, stores: Vec<Pending>, written: &mut Written, level
     }
     let last_use = last_uses(&plan.steps, plan.values.len());
     let runs = if written.is_open() { fused::runs(plan, &last_use, level) } else { Vec::new() };
+    share_memory(plan, &runs, &last_use);
     allocate(plan, &runs);
     fused::replace(plan, runs, &last_use, written, level);
 }
@@ -128,6 +129,11 @@ fn goes_straight(plan: &Plan, store: &Pending, at: usize, end: usize, last_use: 
     {
         return false;
     }
+    !is_read_late(plan, path, (at, end), last_use)
+}
+
+/// Whether memory that may be that of `path` is read after `end`, by a value or, from step `at` on, by a copy.
+fn is_read_late(plan: &Plan, path: &Path, (at, end): (usize, usize), last_use: &[usize]) -> bool {
     let may_share = |other: usize| {
         let other = &plan.paths[other];
         other.rows == path.rows && other.cols == path.cols
@@ -138,7 +144,40 @@ fn goes_straight(plan: &Plan, store: &Pending, at: usize, end: usize, last_use: 
         Work::LoadAt(ref indexed) => may_share(indexed.path),
         _ => false,
     });
-    !late_view && !late_load
+    late_view || late_load
+}
+
+/// What a function leaves for a later one, which makes a result of it and is the last to read it, lies where that result will:
+/// a tile of memory less in the first cache. Not beside a product, which may lie there itself.
+fn share_memory(plan: &mut Plan, runs: &[Run], last_use: &[usize]) {
+    if plan.views.iter().any(|view| view.product) {
+        return;
+    }
+    for (index, run) in runs.iter().enumerate().filter(|(_, run)| !run.may_fail()) {
+        let results: Vec<View> = plan.steps[run.steps.clone()].iter().filter_map(|step| full_view(plan, step.to)).collect();
+        for result in results {
+            let earlier = runs[..index].iter().filter(|earlier| !earlier.may_fail());
+            let left = earlier.flat_map(|earlier| earlier.steps.clone().map(move |at| (at, earlier.steps.end - 1)));
+            let value = left.filter(|&(at, _)| matches!(plan.steps[at].work, Work::Points(..))).find_map(|(at, end)| {
+                let value = plan.steps[at].to;
+                let (from, to) = (plan.values[value as usize], plan.values[result.value as usize]);
+                let alike = from.home == Home::Nowhere && from.class == to.class && from.lane.bytes() == to.lane.bytes();
+                let path = &plan.paths[result.path];
+                let free = alike && run.steps.contains(&last_use[value as usize]) && !is_read_late(plan, path, (at, end), last_use);
+                free.then_some(value)
+            });
+            if let Some(value) = value {
+                plan.values[value as usize].home = Home::View;
+                plan.views.push(View { value, ..result });
+            }
+        }
+    }
+}
+
+/// Where a value lies that varies with rows and columns and lies in memory.
+fn full_view(plan: &Plan, value: u32) -> Option<View> {
+    let full = Class { rows: true, cols: true };
+    plan.views.iter().find(|view| view.value == value && plan.values[value as usize].class == full).copied()
 }
 
 /// Whether the elements of a class lie side by side in every tile, in the type of the lane.
