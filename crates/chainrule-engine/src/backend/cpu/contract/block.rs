@@ -236,7 +236,7 @@ macro_rules! levels {
         level!($avx2, $element, super::super::vector::$four, turn, by_masks_256, 2, [12, 6, 0, 0],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6)], "avx2,fma,f16c");
         #[cfg(target_arch = "x86_64")]
-        level!($avx512, $element, super::super::vector::$eight, turn_wide, by_masks_512, 4, [12, 12, 8, 6],
+        level!($avx512, $element, super::super::vector::$eight, turn_wide, by_choice_512, 4, [12, 12, 8, 6],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8 9 10 11 12) (3: 1 2 3 4 5 6 7 8) (4: 1 2 3 4 5 6)],
             "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
     };

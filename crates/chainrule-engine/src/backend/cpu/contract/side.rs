@@ -12,7 +12,7 @@ use super::panels::{Form, Packed, Panels, Place};
 use super::plan::Plan;
 use super::reading::LONGEST as LONGEST_PASS;
 use super::split::{From, Numbers, near, panel_bytes, round, split};
-use super::weave::{Piece, Weaving};
+use super::weave::{Piece, Steps, Weaving};
 use smallvec::SmallVec;
 use std::ops::Range;
 
@@ -254,27 +254,36 @@ impl<T: Multiply> Side<'_, T> {
     /// whole vectors.
     unsafe fn weave(&self, pass: (usize, usize), (start, len): (usize, usize), to: *mut T) {
         let (width, lanes, bytes) = (self.panels.width, self.kernels.lanes, size_of::<T>());
-        let mut steps = [0; LONGEST_PASS];
-        walk(Part { line: self.sum, start: pass.0, len: pass.1 }, |at, len, offset, step| {
-            steps[at..at + len].iter_mut().enumerate().for_each(|(i, place)| *place = offset + i as isize * step);
+        let (mut steps, mut runs) = ([Steps::default(); LONGEST_PASS], 0);
+        walk(Part { line: self.sum, start: pass.0, len: pass.1 }, |_, len, offset, step| {
+            let together = if step == bytes as isize { len } else { 1 };
+            for i in (0..len).step_by(together) {
+                steps[runs] = Steps { offset: offset + i as isize * step, count: together };
+                runs += 1;
+            }
         });
-        let steps = &steps[..pass.1];
+        let steps = &steps[..runs];
+        let most = steps.iter().map(|steps| steps.count).max().unwrap_or(0);
         let (mut pieces, mut count) = ([Piece::default(); MOST_LANES], 0);
+        // The lane at hand of a vector, and the vector's place: in a panel, and in memory.
+        let (mut lane, mut across, mut to) = (0, 0, to);
         walk(Part { line: self.line, start, len }, |first, run, offset, _| {
-            let end = first + run;
-            let mut at = first;
-            while at < end {
-                let (vector, lane) = (at - at % lanes, at % lanes);
-                let next = end.min(vector + lanes);
-                let offset = offset + ((at - first) * bytes) as isize;
-                pieces[count] = Piece { at: lane * bytes, len: (next - at) * bytes, offset };
-                (at, count) = (next, count + 1);
-                if at == vector + lanes || at == len {
-                    let to = to.wrapping_add(vector / width * width * pass.1 + vector % width).cast();
-                    let weaving = Weaving { steps, pieces: &pieces[..count], to, to_row: width * bytes, from: self.memory };
-                    // SAFETY: the caller's; the panel has room for whole vectors.
-                    unsafe { (self.kernels.moves.weave)(&weaving) };
-                    count = 0;
+            let mut done = 0;
+            while done < run {
+                let next = (lanes - lane).min(run - done);
+                pieces[count] = Piece { at: lane * bytes, len: next * bytes, offset: offset + (done * bytes) as isize };
+                (done, lane, count) = (done + next, lane + next, count + 1);
+                if lane < lanes && first + done < len {
+                    continue;
+                }
+                let weaving =
+                    Weaving { steps, most, bytes, pieces: &pieces[..count], to: to.cast(), to_row: width * bytes, from: self.memory };
+                // SAFETY: the caller's; the panel has room for whole vectors.
+                unsafe { (self.kernels.moves.weave)(&weaving) };
+                (lane, count, across) = (0, 0, across + lanes);
+                to = to.wrapping_add(lanes);
+                if across == width {
+                    (across, to) = (0, to.wrapping_add(width * (pass.1 - 1)));
                 }
             }
         });

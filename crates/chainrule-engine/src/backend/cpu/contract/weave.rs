@@ -14,12 +14,25 @@ pub struct Piece {
     pub offset: isize,
 }
 
+/// Steps of a sum that begin one number after the other, as those along a line of an image do.
+#[derive(Clone, Copy, Default)]
+pub struct Steps {
+    /// Where the first begins, in bytes.
+    pub offset: isize,
+    /// How many.
+    pub count: usize,
+}
+
 /// One vector of a panel, step by step.
 #[derive(Clone, Copy)]
 pub struct Weaving<'a> {
-    /// Where each step begins, in bytes from `from` on.
-    pub steps: &'a [isize],
-    /// What the vector consists of, each byte at most once; what is in none of them is not said.
+    /// The steps, seen from `from`.
+    pub steps: &'a [Steps],
+    /// The most of them that begin one number after the other.
+    pub most: usize,
+    /// Bytes of a number.
+    pub bytes: usize,
+    /// What the vector consists of, in the order of the vector, each byte at most once; what is in none of them is not said.
     pub pieces: &'a [Piece],
     /// Where the vector of the first step goes.
     pub to: *mut u8,
@@ -32,8 +45,8 @@ pub struct Weaving<'a> {
 /// Pieces one vector together for each step.
 ///
 /// # Safety
-/// `from` is valid for every piece of every step, `to` for a whole vector of every step; they do not overlap. Pieces are whole
-/// numbers of four bytes or eight.
+/// `from` is valid for every piece of every step and for what lies between them, `to` for a whole vector of every step; they do not
+/// overlap. Pieces are whole numbers of four bytes or eight.
 pub type Weave = unsafe fn(&Weaving<'_>);
 
 /// Piece by piece.
@@ -42,18 +55,27 @@ pub type Weave = unsafe fn(&Weaving<'_>);
 /// As [`Weave`].
 #[inline(always)]
 pub unsafe fn by_pieces(weaving: &Weaving<'_>) {
-    for (i, &step) in weaving.steps.iter().enumerate() {
-        let to = weaving.to.wrapping_add(i * weaving.to_row);
+    let mut to = weaving.to;
+    for step in weaving.each() {
         for piece in weaving.pieces {
             let from = weaving.from.wrapping_offset(step + piece.offset);
             // SAFETY: the caller's.
             unsafe { std::ptr::copy_nonoverlapping(from, to.wrapping_add(piece.at), piece.len) };
         }
+        to = to.wrapping_add(weaving.to_row);
+    }
+}
+
+impl Weaving<'_> {
+    /// Where each step begins.
+    #[inline(always)]
+    fn each(&self) -> impl Iterator<Item = isize> {
+        self.steps.iter().flat_map(|steps| (0..steps.count).map(|i| steps.offset + (i * self.bytes) as isize))
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-pub use x86::{by_masks_256, by_masks_512};
+pub use x86::{by_choice_512, by_masks_256};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
@@ -71,6 +93,75 @@ mod x86 {
     /// Where the vector would begin if all of it lay like this piece.
     fn start(piece: &Piece) -> isize {
         piece.offset - piece.at as isize
+    }
+
+    /// Bytes of a vector of 512 bits, and lanes of two.
+    const VECTOR: usize = 64;
+    const PAIR: isize = 32;
+
+    /// A vector that lies in one piece.
+    ///
+    /// # Safety
+    /// As [`Weave`](super::Weave), and the machine has the instructions.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn in_one_piece(weaving: &Weaving<'_>, offset: isize) {
+        let mut to = weaving.to;
+        for steps in weaving.steps {
+            let mut from = weaving.from.wrapping_offset(steps.offset + offset);
+            for _ in 0..steps.count {
+                // SAFETY: the caller's.
+                unsafe { _mm512_storeu_si512(to.cast(), _mm512_loadu_si512(from.cast())) };
+                from = from.wrapping_add(weaving.bytes);
+                to = to.wrapping_add(weaving.to_row);
+            }
+        }
+    }
+
+    /// Two vectors from memory hold the pieces of some steps that begin one number after the other, where lines have few numbers
+    /// between them: each step chooses from both, and nothing is read again for it.
+    ///
+    /// # Safety
+    /// As [`Weave`](super::Weave), and the machine has the instructions.
+    #[target_feature(enable = "avx512f")]
+    pub unsafe fn by_choice_512(weaving: &Weaving<'_>) {
+        let lane = |bytes: isize| bytes / LANE as isize;
+        let (pieces, number) = (weaving.pieces, lane(weaving.bytes as isize));
+        let (first, last) = match pieces {
+            // SAFETY: the caller's.
+            [whole] if whole.len == VECTOR => return unsafe { in_one_piece(weaving, whole.offset) },
+            [a, b] if a.offset < b.offset => (a.offset, b),
+            [a, b, c] if a.offset < b.offset && b.offset < c.offset => (a.offset, c),
+            // SAFETY: the caller's.
+            _ => return unsafe { by_masks_512(weaving) },
+        };
+        let reach = lane(last.offset - first + last.len as isize);
+        if weaving.most < 2 || reach + (weaving.most as isize - 1) * number > PAIR {
+            // SAFETY: the caller's.
+            return unsafe { by_masks_512(weaving) };
+        }
+        let each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let mut chosen = each;
+        for piece in pieces {
+            let moved = _mm512_add_epi32(each, _mm512_set1_epi32(lane(start(piece) - first) as i32));
+            chosen = _mm512_mask_mov_epi32(chosen, lanes(piece) as __mmask16, moved);
+        }
+        let next = _mm512_set1_epi32(number as i32);
+        let mut to = weaving.to;
+        for steps in weaving.steps {
+            let there = u32::MAX >> (PAIR - reach - (steps.count as isize - 1) * number);
+            let from = weaving.from.wrapping_offset(steps.offset + first);
+            let mut chosen = chosen;
+            // SAFETY: the caller's: memory is read from the first number of the first step to the last one of the last.
+            unsafe {
+                let low = _mm512_maskz_loadu_epi32(there as __mmask16, from.cast());
+                let high = _mm512_maskz_loadu_epi32((there >> 16) as __mmask16, from.wrapping_add(64).cast());
+                for _ in 0..steps.count {
+                    _mm512_storeu_si512(to.cast(), _mm512_permutex2var_epi32(low, chosen, high));
+                    chosen = _mm512_add_epi32(chosen, next);
+                    to = to.wrapping_add(weaving.to_row);
+                }
+            }
+        }
     }
 
     macro_rules! by_masks {
@@ -92,17 +183,20 @@ mod x86 {
                     let masks: [$mask; N] = std::array::from_fn(|p| of_lanes(lanes(&weaving.pieces[p])));
                     let starts: [isize; N] = std::array::from_fn(|p| start(&weaving.pieces[p]));
                     let mut to = weaving.to;
-                    for &step in weaving.steps {
-                        let from = weaving.from.wrapping_offset(step);
-                        // SAFETY: the caller's.
-                        unsafe {
-                            let mut whole = $zero();
-                            for p in 0..N {
-                                whole = $load(whole, masks[p], from.wrapping_offset(starts[p]).cast());
+                    for steps in weaving.steps {
+                        let mut from = weaving.from.wrapping_offset(steps.offset);
+                        for _ in 0..steps.count {
+                            // SAFETY: the caller's.
+                            unsafe {
+                                let mut whole = $zero();
+                                for p in 0..N {
+                                    whole = $load(whole, masks[p], from.wrapping_offset(starts[p]).cast());
+                                }
+                                $store(to.cast(), whole);
                             }
-                            $store(to.cast(), whole);
+                            from = from.wrapping_add(weaving.bytes);
+                            to = to.wrapping_add(weaving.to_row);
                         }
-                        to = to.wrapping_add(weaving.to_row);
                     }
                 }
                 // SAFETY: the caller's.
@@ -138,7 +232,7 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::super::block::Multiply;
-    use super::{Piece, Weaving};
+    use super::{Piece, Steps, Weaving};
     use crate::backend::cpu::level::Level;
 
     /// Lines of every length up to two vectors, from every column on, at every level; nothing beside the vectors changes.
@@ -147,11 +241,13 @@ mod tests {
         for level in Level::available() {
             let kernels = T::kernels(level);
             let lanes = kernels.lanes;
-            for (line, first) in (1..2 * lanes).flat_map(|line| (0..line).map(move |first| (line, first))) {
-                // Lines three numbers apart; steps that go back as well.
-                let place = |column: usize| (first + column) / line * (line + 3) + (first + column) % line;
-                let steps: Vec<usize> = [4, 0, 1, 9].to_vec();
-                let numbers: Vec<T> = (0..=place(lanes - 1) + 9).map(&number).collect();
+            let lines = (1..2 * lanes).flat_map(|line| (0..line).map(move |first| (line, first)));
+            for ((line, first), between) in lines.flat_map(|line| [(line, 3), (line, 20)]) {
+                // Lines some numbers apart; steps that go back, and such as go on, as well.
+                let place = |column: usize| (first + column) / line * (line + between) + (first + column) % line;
+                let runs = [(4, 1), (0, 3), (9, 2), (1, 1)];
+                let steps: Vec<usize> = runs.iter().flat_map(|&(from, count)| from..from + count).collect();
+                let numbers: Vec<T> = (0..=place(lanes - 1) + 10).map(&number).collect();
                 let mut pieces: Vec<Piece> = Vec::new();
                 for column in 0..lanes {
                     let (at, offset) = (column * bytes, (place(column) * bytes) as isize);
@@ -162,14 +258,14 @@ mod tests {
                 }
                 let row = 3 * lanes;
                 let mut found = vec![outside; steps.len() * row];
-                let offsets: Vec<isize> = steps.iter().map(|step| (step * bytes) as isize).collect();
+                let runs = runs.map(|(from, count)| Steps { offset: (from * bytes) as isize, count });
                 let (to, from) = (found[lanes..].as_mut_ptr().cast(), numbers.as_ptr().cast());
                 // SAFETY: the numbers go up to the last place of the last step, and rows are three vectors long.
-                unsafe { (kernels.moves.weave)(&Weaving { steps: &offsets, pieces: &pieces, to, to_row: row * bytes, from }) };
+                unsafe { (kernels.moves.weave)(&Weaving { steps: &runs, most: 3, bytes, pieces: &pieces, to, to_row: row * bytes, from }) };
                 for (at, &found) in found.iter().enumerate() {
                     let (step, column) = (at / row, (at % row).wrapping_sub(lanes));
                     let expected = if column < lanes { numbers[steps[step] + place(column)] } else { outside };
-                    assert_eq!(found, expected, "{level:?}, lines of {line} from {first}, step {step}, column {column}");
+                    assert_eq!(found, expected, "{level:?}, lines of {line} from {first}, {between} between, step {step}, column {column}");
                 }
             }
         }
