@@ -224,10 +224,9 @@ impl Executor {
                 times.push((k, start.elapsed().as_secs_f64() * 1e9));
                 continue;
             }
-            for unit in 0..self.kernels[k].units() {
-                // SAFETY: the caller's; there is one thread.
-                unsafe { self.kernels[k].run(unit, buffers, &workspace.packed, &mut scratch, &workspace.faults) };
-            }
+            let units = 0..self.kernels[k].units();
+            // SAFETY: the caller's; there is one thread.
+            unsafe { self.kernels[k].run(units, buffers, &workspace.packed, &mut scratch, &workspace.faults) };
             times.push((k, start.elapsed().as_secs_f64() * 1e9));
         }
         times
@@ -260,10 +259,8 @@ impl Executor {
                             unsafe { control.run(&Member::alone(), buffers, scratch, &workspace.rooms[room], faults) };
                             continue;
                         }
-                        for unit in 0..units {
-                            // SAFETY: the caller's; the other members wait.
-                            unsafe { self.kernels[k].run(unit, buffers, packed, scratch, faults) };
-                        }
+                        // SAFETY: the caller's; the other members wait.
+                        unsafe { self.kernels[k].run(0..units, buffers, packed, scratch, faults) };
                     }
                 }
                 alone = true;
@@ -276,7 +273,7 @@ impl Executor {
             for (whose, at) in member.tiles(|whose| wave.shares(whose, count).map(|(_, units)| units.len()).sum()) {
                 let Some((k, unit)) = wave.unit(whose, count, at) else { continue };
                 // SAFETY: the caller's; each unit is handed out once.
-                unsafe { self.kernels[k].run(unit, buffers, packed, scratch, faults) };
+                unsafe { self.kernels[k].run(unit..unit + 1, buffers, packed, scratch, faults) };
             }
             member.barrier();
         }

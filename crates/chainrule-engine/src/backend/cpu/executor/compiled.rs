@@ -14,6 +14,7 @@ use crate::backend::cpu::scatter::{CompiledFill, CompiledScatter};
 use crate::backend::cpu::sort::CompiledSort;
 use crate::compile::kernel::Kernel;
 use crate::tensor::Error;
+use std::ops::Range;
 
 /// A kernel made ready for this machine. A program holds hundreds of them, most of them regions.
 pub(super) enum Compiled {
@@ -97,20 +98,22 @@ impl Compiled {
         }
     }
 
+    /// Runs some units, one after the other.
+    ///
     /// # Safety
     /// `buffers[id]` is valid for what the kernel's accesses reach, and no other thread writes
-    /// what this unit reads or writes.
-    pub(super) unsafe fn run(&self, unit: usize, buffers: &[*mut u8], packed: &Packed, scratch: &mut Scratch, faults: &FaultCell) {
+    /// what these units read or write.
+    pub(super) unsafe fn run(&self, units: Range<usize>, buffers: &[*mut u8], packed: &Packed, scratch: &mut Scratch, faults: &FaultCell) {
         // SAFETY: the caller's.
         unsafe {
             match self {
-                Compiled::Region(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Contract(kernel) => kernel.run(unit, buffers, packed, scratch, faults),
-                Compiled::Scatter(kernel) => kernel.run(unit, buffers, scratch, faults),
-                Compiled::Fold(kernel) => kernel.run(unit, buffers),
-                Compiled::Sort(kernel) => kernel.run(unit, buffers, scratch),
-                Compiled::Host(kernel) => kernel.run(unit, buffers, faults),
-                Compiled::Fill(kernel) => kernel.run(unit, buffers),
+                Compiled::Region(kernel) => kernel.run(units, buffers, scratch, faults),
+                Compiled::Contract(kernel) => units.for_each(|unit| kernel.run(unit, buffers, packed, scratch, faults)),
+                Compiled::Scatter(kernel) => units.for_each(|unit| kernel.run(unit, buffers, scratch, faults)),
+                Compiled::Fold(kernel) => units.for_each(|unit| kernel.run(unit, buffers)),
+                Compiled::Sort(kernel) => units.for_each(|unit| kernel.run(unit, buffers, scratch)),
+                Compiled::Host(kernel) => units.for_each(|unit| kernel.run(unit, buffers, faults)),
+                Compiled::Fill(kernel) => units.for_each(|unit| kernel.run(unit, buffers)),
                 Compiled::Control(_) | Compiled::Failed(_) => unreachable!("has no units"),
             }
         }

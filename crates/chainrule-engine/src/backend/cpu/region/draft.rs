@@ -97,15 +97,15 @@ impl Draft {
         self.run_on(&model.with_accesses_of(&self.region), backwards)
     }
 
-    /// The memory after all units, and the first fault.
+    /// The memory after all units, together or one by one from the last on, and the first fault.
     pub fn run_on(&self, compiled: &CompiledRegion, backwards: bool) -> (Vec<Vec<u8>>, Option<Fault>) {
         let mut memory = self.buffers.clone();
         let pointers: Vec<*mut u8> = memory.iter_mut().map(|buffer| buffer.as_mut_ptr()).collect();
         let (mut scratch, faults) = (Scratch::new(), FaultCell::new());
         let units = compiled.units();
-        for unit in 0..units {
-            let unit = if backwards { units - 1 - unit } else { unit };
-            unsafe { compiled.run(unit, &pointers, &mut scratch, &faults) }
+        match backwards {
+            true => (0..units).rev().for_each(|unit| unsafe { compiled.run(unit..unit + 1, &pointers, &mut scratch, &faults) }),
+            false => unsafe { compiled.run(0..units, &pointers, &mut scratch, &faults) },
         }
         (memory, faults.take().and_then(Found::index))
     }

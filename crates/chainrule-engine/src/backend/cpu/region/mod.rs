@@ -3,8 +3,8 @@
 //! ```text
 //! let compiled = placed(|written| CompiledRegion::new(&region, written));   // once
 //! scratch.reserve(&compiled.needs());                    // once per thread (shared by kernels)
-//! for unit in 0..compiled.units() {                      // any order, any thread
-//!     unsafe { compiled.run(unit, &buffers, &mut scratch, &faults) };
+//! for unit in 0..compiled.units() {                      // any order, any thread, any number together
+//!     unsafe { compiled.run(unit..unit + 1, &buffers, &mut scratch, &faults) };
 //! }
 //! ```
 //! `buffers[id]` is the first byte of buffer `id`. [`CompiledRegion::cost`] estimates the
@@ -47,6 +47,7 @@ use super::machine::Written;
 use crate::compile::kernel::{Access, BufferId, Region};
 use crate::tensor::{Error, ErrorKind, Result};
 use plan::Plan;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A region made ready to run.
@@ -220,7 +221,7 @@ impl CompiledRegion {
         self.plan.needs
     }
 
-    /// Runs one unit. Units write to different memory, so they may run at the same time.
+    /// Runs some units, one after the other. Units write to different memory, so others may run at the same time.
     ///
     /// The scratch is enlarged if [`Scratch::reserve`] was not called for this region.
     ///
@@ -228,10 +229,13 @@ impl CompiledRegion {
     /// `buffers[id]` is valid for every element that the accesses reach, for reading or for
     /// writing. A store's memory overlaps that of a load only if both reach the same elements in
     /// the same order.
-    pub unsafe fn run(&self, unit: usize, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
+    pub unsafe fn run(&self, units: Range<usize>, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
         scratch.reserve(&self.plan.needs);
-        // SAFETY: the caller's; the scratch is large enough.
-        unsafe { run::Run::new(&self.plan, (&self.starts, buffers), scratch, faults, None).unit(unit) }
+        let mut run = run::Run::new(&self.plan, (&self.starts, buffers), scratch, faults, None);
+        for unit in units {
+            // SAFETY: the caller's; the scratch is large enough.
+            unsafe { run.unit(unit) }
+        }
     }
 
     /// Asks for what [`CompiledRegion::run_tile`] will read besides the product, so that it comes while that is

@@ -36,6 +36,8 @@ pub struct Run<'a> {
     table: &'a mut Table,
     pub(super) faults: &'a FaultCell,
     product: Option<(Product, Rectangle)>,
+    /// Whether what is the same for all tiles is there.
+    started: bool,
 }
 
 /// Rows and columns of a tile: first and how many.
@@ -58,7 +60,7 @@ impl<'a> Run<'a> {
     ) -> Run<'a> {
         let slots = scratch.lines.as_mut_ptr().cast::<u8>();
         let operands = &mut scratch.operands[..plan.values.len()];
-        let mut run = Run { plan, starts, buffers, slots, operands, table: &mut scratch.table, faults, product };
+        let mut run = Run { plan, starts, buffers, slots, operands, table: &mut scratch.table, faults, product, started: false };
         plan.placed.iter().for_each(|placed| run.point(placed));
         run
     }
@@ -98,9 +100,7 @@ impl<'a> Run<'a> {
                 let (row, row_end) = shape.row_chunk(tile / col_chunks);
                 let (col, col_end) = shape.col_chunk(tile % col_chunks);
                 let tile_of = Tile { row, rows: row_end - row, col, cols: col_end - col };
-                if tile == first {
-                    self.once(tile_of);
-                }
+                self.start(tile_of);
                 if tile + 1 < last {
                     let ((row, row_end), (col, col_end)) =
                         (shape.row_chunk((tile + 1) / col_chunks), shape.col_chunk((tile + 1) % col_chunks));
@@ -121,7 +121,6 @@ impl<'a> Run<'a> {
             return;
         }
         let mut col = all.col0;
-        let mut started = false;
         while col < all.col1 {
             let col_end = shape.col_end(col, all.col1);
             // SAFETY: the caller's, for the tiles of the rectangle.
@@ -131,10 +130,7 @@ impl<'a> Run<'a> {
                 while row < all.row1 {
                     let row_end = shape.row_end(row, all.row1);
                     let tile = Tile { row, rows: row_end - row, col, cols: col_end - col };
-                    if !started {
-                        self.once(tile);
-                        started = true;
-                    }
+                    self.start(tile);
                     if row_end < all.row1 {
                         self.ask_for(Tile { row: row_end, rows: shape.row_end(row_end, all.row1) - row_end, ..tile });
                     }
@@ -185,8 +181,11 @@ impl<'a> Run<'a> {
         self.buffers[buffer as usize].wrapping_offset(offset)
     }
 
-    /// What is the same for all tiles of a unit, found at its first tile.
-    unsafe fn once(&mut self, tile: Tile) {
+    /// What is the same for all tiles, found at the first one.
+    unsafe fn start(&mut self, tile: Tile) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
         let plan = self.plan;
         for view in &plan.views_once {
             self.set(view, tile);
