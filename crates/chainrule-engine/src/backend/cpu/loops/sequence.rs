@@ -7,6 +7,7 @@ use super::philox::{BLOCKS, WORDS};
 use crate::tensor::random::{draw, in_a_block};
 
 /// One run of `len` numbers `first, first + step, ...` that are turned into elements.
+#[derive(Clone, Copy)]
 pub struct Sequence {
     /// Where the elements go, side by side.
     pub to: *mut u8,

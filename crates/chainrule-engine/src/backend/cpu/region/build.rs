@@ -37,6 +37,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
             views: Vec::new(),
             far: Vec::new(),
             later: Vec::new(),
+            awaited: Vec::new(),
             foreseen: false,
             once: Vec::new(),
             steps: Vec::new(),

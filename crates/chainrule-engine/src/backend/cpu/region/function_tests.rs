@@ -9,7 +9,7 @@ use crate::compile::kernel::Binary::{Add, And, Divide, Equal, Less, Maximum, Min
 use crate::compile::kernel::Unary::{
     Atan, Cos, Erf, Exp, Expm1, Floor, Log, Log1p, Negate, Not, RoundBf16, RoundF16, Sech, Sigmoid, Sin, Softplus, Sqrt, Tanh,
 };
-use crate::compile::kernel::{Code, Extent, Lane, Reduction};
+use crate::compile::kernel::{Code, Extent, Lane, Number, Reduction};
 use crate::tensor::DType;
 
 /// Numbers at which functions change their ways, or end.
@@ -444,5 +444,34 @@ fn integers_are_compared_and_become_floats_in_functions() {
         let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
         let steps: Vec<bool> = compiled.plan.steps.iter().map(|step| matches!(step.work, Work::Fused(_))).collect();
         assert_eq!(steps, [true], "{level:?}");
+    }
+}
+
+/// Random words are the same where they are made in pieces because what meets them is far, and asked for meanwhile.
+#[test]
+fn what_random_words_meet_is_asked_for_where_it_is_far() {
+    for (sizes, far) in [(vec![133_001], true), (vec![3, 45_001], true), (vec![9000], false)] {
+        let mut dice = Dice(41, 0);
+        let mut draft = Draft::new(&sizes, sizes.len() - 1);
+        let cols = sizes[sizes.len() - 1] as isize;
+        // Rows with a gap between them.
+        let strides: Vec<isize> = if sizes.len() == 1 { vec![1] } else { vec![cols + 7, 1] };
+        let key = draft.access(&mut dice, DType::I64, &vec![0; sizes.len()], &sizes);
+        let x = draft.access(&mut dice, DType::F32, &strides, &sizes);
+        let y = draft.access(&mut dice, DType::F32, &strides, &sizes);
+        (draft.region.loads, draft.region.stores) = (vec![key, x], vec![y]);
+        let full = Extent::Full;
+        let numbers = if sizes.len() == 1 { [1].as_slice() } else { &[45_001, 1] };
+        let random = Code::Random { key: 0, bits: 24, offset: 3, strides: Box::new(numbers.iter().copied().collect()) };
+        let word = draft.push(random, Lane::I32, full);
+        let least = draft.push(Code::Constant(Number::Integer(1 << 23)), Lane::I32, full);
+        let kept = draft.push(Code::Binary(Less, word, least), Lane::U8, full);
+        let x = draft.push(Code::Load(1), Lane::F32, full);
+        let none = draft.push(Code::Constant(Number::Float(0.0)), Lane::F32, full);
+        let chosen = draft.push(Code::Select(kept, x, none), Lane::F32, full);
+        draft.push(Code::Store(0, chosen), Lane::F32, full);
+        draft.check(&format!("{sizes:?}"));
+        let plan = placed(|written| CompiledRegion::at(&draft.region, Level::detect(), written)).plan;
+        assert_eq!(plan.awaited.len(), if far { 2 } else { 0 }, "{sizes:?}: what is read, and what is written");
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Refuses to know the order of the steps.
 
+use super::super::level::prefetch_for_later;
 use super::super::loops::{Call, Loop, Sequence};
 use super::gather::{Gather, gather};
 use super::path::{Line, offset_at, pieces, span};
@@ -173,8 +174,15 @@ impl Run<'_> {
                     key: key_at(r, c),
                     bits,
                 };
-                // SAFETY: the value's slot has room for the row.
-                unsafe { run(&call) }
+                let together = if self.plan.awaited.is_empty() { len } else { TOGETHER };
+                for done in (0..len).step_by(together.max(1)) {
+                    let len = together.min(len - done);
+                    self.ask_beside(i, at + done, len);
+                    let to = call.to.wrapping_add(done * step.widths[0] as usize);
+                    let first = call.first.wrapping_add(call.step.wrapping_mul(done as i64));
+                    // SAFETY: the value's slot has room for the row.
+                    unsafe { run(&Sequence { to, first, len, ..call }) }
+                }
             };
             if keyed {
                 for at in 0..cols {
@@ -185,4 +193,17 @@ impl Run<'_> {
             }
         }
     }
+
+    /// Asks for some elements of a row of what is read or written next to random numbers.
+    fn ask_beside(&self, row: usize, at: usize, len: usize) {
+        for view in &self.plan.awaited {
+            let Operand { first, stride } = self.operand(view.value);
+            let bytes = self.plan.values[view.value as usize].lane.bytes();
+            let first = first.wrapping_offset(row as isize * stride).wrapping_add(at * bytes);
+            (0..len * bytes).step_by(64).for_each(|at| prefetch_for_later(first.wrapping_add(at)));
+        }
+    }
 }
+
+/// Random numbers that are made between one asking and the next: whole blocks of them (`loops::philox`).
+const TOGETHER: usize = 512;

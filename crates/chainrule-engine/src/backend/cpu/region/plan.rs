@@ -218,6 +218,9 @@ pub struct Plan {
     /// Whether of those only pieces of longer rows are asked for, and no more than stays near while the product is
     /// computed: the machine brings what lies side by side by itself.
     pub foreseen: bool,
+    /// Those of the views that are far, and asked for bit by bit while the random numbers are made that meet them: the machine looks
+    /// no further ahead than what it is reading.
+    pub awaited: Vec<View>,
     /// Steps run once per unit.
     pub once: Vec<Step>,
     /// Steps run for each tile.
@@ -253,6 +256,11 @@ impl Plan {
         // Where the machine looks ahead by itself, pieces of longer rows alone are asked for, and it pays sooner.
         let enough = if self.foreseen { NOT_NEAR } else { FAR };
         self.far = views().filter(|view| full(view) && bytes(view) >= enough).copied().collect();
+        let draws = |step: &&Step| matches!(&step.work, Work::Sequence(numbered) if numbered.key.is_some()) && step.class.cols;
+        if let Some(step) = self.steps.iter().find(draws) {
+            let meets = |view: &&View| !view.product && self.values[view.value as usize].class == step.class;
+            self.awaited = views().filter(|view| meets(view) && bytes(view) >= FAR).copied().collect();
+        }
         if self.views.iter().any(|view| view.product) {
             self.later = views().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
         }
