@@ -5,9 +5,10 @@ use super::lower::Place;
 use super::program::Program;
 use crate::backend::Runtime;
 use crate::backend::cpu::executor::Workspace;
+use crate::backend::cpu::team::{Member, Team};
 use crate::tensor::{DType, Data, Error, ErrorKind, Origin, Result, Tensor, Type};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A program with its own state: parameters, say, that each run replaces by new ones, in place
 /// where nobody else needs the old.
@@ -119,11 +120,8 @@ impl Step {
         let largest = updates.iter().map(|(old, _)| old).max_by_key(|old| old.len() * old.dtype().bytes());
         let refused = |error: Error| largest.map_or(error.clone(), |old| error.at(old.origin()));
         let mut memory = Data::try_zeros(DType::U8, end).map_err(refused)?;
-        for (state, (old, _)) in states.iter().zip(updates) {
-            if let Some(data) = old.value().filter(|data| !data.is_untouched()) {
-                memory.bytes_mut()[state.current.clone()].copy_from_slice(data.bytes());
-            }
-        }
+        let values: Vec<Option<&Arc<Data>>> = updates.iter().map(|(old, _)| old.value().filter(|data| !data.is_untouched())).collect();
+        copy_values(memory.bytes_mut(), &states, &values, runtime).map_err(refused)?;
         let constants =
             leaves.iter().enumerate().filter(|(_, leaf)| !fed(leaf)).filter_map(|(at, leaf)| Some((at as u32, leaf.value()?.clone())));
         let buffer_of = |place: Place| program.kernels.buffers.iter().position(|buffer| buffer.place == place).map(|at| at as u32);
@@ -305,9 +303,66 @@ impl State {
     }
 }
 
+/// Bytes of values that one thread copies at a time, and from which on all threads do.
+const PIECE: usize = 1 << 20;
+const MANY: usize = 4 << 20;
+
+/// Copies what states start with to where they lie, one after the other, but for zeros, which are there. On all threads where it is much:
+/// the memory is touched for the first time, which takes longer than copying.
+fn copy_values(mut memory: &mut [u8], states: &[State], values: &[Option<&Arc<Data>>], runtime: &Runtime) -> Result<()> {
+    let (mut pieces, mut at) = (Vec::new(), 0);
+    for (State { current, .. }, value) in states.iter().zip(values) {
+        let behind = std::mem::take(&mut memory).split_at_mut(current.start - at).1;
+        let (own, behind) = behind.split_at_mut(current.len());
+        (memory, at) = (behind, current.end);
+        if let Some(data) = value {
+            pieces.extend(own.chunks_mut(PIECE).zip(data.bytes().chunks(PIECE)));
+        }
+    }
+    let much = pieces.iter().map(|(to, _)| to.len()).sum::<usize>() >= MANY;
+    // Whoever takes a piece copies it.
+    let pieces = Mutex::new(pieces);
+    let next = || pieces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let copy = |_: Member<'_>| {
+        while let Some((to, from)) = next() {
+            to.copy_from_slice(from);
+        }
+    };
+    let done = if much { runtime.team().run(copy) } else { Team::alone(copy) };
+    done.map_err(|panic| Error::new(ErrorKind::Machine, "capture", panic.message))
+}
+
 /// Points a buffer, if the program has it, at memory.
 fn set(buffers: &mut [*mut u8], buffer: Option<u32>, memory: *mut u8) {
     if let Some(buffer) = buffer {
         buffers[buffer as usize] = memory;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Few bytes and many, on one thread and several; some states are zeros, some empty, in types of different widths.
+    #[test]
+    fn states_start_with_their_values_whatever_their_size() {
+        for sizes in [vec![3, 0, 17], vec![5, 700_001, 0, 3, 1_200_000, 2]] {
+            let tensor = |(i, &size): (usize, &usize)| match i % 3 {
+                0 => Tensor::from_slice(&(0..size).map(|at| (at % 1009 + i) as f32).collect::<Vec<_>>(), [size]),
+                1 => Tensor::from_slice(&(0..size).map(|at| (at % 1013 + i) as f64).collect::<Vec<_>>(), [size]),
+                _ => Tensor::zeros([size]).to_leaf().expect("zeros"),
+            };
+            let old: Vec<Tensor> = sizes.iter().enumerate().map(tensor).collect();
+            let new: Vec<Tensor> = old.iter().map(|old| old + 1.0).collect();
+            let updates: Vec<(&Tensor, &Tensor)> = old.iter().zip(&new).collect();
+            for threads in [1, 3] {
+                let runtime = Runtime::new(threads).expect("a runtime");
+                let step = Step::capture_on(&runtime, &[], &[], &updates).expect("a step");
+                for (i, old) in old.iter().enumerate() {
+                    let (found, wanted) = (step.state(i).to_data().expect("a value"), old.to_data().expect("a value"));
+                    assert!(found.bytes() == wanted.bytes(), "state {i} of {sizes:?}, {threads} threads");
+                }
+            }
+        }
     }
 }
