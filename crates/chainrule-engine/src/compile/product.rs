@@ -75,10 +75,16 @@ fn sums_windows(graph: &Graph, (operand, labels): (NodeId, &Labels), summed: &[u
     }
 }
 
+/// Results up to which a long sum is cut so that there is work to share, what a long sum is, and how much of it is worth a chunk: each begins anew
+/// with what is laid out for it.
+const FEW_RESULTS: usize = 1 << 16;
+const LONG: usize = 1024;
+const WORTH_A_CHUNK: usize = 784;
+
 /// A result of few tiles whose sum is long is cut along the sum, so that there is work to share: in a power of two, which two
 /// and four threads can share evenly.
 fn chunks(results: usize, length: usize) -> usize {
-    if results <= 1 << 16 && length >= 1024 { (length / 512).next_power_of_two().min(16) } else { 1 }
+    if results <= FEW_RESULTS && length >= LONG { (length / WORTH_A_CHUNK).next_power_of_two().clamp(2, 16) } else { 1 }
 }
 
 /// Sizes or strides of labels, in their order.

@@ -41,13 +41,26 @@ fn added_up(what: &str, within: f64, make: impl Fn() -> Tensor, want: usize) {
 #[test]
 fn few_who_read_a_long_sum_add_its_chunks_up() {
     added_up("two chunks", 1e-5, || product(1024).tanh(), 0);
-    added_up("four chunks", 1e-5, || product(2048).tanh() * 2.0, 0);
+    added_up("four chunks", 1e-5, || product(3136).tanh() * 2.0, 0);
     added_up("rows", 1e-5, || product(1024).sum_over(&[1]).exp(), 0);
     added_up("columns", 1e-5, || product(1024).sum_over(&[0]).exp(), 0);
     added_up("turned", 1e-5, || product(1024).t().tanh() + leaf(&[5, 6], 3), 0);
     added_up("part of it", 1e-5, || product(1024).index(0, 2).tanh(), 0);
     added_up("code after a product", 1e-5, || leaf(&[6, 7], 3).matmul(&leaf(&[7, 5], 4)) * product(1024), 0);
     added_up("rounded once", 1e-2, || product(1024).cast(DType::BF16).cast(DType::F32).tanh(), 0);
+}
+
+/// As many chunks as threads can share evenly, of two at least, and none of them shorter than what it takes to begin one is worth.
+#[test]
+fn a_long_sum_is_cut_in_chunks_worth_beginning() {
+    for (length, chunks) in [(1023, 1), (1024, 2), (1568, 2), (2000, 2), (3136, 4), (4096, 8), (50_000, 16)] {
+        let program = compile(Graph::of(&[&product(length).tanh()]).0, &[None], Options::default(), |_, _, _| ());
+        let found = program.kernels.kernels.iter().find_map(|kernel| match kernel {
+            Kernel::Contract(contract) => Some(contract.k_chunks),
+            _ => None,
+        });
+        assert_eq!(found, Some(chunks), "a sum of {length}");
+    }
 }
 
 #[test]
