@@ -75,8 +75,8 @@ fn sums_windows(graph: &Graph, (operand, labels): (NodeId, &Labels), summed: &[u
     }
 }
 
-/// Results up to which a long sum is cut so that there is work to share, what a long sum is, and how much of it is worth a chunk: each begins anew
-/// with what is laid out for it.
+/// Results up to which a long sum is cut so that there is work to share, what a long sum is, and what is worth a chunk, as each begins
+/// anew with what is laid out for it: as many are made as there are of these, rounded up to a power of two.
 const FEW_RESULTS: usize = 1 << 16;
 const LONG: usize = 1024;
 const WORTH_A_CHUNK: usize = 784;

@@ -193,7 +193,7 @@ fn many_values_and_derivatives_in_narrow_types_are_as_near_to_wide_ones_as_the_r
                     // With sixteen bits a sum may lose every digit, in both; with more, nothing excuses that but a result that
                     // hangs on the last digits of its inputs.
                     let most = if epsilon < 1e-6 { (8192.0 * epsilon * scale).max(16.0 * moved) } else { f64::INFINITY };
-                    let allowed = (16.0 * error.max(moved) + 64.0 * epsilon * scale).min(most);
+                    let allowed = (16.0 * error + 64.0 * epsilon * scale).min(most);
                     let same = found.iter().zip(exact).all(|(a, b)| a.is_finite() == b.is_finite());
                     match apart(found, exact) {
                         off if off <= allowed && same => Ok(()),

@@ -50,7 +50,7 @@ fn few_who_read_a_long_sum_add_its_chunks_up() {
     added_up("rounded once", 1e-2, || product(1024).cast(DType::BF16).cast(DType::F32).tanh(), 0);
 }
 
-/// As many chunks as threads can share evenly, of two at least, and none of them shorter than what it takes to begin one is worth.
+/// A power of two, which threads can share evenly, of two at least, and no more than what a chunk is worth says.
 #[test]
 fn a_long_sum_is_cut_in_chunks_worth_beginning() {
     for (length, chunks) in [(1023, 1), (1024, 2), (1568, 2), (2000, 2), (3136, 4), (4096, 8), (50_000, 16)] {
