@@ -273,9 +273,10 @@ pub fn pinn() -> Recording {
             let unit = Tensor::from_slice(&[(axis == 0) as u8 as f32, (axis == 1) as u8 as f32], [1, 2]);
             unit.broadcast_to([2000, 2])
         };
-        let moved = |y: &Tensor, axis: usize| chainrule::transform::jvp(&[y], &[&x], &[&along(axis)]).map(|mut t| t.swap_remove(0));
-        let (ut, ux) = (moved(&u, 1)?, moved(&u, 0)?);
-        let uxx = moved(&ux, 0)?;
+        let [along_x, along_t] = [along(0), along(1)];
+        let moved = |y: &Tensor, along: &Tensor| chainrule::transform::jvp(&[y], &[&x], &[along]).map(|mut t| t.swap_remove(0));
+        let (ut, ux) = (moved(&u, &along_t)?, moved(&u, &along_x)?);
+        let uxx = moved(&ux, &along_x)?;
         let loss = (ut + &u * ux - uxx * 0.01).square().sum() / 2000.0;
         Ok(Workload { parameters: p.all, inputs: vec![x], batch: vec![batch], loss })
     })

@@ -4,13 +4,17 @@
 //! the order they are met; their data is not here.
 
 use crate::ops::{Body, Input, Op};
-use crate::tensor::{Origin, Tensor, Type};
+use crate::tensor::{Data, Origin, Tensor, Type};
 use crate::transform::walk::Walk;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 
 /// Position of a node in [`Graph::nodes`].
 pub type NodeId = u32;
+
+/// Bytes of a leaf that are looked at before it is compared with others.
+const HASHED: usize = 256;
 
 /// A graph without any data.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +79,26 @@ impl Graph {
         graph.leaves = leaves.len() as u32;
         graph.roots = roots.iter().filter_map(|root| walk.find(root)).map(|at| at as NodeId).collect();
         (graph, leaves, origins)
+    }
+
+    /// The graph with one leaf in the place of several that hold the same elements and never change: what is computed from
+    /// each of them is then the same, and computed once. Bits count, not values: 0 and -0 stay two.
+    pub fn with_constants_shared(mut self, leaves: &[Tensor], changes: impl Fn(&Tensor) -> bool) -> Graph {
+        let mut first_of: FxHashMap<(&Type, u64), Vec<(NodeId, &Data)>> = FxHashMap::default();
+        let mut stands_for: Vec<NodeId> = (0..self.nodes.len() as NodeId).collect();
+        for (id, node) in self.nodes.iter().enumerate() {
+            let Some(leaf) = node.leaf.map(|leaf| &leaves[leaf as usize]).filter(|leaf| !changes(leaf)) else { continue };
+            let Some(data) = leaf.value() else { continue };
+            let start = &data.bytes()[..data.bytes().len().min(HASHED)];
+            let alike = first_of.entry((leaf.ty(), FxBuildHasher.hash_one(start))).or_default();
+            match alike.iter().find(|(_, other)| other.bytes() == data.bytes()) {
+                Some(&(first, _)) => stands_for[id] = first,
+                None => alike.push((id as NodeId, data)),
+            }
+        }
+        let used = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
+        used.chain(&mut self.roots).for_each(|id| *id = stands_for[*id as usize]);
+        self
     }
 
     /// The node at a position.

@@ -26,6 +26,7 @@ pub mod program;
 pub mod reach;
 pub mod recompute;
 pub mod remake;
+pub mod repeated;
 pub mod rules;
 pub mod schedule;
 pub mod seats;

@@ -6,6 +6,7 @@
 use super::graph::NodeId;
 use super::kernel::Lane;
 use super::parts::{neighbours, part_of_one, side_by_side, slice_twice};
+use super::repeated::repeated_operand;
 use super::simplify::Builder;
 use crate::ops::movement::{Axes, inverse_order};
 use crate::ops::{
@@ -52,6 +53,7 @@ pub static RULES: &[NamedRule] = &[
     NamedRule { name: "-(x * c) and (-x) * c are x * (-c)", needed: false, rule: negative_multiple },
     NamedRule { name: "select with equal branches, or of a constant, is a branch", needed: false, rule: decided },
     NamedRule { name: "a product that sums nothing is a multiplication", needed: true, rule: outer_product },
+    NamedRule { name: "what is repeated is multiplied once", needed: false, rule: repeated_operand },
     NamedRule { name: "a reduction over middle axes is one over last or first axes", needed: true, rule: sorted_reduction },
     NamedRule { name: "a long sum is a sum of sums", needed: true, rule: long_sum },
     NamedRule { name: "a running sum is over the last axis", needed: true, rule: last_axis },

@@ -102,6 +102,7 @@ impl Step {
         if let Some(unbound) = leaves.iter().find(|leaf| leaf.value().is_none() && !fed(leaf)) {
             return mistake(ErrorKind::Unbound, format!("a placeholder of shape {:?} is not among the inputs", unbound.shape()), unbound);
         }
+        let graph = graph.with_constants_shared(&leaves, fed);
         let replaced: Vec<Option<u32>> = updates.iter().map(|(old, _)| leaf_of(old)).chain(outputs.iter().map(|_| None)).collect();
         let results = outputs.iter().map(|output| Ok((output.ty().clone(), output.room()?))).collect::<Result<Vec<_>>>()?;
         let program = Program::of(graph, &replaced, runtime.options(), &origins)?;

@@ -113,6 +113,8 @@ pub(super) fn scalar(operation: &str, tensor: &Tensor) -> Result<()> {
 struct Backward<'a> {
     walk: &'a Walk,
     depends: Vec<bool>,
+    /// For each node the one at which its contributions gather, if that is not itself.
+    gather: Option<Vec<usize>>,
     /// The sum of the contributions so far.
     sums: Vec<Option<Tensor>>,
     /// Reached, if only through a derivative that is declared zero.
@@ -155,7 +157,10 @@ pub(super) fn arrivals(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) 
     let walk = Walk::new(outputs.iter().copied(), |node| node.id() >= oldest);
     let n = walk.nodes.len();
     let depends = walk.depending_on(wrt);
-    let mut backward = Backward { walk: &walk, depends, sums: vec![None; n], reached: vec![false; n] };
+    // Only derivatives record what was recorded before; others need not be looked through.
+    let again = walk.nodes.iter().any(|node| node.origin().is_backward());
+    let gather = again.then(|| walk.first_equal(wrt));
+    let mut backward = Backward { walk: &walk, depends, gather, sums: vec![None; n], reached: vec![false; n] };
     for (output, seed) in outputs.iter().zip(seeds) {
         if output.ty() != seed.ty() {
             let message =
@@ -176,6 +181,7 @@ pub(super) fn arrivals(outputs: &[&Tensor], seeds: &[&Tensor], wrt: &[&Tensor]) 
 
 impl Backward<'_> {
     fn add(&mut self, at: usize, contribution: Tensor) {
+        let at = self.gather.as_ref().map_or(at, |gather| gather[at]);
         self.reached[at] = true;
         self.sums[at] = Some(match self.sums[at].take() {
             Some(sum) => sum + contribution,

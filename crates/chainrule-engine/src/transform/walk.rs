@@ -1,7 +1,10 @@
 //! The nodes of a graph in the order they were recorded, without recursion.
 
+use crate::ops::Op;
 use crate::tensor::Tensor;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
 
 /// Nodes in the order of recording: inputs before what uses them.
 pub struct Walk {
@@ -61,6 +64,33 @@ impl Walk {
             depends[at] |= self.nodes[at].inputs().iter().any(|input| self.find(input).is_some_and(|i| depends[i]));
         }
         depends
+    }
+
+    /// For each node, the first that is sure to have the same value: that applies the same operation to the same. A derivative
+    /// of a derivative records again much of what the first did, and the rest of the way back is then gone once, not twice.
+    ///
+    /// Nodes `apart` stand for themselves alone, and so do leaves, however equal: they may be given other values. What is
+    /// behind a barrier is to be computed again; what functions of the user do, nobody knows.
+    pub fn first_equal(&self, apart: &[&Tensor]) -> Vec<usize> {
+        let mut first: Vec<usize> = (0..self.nodes.len()).collect();
+        let mut known: FxHashMap<u64, usize> = FxHashMap::default();
+        for (at, node) in self.nodes.iter().enumerate() {
+            let alone = matches!(node.op(), Op::Input(_) | Op::Barrier(_) | Op::Custom(_) | Op::HostCall(_) | Op::Poison(_));
+            if alone || !node.op().bodies().is_empty() || apart.iter().any(|other| other.is(node)) {
+                continue;
+            }
+            let of = |node: &Tensor| -> SmallVec<[u64; 4]> {
+                node.inputs().iter().map(|input| self.find(input).map_or(input.id(), |i| self.nodes[first[i]].id())).collect()
+            };
+            let own = of(node);
+            let hash = FxBuildHasher.hash_one((node.op(), &own));
+            let equal = |&other: &usize| self.nodes[other].op() == node.op() && of(&self.nodes[other]) == own;
+            match known.get(&hash).copied().filter(equal) {
+                Some(other) => first[at] = other,
+                None => _ = known.entry(hash).or_insert(at),
+            }
+        }
+        first
     }
 }
 
