@@ -254,7 +254,10 @@ pub struct Dealing {
 /// Both sides are valid for what the fields say, and do not overlap.
 pub type Deal = unsafe fn(&Dealing);
 
-/// Reads step by step, so that every line of the cache is used up while it is there.
+/// Panels that elements are dealt out to at a time (`docs/performance.md`).
+const AT_ONCE: usize = 6;
+
+/// Reads step by step, for a few panels at a time.
 ///
 /// # Safety
 /// As [`Deal`].
@@ -272,34 +275,45 @@ pub unsafe fn deal(dealing: &Dealing) {
     }
 }
 
-/// Panels of `N` bytes a step, or of any number where `N` is 0.
+/// Panels of `N` bytes a step, or of any number where `N` is 0. A few panels at a time: as many lines are written to in turn,
+/// and the nearest cache keeps no more where panels are a large power of two apart.
 ///
 /// # Safety
 /// As [`Deal`].
 #[inline(always)]
 unsafe fn deal_panels<const N: usize>(dealing: &Dealing) {
     let Dealing { steps, bytes: [all, head, one], to, panel, from, step } = *dealing;
-    for i in 0..steps {
-        let mut from = from.wrapping_offset(i as isize * step);
-        let mut to = to.wrapping_add(i * one);
-        let mut left = all;
-        // SAFETY: the caller's; a step's bytes are read once, in order.
-        unsafe {
-            if head < one {
-                std::ptr::copy_nonoverlapping(from, to, head);
-                (from, to, left) = (from.add(head), to.wrapping_add(panel + head - one), left - head);
+    // Of the first panel maybe only the end.
+    let head = if head < one { head } else { 0 };
+    let (mut at, mut to) = (0, to);
+    // SAFETY: the caller's; a step's bytes are read once.
+    unsafe {
+        if head > 0 {
+            for i in 0..steps {
+                std::ptr::copy_nonoverlapping(from.wrapping_offset(i as isize * step), to.wrapping_add(i * one), head);
             }
-            while left >= one {
-                if N == 0 {
-                    std::ptr::copy_nonoverlapping(from, to, one);
-                } else {
-                    to.cast::<[u8; N]>().write_unaligned(from.cast::<[u8; N]>().read_unaligned());
+            (at, to) = (head, to.wrapping_add(panel + head - one));
+        }
+        while at < all {
+            let panels = (all - at).div_ceil(one).min(AT_ONCE);
+            let len = (panels * one).min(all - at);
+            for i in 0..steps {
+                let mut from = from.wrapping_offset(i as isize * step).wrapping_add(at);
+                let mut to = to.wrapping_add(i * one);
+                let mut left = len;
+                while left >= one {
+                    if N == 0 {
+                        std::ptr::copy_nonoverlapping(from, to, one);
+                    } else {
+                        to.cast::<[u8; N]>().write_unaligned(from.cast::<[u8; N]>().read_unaligned());
+                    }
+                    (from, to, left) = (from.add(one), to.wrapping_add(panel), left - one);
                 }
-                (from, to, left) = (from.add(one), to.wrapping_add(panel), left - one);
+                if left > 0 {
+                    std::ptr::copy_nonoverlapping(from, to, left);
+                }
             }
-            if left > 0 {
-                std::ptr::copy_nonoverlapping(from, to, left);
-            }
+            (at, to) = (at + len, to.wrapping_add(panels * panel));
         }
     }
 }
