@@ -26,6 +26,8 @@ pub struct Block<T> {
     pub a_six: isize,
     /// From one `p` to the next in A.
     pub a_step: isize,
+    /// From a block of A to the one below it.
+    pub a_next: isize,
     /// The first element of B, whose columns are side by side.
     pub b: *const T,
     /// From one `p` to the next in B.
@@ -64,12 +66,12 @@ impl<T> Addend<T> {
     }
 }
 
-/// Computes a block of fixed rows and vectors.
+/// Computes so many blocks of fixed rows and vectors, one below the other.
 ///
 /// # Safety
-/// The pointers are valid for all elements of the block, C's for writing, and C overlaps neither
+/// The pointers are valid for all elements of the blocks, C's for writing, and C overlaps neither
 /// A nor B; what is added overlaps it only where it is the same elements.
-pub type Kernel<T> = unsafe fn(&Block<T>);
+pub type Kernel<T> = unsafe fn(&Block<T>, usize);
 
 /// The sum of the products of two rows of numbers that lie side by side: length, A, B.
 ///
@@ -116,7 +118,7 @@ impl<T> Kernels<T> {
     }
 }
 
-unsafe fn nothing<T>(_: &Block<T>) {
+unsafe fn nothing<T>(_: &Block<T>, _: usize) {
     unreachable!("no kernel for these rows and vectors")
 }
 
@@ -152,9 +154,9 @@ macro_rules! level {
             use super::*;
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn run<const R: usize, const C: usize>(block: &Block<$element>) {
+            unsafe fn run<const R: usize, const C: usize>(block: &Block<$element>, count: usize) {
                 // SAFETY: the caller's; the instructions are those of this function.
-                unsafe { run_block::<$vector, R, C>(block) }
+                unsafe { run_blocks::<$vector, R, C>(block, count) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -233,10 +235,10 @@ macro_rules! levels {
         level!($portable, $element, Few<$element, $few>, turn, by_pieces, 2, FEW,
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8)]);
         #[cfg(target_arch = "x86_64")]
-        level!($avx2, $element, super::super::vector::$four, turn, by_masks_256, 2, [12, 6, 0, 0],
+        level!($avx2, $element, super::super::vector::$four, turn_eights, by_masks_256, 2, [12, 6, 0, 0],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6)], "avx2,fma,f16c");
         #[cfg(target_arch = "x86_64")]
-        level!($avx512, $element, super::super::vector::$eight, turn_wide, by_choice_512, 4, [12, 12, 8, 6],
+        level!($avx512, $element, super::super::vector::$eight, turn_sixteens, by_choice_512, 4, [12, 12, 8, 6],
             [(1: 1 2 3 4 5 6 7 8 9 10 11 12) (2: 1 2 3 4 5 6 7 8 9 10 11 12) (3: 1 2 3 4 5 6 7 8) (4: 1 2 3 4 5 6)],
             "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
     };
@@ -247,39 +249,82 @@ levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
 /// # Safety
 /// As [`Kernel`], and the vector's instructions exist.
 #[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "positions are used as addresses too")]
-unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>) {
-    // SAFETY: the caller's; only elements of the block are read and written.
-    unsafe {
-        let mut sums = [[V::zero(); C]; R];
-        ask::<V, R, C>(block.c, block.c_row);
-        if let Some(first) = block.plus[0].filter(|first| first.row != 0) {
-            ask::<V, R, C>(first.first, first.row);
-        }
-        if let Some(second) = block.plus[1].filter(|second| second.row != 0) {
-            ask::<V, R, C>(second.first, second.row);
-        }
-        if block.depth > 0 {
-            let mut run = *block;
-            for _ in 0..block.runs {
-                V::accumulate(&run, &mut sums);
-                run.a = run.a.wrapping_offset(block.a_jump);
-                run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
+unsafe fn run_blocks<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, count: usize) {
+    let alone = block.depth > 0 && !block.add && block.plus[0].is_none() && block.plus[1].is_none();
+    let (mut a, mut c) = (block.a, block.c);
+    for at in 0..count {
+        // SAFETY: the caller's; only elements of the blocks are read and written.
+        unsafe {
+            let mut sums = [[V::zero(); C]; R];
+            if alone {
+                // Short sums take less time than the other cases do before they begin. Asking takes some of it, too.
+                if size_of::<V>() == 64 {
+                    ask::<V, R, C>(c, block.c_row);
+                }
+                products(block, a, &mut sums);
+                put(&sums, c, block.c_row, block.last);
+            } else {
+                add_to(block, at, &mut sums);
             }
         }
+        a = a.wrapping_offset(block.a_next);
+        c = c.wrapping_offset(R as isize * block.c_row);
+    }
+}
+
+/// Adds the products of a block, whose first number of A is given, to sums.
+///
+/// # Safety
+/// As [`run_blocks`].
+#[inline(always)]
+unsafe fn products<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, a: *const V::Element, sums: &mut [[V; C]; R]) {
+    let mut run = Block { a, ..*block };
+    for _ in 0..block.runs {
+        // SAFETY: the caller's.
+        unsafe { V::accumulate(&run, sums) };
+        run.a = run.a.wrapping_offset(block.a_jump);
+        run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
+    }
+}
+
+/// The block so many below the first, to whose products something is added, beginning with sums of zero.
+///
+/// # Safety
+/// As [`run_blocks`].
+#[inline(always)]
+unsafe fn add_to<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, below: usize, sums: &mut [[V; C]; R]) {
+    let rows = below * R;
+    // SAFETY: the caller's; only elements of the block are read and written.
+    unsafe {
+        let c = block.c.wrapping_offset(rows as isize * block.c_row);
+        ask::<V, R, C>(c, block.c_row);
+        for addend in block.plus.iter().flatten().filter(|addend| addend.row != 0) {
+            ask::<V, R, C>(addend.moved(rows, 0).first, addend.row);
+        }
+        if block.depth > 0 {
+            products(block, block.a.wrapping_offset(below as isize * block.a_next), sums);
+        }
         // What is needed from here on takes no registers before.
-        let Block { c, c_row, last, add, plus: [first, second], .. } = *std::hint::black_box(block);
+        let Block { c_row, last, add, plus, .. } = *std::hint::black_box(block);
         if add {
-            more(&mut sums, Addend { first: c, row: c_row }, last);
+            more(sums, Addend { first: c, row: c_row }, last);
         }
-        if let Some(first) = first {
-            more(&mut sums, first, last);
+        for addend in plus.into_iter().flatten() {
+            more(sums, addend.moved(rows, 0), last);
         }
-        if let Some(second) = second {
-            more(&mut sums, second, last);
-        }
-        // Masked reads and writes take their time, writes above all: hence not for whole vectors.
-        for (r, sums) in sums.iter().enumerate() {
+        put(sums, c, c_row, last);
+    }
+}
+
+/// Writes sums. Masked writes take their time: hence not for whole vectors.
+///
+/// # Safety
+/// As [`run_block`].
+#[inline(always)]
+unsafe fn put<V: Vector, const R: usize, const C: usize>(sums: &[[V; C]; R], c: *mut V::Element, c_row: isize, last: usize) {
+    for (r, sums) in sums.iter().enumerate() {
+        // SAFETY: the caller's; only elements of the block are written.
+        unsafe {
             let to = c.offset(r as isize * c_row);
             for (j, &sum) in sums.iter().enumerate() {
                 let to = to.add(j * V::LANES);

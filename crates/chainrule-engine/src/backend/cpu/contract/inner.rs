@@ -13,9 +13,10 @@ use std::arch::x86_64::{__m256, __m256d, __m256i};
 /// One loop: a step reads a row of B, all its vectors but the last in full, and for each row of A
 /// repeats one number and adds its products to the sums. Rows of A are three to a pointer, as
 /// addresses reach up to twice a stride. `$read_last` reads B's last vector up to its address; a masked
-/// read takes a little longer than a plain one.
+/// read takes a little longer than a plain one. Only the `$moves` among the pointers into A are moved on: where another
+/// thread shares the core, each instruction of a loop that is as short as this one counts.
 macro_rules! steps {
-    ($block:ident, $mask:ident, $sums:ident, [$load:literal, $broadcast:literal, $fma:literal], $read_last:literal, [$($b:ident $at:literal)*],
+    ($block:ident, $mask:ident, $sums:ident, [$load:literal, $broadcast:literal, $fma:literal], $read_last:literal, [$($moves:literal)*], [$($b:ident $at:literal)*],
      $last_at:literal, $([$r:literal $address:literal $($sum:ident $column:ident)*])*) => {{
         let bytes = size_of_val(&*$block.a) as isize;
         let (row, step, down) = ($block.a_row * bytes, $block.a_step * bytes, $block.b_row * bytes);
@@ -23,17 +24,14 @@ macro_rules! steps {
         let (a3, a6) = (a.wrapping_byte_offset(3 * row), a.wrapping_byte_offset($block.a_six * bytes));
         $(let [$(mut $sum),*] = $sums[$r];)*
         asm!(
-            "2: /* not every loop needs {row} and {mask} */",
+            "2: /* not every loop needs {row}, {mask}, {a6} and {a9} */",
             $(concat!($load, " {", stringify!($b), "}, [{b} + ", $at, "]"),)*
             concat!($read_last, " [{b} + ", $last_at, "]"),
             $(
                 concat!($broadcast, " {factor}, ", $address),
                 $(concat!($fma, " {", stringify!($sum), "}, {factor}, {", stringify!($column), "}"),)*
             )*
-            "add {a}, {step}",
-            "add {a3}, {step}",
-            "add {a6}, {step}",
-            "add {a9}, {step}",
+            $(concat!("add {", $moves, "}, {step}"),)*
             "add {b}, {down}",
             "dec {n}",
             "jnz 2b",
@@ -93,7 +91,7 @@ macro_rules! kernels {
         pub unsafe fn $one<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 1]; R]) {
             // SAFETY: the caller's; the loop reads what the contract names and writes registers.
             unsafe {
-                whole_or_part!(block, $lanes, R, [block, mask, sums, $instructions], $reads, [[], "0"], [
+                whole_or_part!(block, $lanes, R, [block, mask, sums, $instructions], $reads, [["a" "a3" "a6" "a9"], [], "0"], [
                     [0 "[{a}]" s0 last] [1 "[{a} + {row}]" s1 last] [2 "[{a} + 2*{row}]" s2 last]
                     [3 "[{a3}]" s3 last] [4 "[{a3} + {row}]" s4 last] [5 "[{a3} + 2*{row}]" s5 last]
                     [6 "[{a6}]" s6 last] [7 "[{a6} + {row}]" s7 last] [8 "[{a6} + 2*{row}]" s8 last]
@@ -111,7 +109,7 @@ macro_rules! kernels {
         pub unsafe fn $two<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 2]; R]) {
             // SAFETY: the caller's; the loop reads what the contract names and writes registers.
             unsafe {
-                whole_or_part!(block, $lanes, R, [block, mask, sums, $instructions], $reads, [[first "0"], "32"], [
+                whole_or_part!(block, $lanes, R, [block, mask, sums, $instructions], $reads, [["a" "a3"], [first "0"], "32"], [
                     [0 "[{a}]" s0 first t0 last] [1 "[{a} + {row}]" s1 first t1 last]
                     [2 "[{a} + 2*{row}]" s2 first t2 last] [3 "[{a3}]" s3 first t3 last]
                     [4 "[{a3} + {row}]" s4 first t4 last] [5 "[{a3} + 2*{row}]" s5 first t5 last]

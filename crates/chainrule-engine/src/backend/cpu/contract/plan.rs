@@ -235,6 +235,7 @@ impl Plan {
         };
         self.bands = self.find_bands(kernels);
         self.depth = self.bands.map_or(self.depth, |bands| bands.depth);
+        self.depth = self.depth_of_lines(kernels).unwrap_or(self.depth);
         self.choose_reading(kernels);
         if let (Method::Tiles(..), 1) = (self.method, self.batch) {
             self.loose = [&self.a, &self.b].map(|operand| self.holds_numbers(operand).then(|| Loose::of(operand))?);
@@ -472,7 +473,7 @@ fn whole_rows(epilogue: Option<&Region>) -> bool {
 }
 
 /// `length` in nearly even pieces of at most `most`, multiples of `step` but for the last.
-fn even(length: usize, most: usize, step: usize) -> usize {
+pub(super) fn even(length: usize, most: usize, step: usize) -> usize {
     if length <= most {
         return length;
     }

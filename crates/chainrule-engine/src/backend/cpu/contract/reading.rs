@@ -3,11 +3,12 @@
 //! Depends on shapes, strides and the machine's vector level. Refuses to pack anything itself, and to know tiles: it is
 //! decided before a product is cut.
 
+use super::super::region::path::Line;
 use super::block::Kernels;
 use super::layout::{Operand, step};
 use super::method::Method;
 use super::panels::Place;
-use super::plan::{FAR, FEW, Plan};
+use super::plan::{FAR, FEW, Plan, even};
 
 /// Multiply-adds up to which nothing is packed that need not be.
 const SMALL: usize = 1 << 17;
@@ -31,6 +32,9 @@ const ROWS_AGAIN: usize = 256;
 pub(super) const LONGEST: usize = 320;
 /// And the shortest that pays: results are read and written again after each.
 const SHORTEST: usize = 64;
+
+/// Bytes of rows of both operands that stay in the nearest cache.
+const LINES: usize = 28 * 1024;
 
 /// The fewest sums of a block that keep vector units busy, however long each addition takes.
 const LEAST_SUMS: usize = 6;
@@ -113,6 +117,19 @@ impl Plan {
         }
         self.in_place[0] |= self.bands.is_some() && self.columns_of_b != Columns::Dot;
         self.dense = self.dense || self.stores_apart();
+    }
+
+    /// The length of passes over two narrow operands whose sum goes from row to row of both, as in the gradient of narrow weights:
+    /// as many rows as the nearest cache holds until all blocks have read them. Longer vectors spend too much of it on results
+    /// between passes.
+    pub(super) fn depth_of_lines<T>(&self, kernels: &Kernels<T>) -> Option<usize> {
+        let (a, b, bytes) = (&self.a, &self.b, self.lane.bytes());
+        let side_by_side = |operand: &Operand, line: &Line| operand.evenly_spaced(bytes) && step(line) == bytes as isize;
+        let across = side_by_side(a, &a.path.rows) && side_by_side(b, &b.path.cols) && self.n < WIDE;
+        let plain = matches!(self.method, Method::Plain) && self.along.is_none() && self.bands.is_none();
+        let most = LINES / ((self.m + self.n) * bytes).max(1);
+        let short = kernels.lanes * bytes == 32 && plain && across && most >= SHORTEST;
+        (short && most < self.depth).then(|| even(self.chunk, most, 8))
     }
 
     /// Whether and how A is read where it lies although it is not evenly spaced, as windows of an image are not. It takes

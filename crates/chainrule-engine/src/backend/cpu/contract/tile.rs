@@ -279,6 +279,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                             a_row: a.row,
                             a_six: a.six,
                             a_step: a.step,
+                            a_next: a.block,
                             b: place,
                             b_row: b.row,
                             ahead: [ahead(0, a.step), b_ahead],
@@ -375,21 +376,26 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// Blocks below each other, `rows` rows in all; from one block of A to the next.
+    /// Blocks below each other, `rows` rows in all; from one panel of A to the next.
     unsafe fn column(&self, mut block: Block<T>, next: isize, rows: usize, vectors: usize) {
         let kernels = self.kernels;
         let one = self.plan.panels_of_a.width;
-        // Narrow blocks are twice as high where the registers allow it, and read two blocks of A.
+        // Narrow blocks are twice as high where the registers allow it, and read two panels of A.
         let times = if one == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
-        let mut left = rows;
-        while left > 0 {
-            let height = left.min(times * one);
-            // SAFETY: the caller's; rows of the block are among those of A and C.
-            unsafe { kernels.block(height, vectors)(&block) };
-            block.a = block.a.wrapping_offset(times as isize * next);
-            block.c = block.c.wrapping_offset(height as isize * block.c_row);
-            block.plus = block.plus.map(|plus| Some(plus?.moved(height, 0)));
-            left -= height;
+        let height = times * one;
+        let (whole, rest) = (rows / height, rows % height);
+        block.a_next = times as isize * next;
+        // SAFETY: the caller's; rows of the blocks are among those of A and C.
+        unsafe {
+            if whole > 0 {
+                kernels.block(height, vectors)(&block, whole);
+            }
+            if rest > 0 {
+                block.a = block.a.wrapping_offset(whole as isize * block.a_next);
+                block.c = block.c.wrapping_offset((whole * height) as isize * block.c_row);
+                block.plus = block.plus.map(|plus| Some(plus?.moved(whole * height, 0)));
+                kernels.block(rest, vectors)(&block, 1);
+            }
         }
     }
 

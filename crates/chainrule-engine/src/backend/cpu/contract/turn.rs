@@ -1,4 +1,5 @@
-//! Matrices whose rows become columns: four by four numbers at a time, or sixteen by sixteen where vectors are that long.
+//! Matrices whose rows become columns: four by four numbers at a time, or eight by eight or sixteen by sixteen where vectors are
+//! that long.
 //!
 //! Refuses memory that is not side by side along one side of either matrix.
 
@@ -30,6 +31,7 @@ const BAND: usize = 16;
 
 /// # Safety
 /// As [`turn`].
+#[inline(always)]
 unsafe fn turn_of<T: Copy>(rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
     let target = |i: usize, j: usize| to.wrapping_offset(i as isize * to_row).cast::<T>().wrapping_add(j);
     let source = |i: usize, j: usize| from.wrapping_offset(j as isize * from_row).cast::<T>().wrapping_add(i);
@@ -88,27 +90,56 @@ unsafe fn turn_four<T: Copy>(to: *mut T, to_row: isize, from: *const T, from_row
     }
 }
 
-/// Rows and columns that vectors of 512 bits turn at once.
-#[cfg(target_arch = "x86_64")]
-const WIDE: usize = 16;
-
-/// As [`turn`], sixteen by sixteen elements of 4 bytes at a time. Rows of `from` are read to their end, sixteen side by
-/// side, as the machine then sees where they go on.
+/// As [`turn`], sixteen by sixteen elements of 4 bytes at a time.
 ///
 /// # Safety
 /// As [`turn`], and the machine has AVX-512.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub unsafe fn turn_wide(width: isize, rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
+pub unsafe fn turn_sixteens(width: isize, rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
+    // SAFETY: the caller's.
+    unsafe { turn_squares::<16>(width, rows, cols, to, to_row, from, from_row) }
+}
+
+/// As [`turn`], eight by eight elements of 4 bytes at a time.
+///
+/// # Safety
+/// As [`turn`], and the machine has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub unsafe fn turn_eights(width: isize, rows: usize, cols: usize, to: *mut u8, to_row: isize, from: *const u8, from_row: isize) {
+    // SAFETY: the caller's.
+    unsafe { turn_squares::<8>(width, rows, cols, to, to_row, from, from_row) }
+}
+
+/// As [`turn`], `N` by `N` elements of 4 bytes at a time, 8 or 16. Rows of `from` are read to their end, `N` side by side, as the
+/// machine then sees where they go on.
+///
+/// # Safety
+/// As [`turn`], and the machine has AVX2 for 8, AVX-512 for 16.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn turn_squares<const N: usize>(
+    width: isize,
+    rows: usize,
+    cols: usize,
+    to: *mut u8,
+    to_row: isize,
+    from: *const u8,
+    from_row: isize,
+) {
     let target = |i: usize, j: usize| to.wrapping_offset(i as isize * to_row + j as isize * width);
     let source = |i: usize, j: usize| from.wrapping_offset(j as isize * from_row + i as isize * width);
-    let whole = |length: usize| if width == 4 { length / WIDE * WIDE } else { 0 };
+    let whole = |length: usize| if width == 4 { length / N * N } else { 0 };
     let (down, across) = (whole(rows), whole(cols));
     // SAFETY: the caller's; the three parts are those of the matrix.
     unsafe {
-        for j in (0..across).step_by(WIDE) {
-            for i in (0..down).step_by(WIDE) {
-                turn_sixteen(target(i, j).cast(), to_row, source(i, j).cast(), from_row);
+        for j in (0..across).step_by(N) {
+            for i in (0..down).step_by(N) {
+                match N {
+                    8 => turn_eight(target(i, j).cast(), to_row, source(i, j).cast(), from_row),
+                    _ => turn_sixteen(target(i, j).cast(), to_row, source(i, j).cast(), from_row),
+                }
             }
         }
         turn(width, down, cols - across, target(0, across), to_row, source(0, across), from_row);
@@ -116,23 +147,56 @@ pub unsafe fn turn_wide(width: isize, rows: usize, cols: usize, to: *mut u8, to_
     }
 }
 
+/// Eight by eight elements: rows four apart share a vector, so that none has to cross its halves.
+///
+/// # Safety
+/// As [`turn_eights`].
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn turn_eight(to: *mut f32, to_row: isize, from: *const f32, from_row: isize) {
+    use std::arch::x86_64::*;
+    // SAFETY: the caller's.
+    unsafe {
+        for half in [0, 4] {
+            let from = from.wrapping_offset(half);
+            let mut rows = [_mm256_setzero_ps(); 4];
+            for (j, row) in (0..).zip(&mut rows) {
+                let [low, high] = [from.wrapping_byte_offset(j * from_row), from.wrapping_byte_offset((j + 4) * from_row)];
+                *row = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high));
+            }
+            let [a, b, c, d] = rows;
+            let (ab, cd) = (_mm256_castps_pd(_mm256_unpacklo_ps(a, b)), _mm256_castps_pd(_mm256_unpacklo_ps(c, d)));
+            let (ab_high, cd_high) = (_mm256_castps_pd(_mm256_unpackhi_ps(a, b)), _mm256_castps_pd(_mm256_unpackhi_ps(c, d)));
+            let columns = [
+                _mm256_unpacklo_pd(ab, cd),
+                _mm256_unpackhi_pd(ab, cd),
+                _mm256_unpacklo_pd(ab_high, cd_high),
+                _mm256_unpackhi_pd(ab_high, cd_high),
+            ];
+            for (i, column) in (half..).zip(columns) {
+                _mm256_storeu_ps(to.wrapping_byte_offset(i * to_row), _mm256_castpd_ps(column));
+            }
+        }
+    }
+}
+
 /// Sixteen by sixteen elements: pairs of rows, then fours, then the quarters of vectors.
 ///
 /// # Safety
-/// As [`turn_wide`].
+/// As [`turn_sixteens`].
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn turn_sixteen(to: *mut f32, to_row: isize, from: *const f32, from_row: isize) {
     use std::arch::x86_64::*;
     // SAFETY: the caller's.
     unsafe {
-        let rows: [__m512; WIDE] = std::array::from_fn(|j| _mm512_loadu_ps(from.wrapping_byte_offset(j as isize * from_row)));
-        let pairs: [__m512d; WIDE] = std::array::from_fn(|i| {
+        let rows: [__m512; 16] = std::array::from_fn(|j| _mm512_loadu_ps(from.wrapping_byte_offset(j as isize * from_row)));
+        let pairs: [__m512d; 16] = std::array::from_fn(|i| {
             let (a, b) = (rows[i & !1], rows[i | 1]);
             _mm512_castps_pd(if i & 1 == 0 { _mm512_unpacklo_ps(a, b) } else { _mm512_unpackhi_ps(a, b) })
         });
         // In each quarter `q` of vector `4 g + c`: column `4 q + c` of rows `4 g` to `4 g + 3`.
-        let fours: [__m512; WIDE] = std::array::from_fn(|i| {
+        let fours: [__m512; 16] = std::array::from_fn(|i| {
             let first = i & !3 | i >> 1 & 1;
             let (a, b) = (pairs[first], pairs[first + 2]);
             _mm512_castpd_ps(if i & 1 == 0 { _mm512_unpacklo_pd(a, b) } else { _mm512_unpackhi_pd(a, b) })
