@@ -366,4 +366,32 @@ mod tests {
             }
         }
     }
+
+    /// Products in a step of `x` by two leaves, whose values a run must give back in any case.
+    fn products(leaves: [Tensor; 2], updated: bool, wanted: f64) -> usize {
+        use crate::compile::kernel::Kernel;
+        let x = Tensor::placeholder([2, 3].as_slice(), DType::F32);
+        let [a, b] = &leaves;
+        let out = (x.matmul(a).exp() + x.matmul(b).exp()).sum();
+        let next = b + 1.0;
+        let updates = [(b, &next)];
+        let mut step = Step::capture(&[&x], &[&out], if updated { &updates } else { &[] }).expect("a step");
+        step.run(&[&Tensor::from_slice(&[0.0f32; 6], [2, 3])]).expect("a run");
+        assert_eq!(step.item(0), wanted);
+        step.program().kernels.kernels.iter().filter(|kernel| matches!(kernel, Kernel::Contract(_))).count()
+    }
+
+    /// Constants with the same bits are one, and so is what is computed from them; states, and constants that differ in a sign, are not.
+    #[test]
+    fn equal_constants_are_one() {
+        let leaf = |last: f32| Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0, 5.0, last], [3, 2]);
+        assert_eq!(products([leaf(0.0), leaf(0.0)], false, 8.0), 1);
+        assert_eq!(products([leaf(0.0), leaf(-0.0)], false, 8.0), 2, "zeros of either sign");
+        assert_eq!(products([leaf(0.0), leaf(1.0)], false, 8.0), 2);
+        assert_eq!(products([leaf(0.0), leaf(0.0)], true, 8.0), 2, "one of them will change");
+        // The start of long ones does not tell them apart.
+        let long = |last: f32| Tensor::from_slice(&[vec![0.0; 299], vec![last]].concat(), [3, 100]);
+        assert_eq!(products([long(1.0), long(2.0)], false, 400.0), 2);
+        assert_eq!(products([long(1.0), long(1.0)], false, 400.0), 1);
+    }
 }

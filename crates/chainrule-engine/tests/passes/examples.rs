@@ -218,6 +218,45 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
         return %1",
     ),
     (
+        "what is repeated is multiplied once",
+        "
+        %0 = leaf 0 : f32 [3]
+        %1 = leaf 1 : f32 [3, 2]
+        %2 = broadcast axes [0] sizes [4] %0
+        %3 = einsum mk,kn->mn %2, %1
+        %4 = leaf 2 : f32 [4, 2]
+        %5 = einsum mk,mn->kn %2, %4
+        return %3, %5",
+        "
+        %0 = leaf 0 : f32 [3]
+        %1 = leaf 1 : f32 [3, 2]
+        %2 = broadcast axes [0] sizes [4] %0 : f32 [4, 3]
+        %3 = broadcast axes [] sizes [] %0 : f32 [3]
+        %4 = einsum k,kn->n %3, %1 : f32 [2]
+        %5 = broadcast axes [0] sizes [4] %4 : f32 [4, 2]
+        %6 = leaf 2 : f32 [4, 2]
+        %7 = einsum mk,mn->kn %2, %6 : f32 [3, 2]
+        return %5, %7",
+    ),
+    (
+        "what is repeated is multiplied once",
+        "
+        %0 = leaf 0 : f32 [2, 3]
+        %1 = leaf 1 : f32 [3]
+        %2 = broadcast axes [1] sizes [5] %0
+        %3 = broadcast axes [0, 2] sizes [2, 4] %1
+        %4 = einsum bmk,bkn->nbm %2, %3
+        return %4",
+        "
+        %0 = leaf 0 : f32 [2, 3]
+        %1 = leaf 1 : f32 [3]
+        %2 = broadcast axes [] sizes [] %0 : f32 [2, 3]
+        %3 = broadcast axes [0] sizes [2] %1 : f32 [2, 3]
+        %4 = einsum bk,bk->b %2, %3 : f32 [2]
+        %5 = broadcast axes [0, 2] sizes [4, 5] %4 : f32 [4, 2, 5]
+        return %5",
+    ),
+    (
         "a product that sums nothing is a multiplication",
         "
         %0 = leaf 0 : f32 [2]

@@ -2,6 +2,7 @@
 
 use crate::functions::FUNCTIONS;
 use crate::support::{agree, assert_agree, dot, eval, like, oracle, random};
+use chainrule_engine::ops::Op;
 use chainrule_engine::transform::walk::Walk;
 use chainrule_engine::transform::{checkpoint, hessian, jacobian, jvp, vjp, vmap};
 use chainrule_engine::{ErrorKind, Result, Tensor};
@@ -117,4 +118,57 @@ fn derivatives_of_any_order_of_a_power() {
         };
     }
     panic!("the eighth derivative is there");
+}
+
+/// The second tangent records the first again; on the way back both are one, so each of the four products by a layer's weights has
+/// two adjoints, and nothing more.
+#[test]
+fn what_a_second_derivative_records_again_is_passed_once_on_the_way_back() -> Result<()> {
+    let (x, w, v) = (random(&[7, 3], 1), random(&[3, 5], 2), random(&[5, 2], 3));
+    let [along, across] = [4, 5].map(|seed| like(&x, seed));
+    let moved = |y: &Tensor, direction: &Tensor| jvp(&[y], &[&x], &[direction]).map(|mut tangents| tangents.swap_remove(0));
+    let y = x.matmul(&w).tanh().matmul(&v);
+    let (first, other) = (moved(&y, &along)?, moved(&y, &across)?);
+    let loss = (moved(&first, &along)? + first * &y - other).square().sum();
+    let gradients = loss.grad(&[&w, &v])?;
+    let walk = Walk::new(&gradients, |_| true);
+    let products =
+        |kept: &Tensor| walk.nodes.iter().filter(|node| matches!(node.op(), Op::Einsum(_)) && node.shape() == kept.shape()).count();
+    // By the first layer's weights: its value and two tangents, the second of one direction being none. By the second layer's: four.
+    assert_eq!((products(&w), products(&v)), (3, 4), "adjoints of the weights");
+    let [found, wanted]: [Vec<f64>; 2] = [|t: &Tensor| eval(t), |t: &Tensor| oracle(t)].map(|by| gradients.iter().flat_map(by).collect());
+    let step = 1e-5;
+    let difference = |t: &Tensor, of: &dyn Fn(&Tensor) -> f64| -> Vec<f64> {
+        let values = oracle(t);
+        let at = |i: usize, by: f64| {
+            let mut moved = values.clone();
+            moved[i] += by;
+            of(&crate::support::with_values(t, &moved))
+        };
+        (0..values.len()).map(|i| (at(i, step) - at(i, -step)) / (2.0 * step)).collect()
+    };
+    let value = |w: &Tensor, v: &Tensor| -> f64 {
+        let y = x.matmul(w).tanh().matmul(v);
+        let (first, other) = (moved(&y, &along).expect("a tangent"), moved(&y, &across).expect("a tangent"));
+        let second = moved(&first, &along).expect("a tangent");
+        oracle(&(second + first * &y - other).square().sum())[0]
+    };
+    let differences = [difference(&w, &|w| value(w, &v)), difference(&v, &|v| value(&w, v))].concat();
+    agree("the compiled program", &found, &wanted, 1e-12).expect("the same");
+    agree("central differences", &found, &differences, 1e-6).expect("the same");
+    Ok(())
+}
+
+/// Equal nodes are only one to what is behind them: the gradient by one of them is not that by the other.
+#[test]
+fn a_tensor_asked_for_keeps_what_arrives_at_it_from_what_arrives_at_its_equals() -> Result<()> {
+    let x = random(&[3], 1);
+    let tangent = jvp(&[&x.sin()], &[&x], &[&like(&x, 2)])?.remove(0);
+    let (one, two) = (x.sin(), x.sin());
+    let loss = (&one * 2.0 + &two * 3.0 + tangent).sum();
+    let found = loss.grad(&[&one, &two, &x])?;
+    assert_eq!((eval(&found[0]), eval(&found[1])), (vec![2.0; 3], vec![3.0; 3]));
+    let one_alone = loss.grad(&[&two])?;
+    assert_eq!(eval(&one_alone[0]), vec![3.0; 3]);
+    Ok(())
 }

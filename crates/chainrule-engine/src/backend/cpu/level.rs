@@ -55,7 +55,8 @@ impl Level {
         *FOUND.get_or_init(|| *Level::available().last().unwrap_or(&Level::Portable))
     }
 
-    /// Every level this machine can run, lowest first.
+    /// Every level this machine can run, lowest first; none above what the environment says (`CHAINRULE_VECTORS`), so that a machine can
+    /// stand for one that has less.
     pub fn available() -> Vec<Level> {
         #[allow(unused_mut, reason = "other architectures have one level")]
         let mut levels = vec![Level::Portable];
@@ -74,7 +75,18 @@ impl Level {
                 levels.push(Level::Avx512);
             }
         }
+        let most = Level::most(std::env::var("CHAINRULE_VECTORS").ok().as_deref());
+        levels.retain(|&level| level <= most);
         levels
+    }
+
+    /// The highest level that a word of the environment allows: `portable`, `256` for vectors of so many bits, or anything else.
+    fn most(word: Option<&str>) -> Level {
+        match word {
+            Some("portable") => Level::Portable,
+            Some("256") => Level::Avx2,
+            _ => Level::Avx512,
+        }
     }
 
     /// Whether the machine had better be left to bring memory closer by itself, where it lies side by side. Machines
@@ -88,5 +100,18 @@ impl Level {
     /// formulas of the vector functions say so.
     pub fn fuses(self) -> bool {
         cfg!(target_arch = "aarch64") || self >= Level::Avx2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn the_environment_lowers_the_level() {
+        let words = [None, Some("portable"), Some("256"), Some("512"), Some("")];
+        let found = words.map(Level::most);
+        assert_eq!(found, [Level::Avx512, Level::Portable, Level::Avx2, Level::Avx512, Level::Avx512]);
+        assert!(Level::available().contains(&Level::detect()), "the best is among them");
     }
 }

@@ -46,6 +46,23 @@ pub struct Block<T> {
     pub plus: Addends<T>,
 }
 
+impl<T: Copy> Block<T> {
+    /// Whether results are the products of one run and nothing else.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        self.runs == 1 && self.depth > 0 && !self.add && self.plus.iter().all(Option::is_none)
+    }
+
+    /// Goes on so many blocks further down, of so many rows each.
+    #[inline(always)]
+    fn move_down(&mut self, rows: usize, blocks: usize) {
+        let below = rows * blocks;
+        self.a = self.a.wrapping_offset(blocks as isize * self.a_next);
+        self.c = self.c.wrapping_offset(below as isize * self.c_row);
+        self.plus = self.plus.map(|plus| Some(plus?.moved(below, 0)));
+    }
+}
+
 /// Up to two matrices that are added to results.
 pub type Addends<T> = [Option<Addend<T>>; 2];
 
@@ -66,12 +83,19 @@ impl<T> Addend<T> {
     }
 }
 
-/// Computes so many blocks of fixed rows and vectors, one below the other.
+/// Computes a block of fixed rows and vectors.
 ///
 /// # Safety
-/// The pointers are valid for all elements of the blocks, C's for writing, and C overlaps neither
+/// The pointers are valid for all elements of the block, C's for writing, and C overlaps neither
 /// A nor B; what is added overlaps it only where it is the same elements.
-pub type Kernel<T> = unsafe fn(&Block<T>, usize);
+pub type Kernel<T> = unsafe fn(&Block<T>);
+
+/// Computes so many blocks, one below the other, of one run each, which is not empty, and to whose products nothing is added: short sums
+/// take less time than the other cases do before they begin.
+///
+/// # Safety
+/// As [`Kernel`], of all the blocks.
+pub type Column<T> = unsafe fn(&Block<T>, usize);
 
 /// The sum of the products of two rows of numbers that lie side by side: length, A, B.
 ///
@@ -95,6 +119,8 @@ pub struct Kernels<T: 'static> {
     pub tallest: [usize; MOST_VECTORS],
     /// By vectors, then by rows, both less one.
     blocks: [[Kernel<T>; MOST_ROWS]; MOST_VECTORS],
+    /// The same of what computes plain blocks; with 512 bits it was not measured.
+    columns: Option<[[Column<T>; MOST_ROWS]; MOST_VECTORS]>,
     /// The product of two rows.
     pub dot: Dot<T>,
     /// What sums along vectors, where there are registers for it.
@@ -111,14 +137,35 @@ impl<T> Kernels<T> {
         rows.div_ceil(rows.div_ceil(self.tallest[vectors - 1]))
     }
 
-    /// The kernel for a height given by [`Kernels::height`] for so many vectors.
-    #[inline]
-    pub fn block(&self, height: usize, vectors: usize) -> Kernel<T> {
-        self.blocks[vectors - 1][height - 1]
+    /// Computes so many blocks of a height below each other, and goes on behind them. A height is at most the tallest of a block of
+    /// so many vectors.
+    ///
+    /// # Safety
+    /// As [`Kernel`], of all the blocks.
+    #[inline(always)]
+    pub unsafe fn run(&self, height: usize, vectors: usize, block: &mut Block<T>, count: usize)
+    where
+        T: Copy,
+    {
+        // SAFETY: the caller's.
+        unsafe {
+            if let (Some(columns), true) = (&self.columns, block.is_plain()) {
+                columns[vectors - 1][height - 1](block, count);
+                return block.move_down(height, count);
+            }
+            for _ in 0..count {
+                self.blocks[vectors - 1][height - 1](block);
+                block.move_down(height, 1);
+            }
+        }
     }
 }
 
-unsafe fn nothing<T>(_: &Block<T>, _: usize) {
+unsafe fn nothing<T>(_: &Block<T>) {
+    unreachable!("no kernel for these rows and vectors")
+}
+
+unsafe fn none<T>(_: &Block<T>, _: usize) {
     unreachable!("no kernel for these rows and vectors")
 }
 
@@ -154,9 +201,15 @@ macro_rules! level {
             use super::*;
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn run<const R: usize, const C: usize>(block: &Block<$element>, count: usize) {
+            unsafe fn run<const R: usize, const C: usize>(block: &Block<$element>) {
                 // SAFETY: the caller's; the instructions are those of this function.
-                unsafe { run_blocks::<$vector, R, C>(block, count) }
+                unsafe { run_block::<$vector, R, C>(block) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn run_all<const R: usize, const C: usize>(block: &Block<$element>, count: usize) {
+                // SAFETY: the caller's; the instructions are those of this function.
+                unsafe { run_column::<$vector, R, C>(block, count) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -218,6 +271,13 @@ macro_rules! level {
                     $($(blocks[$vectors - 1][$height - 1] = run::<$height, $vectors>;)*)*
                     blocks
                 },
+                columns: if size_of::<$vector>() < 64 {
+                    let mut columns = [[none as Column<$element>; MOST_ROWS]; MOST_VECTORS];
+                    $($(columns[$vectors - 1][$height - 1] = run_all::<$height, $vectors>;)*)*
+                    Some(columns)
+                } else {
+                    None
+                },
                 dot,
                 along: if size_of::<$vector>() >= 32 { Some(along::Kernel { add, totals }) } else { None },
                 moves: Moves { copy, turn, deal, weave },
@@ -247,72 +307,56 @@ levels!(f32, portable32 4, avx2_32 Eight32, avx512_32 Sixteen32);
 levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
 
 /// # Safety
-/// As [`Kernel`], and the vector's instructions exist.
+/// As [`Column`], and the vector's instructions exist.
 #[inline(always)]
-unsafe fn run_blocks<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, count: usize) {
-    let alone = block.depth > 0 && !block.add && block.plus[0].is_none() && block.plus[1].is_none();
+unsafe fn run_column<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, count: usize) {
     let (mut a, mut c) = (block.a, block.c);
-    for at in 0..count {
+    for _ in 0..count {
         // SAFETY: the caller's; only elements of the blocks are read and written.
         unsafe {
             let mut sums = [[V::zero(); C]; R];
-            if alone {
-                // Short sums take less time than the other cases do before they begin. Asking takes some of it, too.
-                if size_of::<V>() == 64 {
-                    ask::<V, R, C>(c, block.c_row);
-                }
-                products(block, a, &mut sums);
-                put(&sums, c, block.c_row, block.last);
-            } else {
-                add_to(block, at, &mut sums);
-            }
+            V::accumulate(&Block { a, ..*block }, &mut sums);
+            put(&sums, c, block.c_row, block.last);
         }
         a = a.wrapping_offset(block.a_next);
         c = c.wrapping_offset(R as isize * block.c_row);
     }
 }
 
-/// Adds the products of a block, whose first number of A is given, to sums.
-///
 /// # Safety
-/// As [`run_blocks`].
+/// As [`Kernel`], and the vector's instructions exist.
 #[inline(always)]
-unsafe fn products<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, a: *const V::Element, sums: &mut [[V; C]; R]) {
-    let mut run = Block { a, ..*block };
-    for _ in 0..block.runs {
-        // SAFETY: the caller's.
-        unsafe { V::accumulate(&run, sums) };
-        run.a = run.a.wrapping_offset(block.a_jump);
-        run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
-    }
-}
-
-/// The block so many below the first, to whose products something is added, beginning with sums of zero.
-///
-/// # Safety
-/// As [`run_blocks`].
-#[inline(always)]
-unsafe fn add_to<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, below: usize, sums: &mut [[V; C]; R]) {
-    let rows = below * R;
+unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>) {
     // SAFETY: the caller's; only elements of the block are read and written.
     unsafe {
-        let c = block.c.wrapping_offset(rows as isize * block.c_row);
-        ask::<V, R, C>(c, block.c_row);
-        for addend in block.plus.iter().flatten().filter(|addend| addend.row != 0) {
-            ask::<V, R, C>(addend.moved(rows, 0).first, addend.row);
+        let mut sums = [[V::zero(); C]; R];
+        ask::<V, R, C>(block.c, block.c_row);
+        if let Some(first) = block.plus[0].filter(|first| first.row != 0) {
+            ask::<V, R, C>(first.first, first.row);
+        }
+        if let Some(second) = block.plus[1].filter(|second| second.row != 0) {
+            ask::<V, R, C>(second.first, second.row);
         }
         if block.depth > 0 {
-            products(block, block.a.wrapping_offset(below as isize * block.a_next), sums);
+            let mut run = *block;
+            for _ in 0..block.runs {
+                V::accumulate(&run, &mut sums);
+                run.a = run.a.wrapping_offset(block.a_jump);
+                run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
+            }
         }
-        // What is needed from here on takes no registers before.
-        let Block { c_row, last, add, plus, .. } = *std::hint::black_box(block);
+        // What is needed from here on takes no registers before. No loop over what is added: sums would lie in memory for it.
+        let Block { c, c_row, last, add, plus: [first, second], .. } = *std::hint::black_box(block);
         if add {
-            more(sums, Addend { first: c, row: c_row }, last);
+            more(&mut sums, Addend { first: c, row: c_row }, last);
         }
-        for addend in plus.into_iter().flatten() {
-            more(sums, addend.moved(rows, 0), last);
+        if let Some(first) = first {
+            more(&mut sums, first, last);
         }
-        put(sums, c, c_row, last);
+        if let Some(second) = second {
+            more(&mut sums, second, last);
+        }
+        put(&sums, c, c_row, last);
     }
 }
 

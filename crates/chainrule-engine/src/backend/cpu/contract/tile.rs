@@ -383,18 +383,12 @@ impl<'a, T: Multiply> Run<'a, T> {
         // Narrow blocks are twice as high where the registers allow it, and read two panels of A.
         let times = if one == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
         let height = times * one;
-        let (whole, rest) = (rows / height, rows % height);
         block.a_next = times as isize * next;
         // SAFETY: the caller's; rows of the blocks are among those of A and C.
         unsafe {
-            if whole > 0 {
-                kernels.block(height, vectors)(&block, whole);
-            }
-            if rest > 0 {
-                block.a = block.a.wrapping_offset(whole as isize * block.a_next);
-                block.c = block.c.wrapping_offset((whole * height) as isize * block.c_row);
-                block.plus = block.plus.map(|plus| Some(plus?.moved(whole * height, 0)));
-                kernels.block(rest, vectors)(&block, 1);
+            kernels.run(height, vectors, &mut block, rows / height);
+            if !rows.is_multiple_of(height) {
+                kernels.run(rows % height, vectors, &mut block, 1);
             }
         }
     }

@@ -227,6 +227,43 @@ fn rows_give_the_bits_of_the_loops() {
     }
 }
 
+/// A truth that is found before a sum and chooses behind it is written as bytes meanwhile, by eights where lanes are not masked: no row is
+/// cut for that, as its sum would be of the last part alone.
+#[test]
+fn a_truth_that_is_read_behind_a_sum_does_not_cut_it() {
+    for level in Level::available().into_iter().filter(|level| available() && level.fuses()) {
+        for (lane, cols) in [Lane::F32, Lane::F64].into_iter().flat_map(|lane| (1..=19).map(move |cols| (lane, cols))) {
+            let (mut dice, sizes) = (Dice(31, 0), [3, cols]);
+            let mut draft = Draft::new(&sizes, 1);
+            let dtype = dtype_of(lane);
+            let access = draft.access(&mut dice, dtype, &[cols as isize, 1], &sizes);
+            draft.region.loads.push(access);
+            for strides in [[1, 0], [cols as isize, 1]] {
+                let access = draft.access(&mut dice, dtype, &strides, &sizes);
+                draft.region.stores.push(access);
+            }
+            let (full, row) = (Extent::Full, Extent::Row);
+            let x = draft.push(Code::Load(0), lane, full);
+            let limit = draft.push(Code::Constant(Number::Float(0.25)), lane, full);
+            let less = draft.push(Code::Binary(Less, x, limit), Lane::U8, full);
+            let held = draft.push(Code::Select(less, limit, x), lane, full);
+            let soft = draft.push(Code::Unary(Tanh, held), lane, full);
+            let sum = draft.push(Code::Reduce(Reduction::Sum, soft), lane, row);
+            draft.push(Code::Store(0, sum), lane, row);
+            let all = draft.push(Code::Expand(sum), lane, full);
+            let chosen = draft.push(Code::Select(less, all, soft), lane, full);
+            let scaled = draft.push(Code::Binary(Multiply, chosen, all), lane, full);
+            draft.push(Code::Store(1, scaled), lane, full);
+            let compiled = placed(|written| CompiledRegion::at(&draft.region, level, written));
+            let loops = CompiledRegion::at(&draft.region, level, &mut Written::none());
+            let [found, wanted] = [&compiled, &loops].map(|compiled| draft.run_on(compiled, false).0);
+            for at in [1, 2] {
+                assert_eq!(bits(dtype, &found[at]), bits(dtype, &wanted[at]), "rows of {cols} {lane:?} at {level:?}, buffer {at}");
+            }
+        }
+    }
+}
+
 /// Several results that replace what they are made of, as an optimizer's do, are written where they go by the function itself, however many
 /// it has to read before: no copy is left.
 #[test]

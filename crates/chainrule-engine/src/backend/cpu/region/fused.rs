@@ -79,9 +79,10 @@ impl Run {
         Run { steps: steps.start..at, writer }
     }
 
-    /// Whether rows would have to be cut, which sums cannot be: where bytes are read by eights and rows are no multiple.
-    fn cuts_sums(&self, plan: &Plan, level: Level) -> bool {
-        let by_eights = self.writer.has_bytes() && level < Level::Avx512 && !plan.shape.cols.is_multiple_of(FLAGS);
+    /// Whether rows would have to be cut, which sums cannot be: where bytes are read or written by eights and rows are no multiple.
+    fn cuts_sums(&self, plan: &Plan, last_use: &[usize], level: Level) -> bool {
+        let written = || self.stored(plan, last_use).any(|value| plan.values[value as usize].lane == Lane::U8);
+        let by_eights = level < Level::Avx512 && !plan.shape.cols.is_multiple_of(FLAGS) && (self.writer.has_bytes() || written());
         by_eights && !self.writer.reduced().is_empty()
     }
 
@@ -122,7 +123,7 @@ pub fn runs(plan: &Plan, last_use: &[usize], level: Level) -> Vec<Run> {
     while start < plan.steps.len() {
         let mut run = Run::of(plan, start..plan.steps.len());
         // The values that are read later are operands as well.
-        while run.loads() + run.stored(plan, last_use).count() > MOST || run.cuts_sums(plan, level) {
+        while run.loads() + run.stored(plan, last_use).count() > MOST || run.cuts_sums(plan, last_use, level) {
             run = Run::of(plan, start..run.steps.end - 1);
         }
         let end = run.steps.end;
