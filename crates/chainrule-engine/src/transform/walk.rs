@@ -69,14 +69,16 @@ impl Walk {
     /// For each node, the first that is sure to have the same value: that applies the same operation to the same. A derivative
     /// of a derivative records again much of what the first did, and the rest of the way back is then gone once, not twice.
     ///
-    /// Nodes `apart` stand for themselves alone, and so do leaves, however equal: they may be given other values. What is
-    /// behind a barrier is to be computed again; what functions of the user do, nobody knows.
+    /// That is so only of what derivatives recorded. Whatever else was recorded stands for itself alone, however equal, and so do
+    /// nodes `apart` and those that have a value: a step may give them others. What is behind a barrier is to be computed
+    /// again; what functions of the user do, nobody knows.
     pub fn first_equal(&self, apart: &[&Tensor]) -> Vec<usize> {
         let mut first: Vec<usize> = (0..self.nodes.len()).collect();
         let mut known: FxHashMap<u64, usize> = FxHashMap::default();
         for (at, node) in self.nodes.iter().enumerate() {
             let alone = matches!(node.op(), Op::Input(_) | Op::Barrier(_) | Op::Custom(_) | Op::HostCall(_) | Op::Poison(_));
-            if alone || !node.op().bodies().is_empty() || apart.iter().any(|other| other.is(node)) {
+            let asked = !node.origin().is_backward() || node.value().is_some() || apart.iter().any(|other| other.is(node));
+            if alone || asked || !node.op().bodies().is_empty() {
                 continue;
             }
             let of = |node: &Tensor| -> SmallVec<[u64; 4]> {

@@ -159,16 +159,30 @@ fn what_a_second_derivative_records_again_is_passed_once_on_the_way_back() -> Re
     Ok(())
 }
 
-/// Equal nodes are only one to what is behind them: the gradient by one of them is not that by the other.
+/// Equal nodes are only one to what is behind them: the gradient by one of them is not that by the other. And only those that derivatives
+/// recorded are, as others, and what has a value, may be given another one.
 #[test]
 fn a_tensor_asked_for_keeps_what_arrives_at_it_from_what_arrives_at_its_equals() -> Result<()> {
     let x = random(&[3], 1);
-    let tangent = jvp(&[&x.sin()], &[&x], &[&like(&x, 2)])?.remove(0);
-    let (one, two) = (x.sin(), x.sin());
-    let loss = (&one * 2.0 + &two * 3.0 + tangent).sum();
+    let direction = like(&x, 2);
+    let tangent = || jvp(&[&x.sin()], &[&x], &[&direction]).map(|mut tangents| tangents.swap_remove(0));
+    let y = x.sin();
+    let again = || jvp(&[&y], &[&x], &[&direction]).map(|mut tangents| tangents.swap_remove(0));
+    let (one, two) = (again()?, again()?);
+    let loss = (&one * 2.0 + &two * 3.0 + tangent()?).sum();
     let found = loss.grad(&[&one, &two, &x])?;
     assert_eq!((eval(&found[0]), eval(&found[1])), (vec![2.0; 3], vec![3.0; 3]));
-    let one_alone = loss.grad(&[&two])?;
-    assert_eq!(eval(&one_alone[0]), vec![3.0; 3]);
+    assert_eq!(eval(&loss.grad(&[&two])?[0]), vec![3.0; 3]);
+    // Of nodes that the program made itself, and of those with a value, each keeps its own way back.
+    let (three, four) = (x.cos(), x.cos());
+    let (five, six) = (again()?, again()?);
+    Tensor::eval_all(&[&five, &six])?;
+    let ways: Vec<Tensor> = [&three, &four, &five, &six, &one, &two].iter().map(|from| from.exp()).collect();
+    let roots: Vec<&Tensor> = ways.iter().chain([&one]).collect();
+    let walk = Walk::new(roots, |_| true);
+    let first = walk.first_equal(&[]);
+    let at = |tensor: &Tensor| walk.find(tensor).map(|at| first[at]);
+    assert!(at(&three) != at(&four) && at(&five) != at(&six), "each stands for itself");
+    assert_eq!(at(&one), at(&two), "what derivatives recorded twice is one");
     Ok(())
 }

@@ -289,7 +289,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                             add: pass.add,
                             plus: pass.plus.map(|plus| Some(plus?.moved(row, col))),
                         };
-                        self.column(block, a.block, rows, vectors);
+                        self.column(block, rows, vectors);
                     };
                     match (&packed, &lying) {
                         (None, Some(lying)) => lying.bands(self.plan, (tile.row + row, stretch), |at, len, a| column(row + at, len, a)),
@@ -376,14 +376,14 @@ impl<'a, T: Multiply> Run<'a, T> {
         }
     }
 
-    /// Blocks below each other, `rows` rows in all; from one panel of A to the next.
-    unsafe fn column(&self, mut block: Block<T>, next: isize, rows: usize, vectors: usize) {
+    /// Blocks below each other, `rows` rows in all.
+    unsafe fn column(&self, mut block: Block<T>, rows: usize, vectors: usize) {
         let kernels = self.kernels;
         let one = self.plan.panels_of_a.width;
         // Narrow blocks are twice as high where the registers allow it, and read two panels of A.
         let times = if one == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
         let height = times * one;
-        block.a_next = times as isize * next;
+        block.a_next *= times as isize;
         // SAFETY: the caller's; rows of the blocks are among those of A and C.
         unsafe {
             kernels.run(height, vectors, &mut block, rows / height);
