@@ -10,6 +10,9 @@ use super::method::Method;
 use super::panels::Place;
 use super::plan::{FAR, FEW, Plan, even};
 
+/// Bytes of rows from which a result is a product of two: the longest vector's, whatever this machine's are, so that the order of
+/// short sums does not depend on it.
+const DOT: usize = 64;
 /// Multiply-adds up to which nothing is packed that need not be.
 const SMALL: usize = 1 << 17;
 /// Rows of A so many bytes apart, or a multiple of it, fall into few sets of the first cache.
@@ -95,7 +98,7 @@ impl Plan {
         let side_by_side = even(b) && (across == bytes as isize || self.n == 1);
         self.columns_of_b = if side_by_side && (small || near || short) {
             Columns::Direct
-        } else if self.m <= 2 && even(b) && below == bytes as isize && self.chunk >= kernels.lanes {
+        } else if self.m <= 2 && even(b) && below == bytes as isize && self.chunk * bytes >= DOT {
             Columns::Dot
         } else {
             Columns::Packed
