@@ -89,13 +89,6 @@ impl Level {
         }
     }
 
-    /// Whether the machine had better be left to bring memory closer by itself, where it lies side by side. Machines
-    /// with 512 bits have large second caches and look far ahead: asking one of them for everything cost 3 to 15 % of a step
-    /// (`docs/performance.md`). Those with 256, for which asking was written, are asked as before.
-    pub fn fetches_itself(self) -> bool {
-        self == Level::Avx512
-    }
-
     /// Whether the loops of this level fuse a multiplication with an addition where the
     /// formulas of the vector functions say so.
     pub fn fuses(self) -> bool {

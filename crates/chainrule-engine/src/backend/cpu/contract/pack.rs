@@ -4,7 +4,7 @@
 //! each copied by one loop. Windows that overlap in memory are thereby laid out as a matrix.
 //! Refuses to choose what is copied, and when.
 
-use super::super::level::one_by_one;
+use super::super::level::{one_by_one, prefetch};
 use super::super::loops::{Call, Table};
 use super::super::region::path::Line;
 use super::turn::Turn;
@@ -256,6 +256,9 @@ pub type Deal = unsafe fn(&Dealing);
 
 /// Panels that elements are dealt out to at a time (`docs/performance.md`).
 const AT_ONCE: usize = 6;
+/// Bytes from step to step from which the machine does not see how they go on, and how many steps ahead they are asked for then.
+const APART: usize = 1024;
+const AHEAD: isize = 8;
 
 /// Reads step by step, for a few panels at a time.
 ///
@@ -285,6 +288,7 @@ unsafe fn deal_panels<const N: usize>(dealing: &Dealing) {
     let Dealing { steps, bytes: [all, head, one], to, panel, from, step } = *dealing;
     // Of the first panel maybe only the end.
     let head = if head < one { head } else { 0 };
+    let apart = step.unsigned_abs() >= APART;
     let (mut at, mut to) = (0, to);
     // SAFETY: the caller's; a step's bytes are read once.
     unsafe {
@@ -300,6 +304,10 @@ unsafe fn deal_panels<const N: usize>(dealing: &Dealing) {
             for i in 0..steps {
                 let mut from = from.wrapping_offset(i as isize * step).wrapping_add(at);
                 let mut to = to.wrapping_add(i * one);
+                if apart {
+                    let later = from.wrapping_offset(AHEAD * step);
+                    (0..len).step_by(64).for_each(|at| prefetch(later.wrapping_add(at)));
+                }
                 let mut left = len;
                 while left >= one {
                     if N == 0 {

@@ -388,7 +388,7 @@ impl Plan {
             most_elements: if self.dense { if tiles { TILE_OF_PARTS } else { TILE } } else { usize::MAX },
             whole_rows: whole_rows(epilogue),
             step: self.whole_rows_of_blocks(),
-            reads: epilogue.filter(|_| self.level.fetches_itself()).map_or(0, values_read),
+            reads: epilogue.map_or(0, values_read),
         };
         let (mut rows, cols) = cut.shape();
         // Tiles that end where a run of evenly spaced rows ends are walked in fewer pieces.

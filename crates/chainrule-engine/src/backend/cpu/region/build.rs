@@ -36,9 +36,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
             views_once: Vec::new(),
             views: Vec::new(),
             far: Vec::new(),
-            later: Vec::new(),
             awaited: Vec::new(),
-            foreseen: false,
             once: Vec::new(),
             steps: Vec::new(),
             accumulators: Vec::new(),
@@ -56,7 +54,7 @@ pub fn plan(region: &Region, level: Level, epilogue: bool, written: &mut Written
     // Machine code rounds a multiplication with an addition once; loops that do not keep to themselves.
     let written = if level.fuses() { written } else { &mut Written::none() };
     slots::place(&mut plan, stores, written, level);
-    plan.look_ahead(level);
+    plan.look_ahead();
     plan.cost = plan.estimate();
     plan
 }

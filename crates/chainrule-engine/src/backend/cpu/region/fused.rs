@@ -154,7 +154,7 @@ fn worth_it_alone(plan: &Plan, step: &Step, level: Level) -> bool {
 pub fn replace(plan: &mut Plan, runs: Vec<Run>, last_use: &[usize], written: &mut Written, level: Level) {
     for run in runs.into_iter().rev() {
         run.stored(plan, last_use).for_each(|value| run.writer.store(value));
-        if level.fetches_itself() && run.waits() {
+        if run.waits() {
             plan.goes_on().for_each(|(value, beyond)| run.writer.ask(value, beyond));
         }
         let Run { steps, writer } = run;

@@ -241,7 +241,7 @@ impl CompiledRegion {
     /// Asks for what [`CompiledRegion::run_tile`] will read besides the product, so that it comes while that is
     /// computed.
     pub fn ask_for(&self, rectangle: Rectangle, buffers: &[*mut u8], scratch: &mut Scratch, faults: &FaultCell) {
-        if !self.plan.later.is_empty() {
+        if !self.plan.far.is_empty() {
             scratch.reserve(&self.plan.needs);
             run::Run::new(&self.plan, (&self.starts, buffers), scratch, faults, None).ask_for_all(rectangle);
         }

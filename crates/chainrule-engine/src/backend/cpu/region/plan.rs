@@ -211,13 +211,8 @@ pub struct Plan {
     pub views_once: Vec<View>,
     /// Values in memory, set for each tile.
     pub views: Vec<View>,
-    /// Those of the views whose memory is asked for a tile ahead.
+    /// Those of the views whose memory is asked for a tile ahead, and by code after a product before the product is computed.
     pub far: Vec<View>,
-    /// Those of the views that code after a product asks for before the product is computed.
-    pub later: Vec<View>,
-    /// Whether of those only pieces of longer rows are asked for, and no more than stays near while the product is
-    /// computed: the machine brings what lies side by side by itself.
-    pub foreseen: bool,
     /// Those of the views that are far, and asked for bit by bit while the random numbers are made that meet them: the machine looks
     /// no further ahead than what it is reading.
     pub awaited: Vec<View>,
@@ -239,30 +234,24 @@ pub const FAR: usize = 512 * 1024;
 /// Bytes from which a value is rarely in the near caches still, long after it was made.
 const NOT_NEAR: usize = 32 * 1024;
 
-/// The most bytes that are asked for before a product where the machine looks ahead by itself, a part of the second cache.
+/// The most bytes that are asked for before a product, a part of the second cache.
 pub const MOST_ASKED: usize = 128 * 1024;
 
 impl Plan {
     /// Chooses the views of which tiles are short rows of a large matrix: the machine foresees long
     /// runs by itself, but not where a row will go on.
-    pub fn look_ahead(&mut self, level: Level) {
-        self.foreseen = level.fetches_itself();
+    pub fn look_ahead(&mut self) {
         let points = self.shape.rows * self.shape.cols;
         let full = |view: &View| !view.product && self.values[view.value as usize].class == Class { rows: true, cols: true };
         // What two values share is asked for once.
         let views = || self.views.iter().enumerate().filter(|(at, view)| self.views[..*at].iter().all(|other| other.path != view.path));
         let views = || views().map(|(_, view)| view);
         let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();
-        // Where the machine looks ahead by itself, pieces of longer rows alone are asked for, and it pays sooner.
-        let enough = if self.foreseen { NOT_NEAR } else { FAR };
-        self.far = views().filter(|view| full(view) && bytes(view) >= enough).copied().collect();
+        self.far = views().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
         let draws = |step: &&Step| matches!(&step.work, Work::Sequence(numbered) if numbered.key.is_some()) && step.class.cols;
         if let Some(step) = self.steps.iter().find(draws) {
             let meets = |view: &&View| !view.product && self.values[view.value as usize].class == step.class;
             self.awaited = views().filter(|view| meets(view) && bytes(view) >= FAR).copied().collect();
-        }
-        if self.views.iter().any(|view| view.product) {
-            self.later = views().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
         }
     }
 

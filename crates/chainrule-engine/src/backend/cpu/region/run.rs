@@ -3,7 +3,7 @@
 //! Refuses to allocate and to decide anything that depends on more than the plan.
 
 use super::super::fault::FaultCell;
-use super::super::level::{prefetch, prefetch_for_later};
+use super::super::level::prefetch_for_later;
 use super::super::loops::Call;
 use super::fused::Table;
 use super::path::{Path, offset_at, pieces};
@@ -209,21 +209,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Brings the far memory of a tile closer.
-    fn ask_for(&self, tile: Tile) {
-        // Pieces of long rows alone are many: a tile of all of them does not fit the nearest cache.
-        match self.plan.foreseen {
-            true => self.lines_of(&self.plan.far, tile, prefetch_for_later),
-            false => self.lines_of(&self.plan.far, tile, prefetch),
-        }
-    }
-
-    /// Asks for all that the tiles of a rectangle will read, or for that of it which the machine does not foresee.
+    /// Asks for all that the tiles of a rectangle will read from afar, unless that is too much to stay near.
     pub fn ask_for_all(&self, all: Rectangle) {
         let shape = &self.plan.shape;
         let width = |view: &View| self.plan.values[view.value as usize].lane.bytes();
-        let bytes = (all.row1 - all.row0) * (all.col1 - all.col0) * self.plan.later.iter().map(width).sum::<usize>();
-        if self.plan.foreseen && bytes > MOST_ASKED {
+        let bytes = (all.row1 - all.row0) * (all.col1 - all.col0) * self.plan.far.iter().map(width).sum::<usize>();
+        if bytes > MOST_ASKED {
             return;
         }
         let mut row = all.row0;
@@ -232,24 +223,24 @@ impl<'a> Run<'a> {
             let mut col = all.col0;
             while col < all.col1 {
                 let col_end = shape.col_end(col, all.col1);
-                self.lines_of(&self.plan.later, Tile { row, rows: row_end - row, col, cols: col_end - col }, prefetch_for_later);
+                self.ask_for(Tile { row, rows: row_end - row, col, cols: col_end - col });
                 col = col_end;
             }
             row = row_end;
         }
     }
 
-    /// Calls `each` for the cache lines of some views.
-    fn lines_of(&self, views: &[View], tile: Tile, each: impl Fn(*const u8)) {
-        for view in views {
+    /// Brings the far memory of a tile closer, but not where its rows go on without a gap: that the machine foresees.
+    fn ask_for(&self, tile: Tile) {
+        for view in &self.plan.far {
             let Operand { first, stride } = self.place(view, tile);
             let bytes = tile.cols * self.plan.values[view.value as usize].lane.bytes();
-            if self.plan.foreseen && stride == bytes as isize {
+            if stride == bytes as isize {
                 continue;
             }
             for row in 0..tile.rows as isize {
                 let row = first.wrapping_offset(row * stride);
-                (0..bytes).step_by(64).for_each(|at| each(row.wrapping_add(at)));
+                (0..bytes).step_by(64).for_each(|at| prefetch_for_later(row.wrapping_add(at)));
             }
         }
     }
