@@ -20,14 +20,23 @@ pub struct Block<T> {
     pub a_jump: isize,
     /// The first element of A.
     pub a: *const T,
-    /// From row to row of A, among its first six rows and among its others.
+    /// From row to row of A, among three rows.
     pub a_row: isize,
+    /// From a row of A to the third after it, among its first six rows and among its others: three times as far, but where two bands
+    /// of three rows make a block, which blocks of 512 bits do not know.
+    pub a_three: isize,
     /// From a row of A to the sixth after it. Packed rows lie in panels, and a tall block reads two.
     pub a_six: isize,
     /// From one `p` to the next in A.
     pub a_step: isize,
     /// From a block of A to the one below it.
     pub a_next: isize,
+    /// How many bands of rows there are, and rows of C in each.
+    pub bands: usize,
+    /// See `bands`.
+    pub band: usize,
+    /// From band to band of A.
+    pub a_band: isize,
     /// The first element of B, whose columns are side by side.
     pub b: *const T,
     /// From one `p` to the next in B.
@@ -47,10 +56,22 @@ pub struct Block<T> {
 }
 
 impl<T: Copy> Block<T> {
-    /// Whether results are the products of one run and nothing else.
+    /// Whether results are sums of products and nothing else.
     #[inline(always)]
     fn is_plain(&self) -> bool {
-        self.runs == 1 && self.depth > 0 && !self.add && self.plus.iter().all(Option::is_none)
+        self.runs > 0 && self.depth > 0 && !self.add && self.plus.iter().all(Option::is_none)
+    }
+
+    /// The same in one of the bands.
+    #[inline(always)]
+    fn in_band(&self, band: usize) -> Block<T> {
+        let below = band * self.band;
+        Block {
+            a: self.a.wrapping_offset(band as isize * self.a_band),
+            c: self.c.wrapping_offset(below as isize * self.c_row),
+            plus: self.plus.map(|plus| Some(plus?.moved(below, 0))),
+            ..*self
+        }
     }
 
     /// Goes on so many blocks further down, of so many rows each.
@@ -90,8 +111,8 @@ impl<T> Addend<T> {
 /// A nor B; what is added overlaps it only where it is the same elements.
 pub type Kernel<T> = unsafe fn(&Block<T>);
 
-/// Computes so many blocks, one below the other, of one run each, which is not empty, and to whose products nothing is added: short sums
-/// take less time than the other cases do before they begin.
+/// Computes so many blocks of every band, one below the other, of sums that are not empty and to which nothing is added: short ones take less time
+/// than the other cases do before they begin.
 ///
 /// # Safety
 /// As [`Kernel`], of all the blocks.
@@ -137,7 +158,7 @@ impl<T> Kernels<T> {
         rows.div_ceil(rows.div_ceil(self.tallest[vectors - 1]))
     }
 
-    /// Computes so many blocks of a height below each other, and goes on behind them. A height is at most the tallest of a block of
+    /// Computes so many blocks of a height below each other, in each band, and goes on behind them. A height is at most the tallest of a block of
     /// so many vectors.
     ///
     /// # Safety
@@ -153,10 +174,14 @@ impl<T> Kernels<T> {
                 columns[vectors - 1][height - 1](block, count);
                 return block.move_down(height, count);
             }
-            for _ in 0..count {
-                self.blocks[vectors - 1][height - 1](block);
-                block.move_down(height, 1);
+            for band in 0..block.bands {
+                let mut block = block.in_band(band);
+                for _ in 0..count {
+                    self.blocks[vectors - 1][height - 1](&block);
+                    block.move_down(height, 1);
+                }
             }
+            block.move_down(height, count);
         }
     }
 }
@@ -310,16 +335,18 @@ levels!(f64, portable64 2, avx2_64 Four64, avx512_64 Eight64);
 /// As [`Column`], and the vector's instructions exist.
 #[inline(always)]
 unsafe fn run_column<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, count: usize) {
-    let (mut a, mut c) = (block.a, block.c);
-    for _ in 0..count {
-        // SAFETY: the caller's; only elements of the blocks are read and written.
-        unsafe {
-            let mut sums = [[V::zero(); C]; R];
-            V::accumulate(&Block { a, ..*block }, &mut sums);
-            put(&sums, c, block.c_row, block.last);
+    for band in 0..block.bands {
+        let Block { mut a, mut c, .. } = block.in_band(band);
+        for _ in 0..count {
+            // SAFETY: the caller's; only elements of the blocks are read and written.
+            unsafe {
+                let mut sums = [[V::zero(); C]; R];
+                V::accumulate(&Block { a, ..*block }, &mut sums);
+                put(&sums, c, block.c_row, block.last);
+            }
+            a = a.wrapping_offset(block.a_next);
+            c = c.wrapping_offset(R as isize * block.c_row);
         }
-        a = a.wrapping_offset(block.a_next);
-        c = c.wrapping_offset(R as isize * block.c_row);
     }
 }
 
@@ -337,13 +364,8 @@ unsafe fn run_block<V: Vector, const R: usize, const C: usize>(block: &Block<V::
         if let Some(second) = block.plus[1].filter(|second| second.row != 0) {
             ask::<V, R, C>(second.first, second.row);
         }
-        if block.depth > 0 {
-            let mut run = *block;
-            for _ in 0..block.runs {
-                V::accumulate(&run, &mut sums);
-                run.a = run.a.wrapping_offset(block.a_jump);
-                run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
-            }
+        if block.depth > 0 && block.runs > 0 {
+            V::accumulate(block, &mut sums);
         }
         // What is needed from here on takes no registers before. No loop over what is added: sums would lie in memory for it.
         let Block { c, c_row, last, add, plus: [first, second], .. } = *std::hint::black_box(block);

@@ -10,21 +10,27 @@ use super::block::Block;
 use std::arch::asm;
 use std::arch::x86_64::{__m256, __m256d, __m256i};
 
-/// One loop: a step reads a row of B, all its vectors but the last in full, and for each row of A
+/// Two loops, over runs of the sum and over the steps of a run: a step reads a row of B, all its vectors but the last in full, and for each row of A
 /// repeats one number and adds its products to the sums. Rows of A are three to a pointer, as
 /// addresses reach up to twice a stride. `$read_last` reads B's last vector up to its address; a masked
-/// read takes a little longer than a plain one. Only the `$moves` among the pointers into A are moved on: where another
+/// read takes a little longer than a plain one. A run may be three steps long, and what the compiler does between two loops takes as long
+/// as they do; so it is one piece of assembly. Only the `$moves` among the pointers into A are moved on: where another
 /// thread shares the core, each instruction of a loop that is as short as this one counts.
 macro_rules! steps {
     ($block:ident, $mask:ident, $sums:ident, [$load:literal, $broadcast:literal, $fma:literal], $read_last:literal, [$($moves:literal)*], [$($b:ident $at:literal)*],
      $last_at:literal, $([$r:literal $address:literal $($sum:ident $column:ident)*])*) => {{
         let bytes = size_of_val(&*$block.a) as isize;
         let (row, step, down) = ($block.a_row * bytes, $block.a_step * bytes, $block.b_row * bytes);
+        // From where a run has ended to where the next begins.
+        let skip = $block.a_jump * bytes - $block.depth as isize * step;
         let a = $block.a;
-        let (a3, a6) = (a.wrapping_byte_offset(3 * row), a.wrapping_byte_offset($block.a_six * bytes));
+        let (three, six) = ($block.a_three * bytes, $block.a_six * bytes);
+        let a6 = a.wrapping_byte_offset(six);
         $(let [$(mut $sum),*] = $sums[$r];)*
         asm!(
             "2: /* not every loop needs {row}, {mask}, {a6} and {a9} */",
+            "mov {n}, {depth}",
+            "3:",
             $(concat!($load, " {", stringify!($b), "}, [{b} + ", $at, "]"),)*
             concat!($read_last, " [{b} + ", $last_at, "]"),
             $(
@@ -34,13 +40,19 @@ macro_rules! steps {
             $(concat!("add {", $moves, "}, {step}"),)*
             "add {b}, {down}",
             "dec {n}",
+            "jnz 3b",
+            $(concat!("add {", $moves, "}, {skip}"),)*
+            "dec {runs}",
             "jnz 2b",
             a = inout(reg) a => _,
-            a3 = inout(reg) a3 => _,
+            a3 = inout(reg) a.wrapping_byte_offset(three) => _,
             a6 = inout(reg) a6 => _,
-            a9 = inout(reg) a6.wrapping_byte_offset(3 * row) => _,
+            a9 = inout(reg) a6.wrapping_byte_offset(three) => _,
             b = inout(reg) $block.b => _,
-            n = inout(reg) $block.depth => _,
+            n = out(reg) _,
+            depth = in(reg) $block.depth,
+            skip = in(reg) skip,
+            runs = inout(reg) $block.runs => _,
             row = in(reg) row,
             step = in(reg) step,
             down = in(reg) down,
@@ -85,7 +97,7 @@ macro_rules! kernels {
         ///
         /// # Safety
         /// The machine has AVX2 and FMA. A is valid for as many rows as there are sums, B for the
-        /// lanes of the mask, both for the depth of the block, which is not 0.
+        /// lanes of the mask, both for all runs of the block, of which there are some, and which are not empty.
         #[inline]
         #[target_feature(enable = "avx2,fma")]
         pub unsafe fn $one<const R: usize>(block: &Block<$element>, mask: __m256i, sums: &mut [[$register; 1]; R]) {

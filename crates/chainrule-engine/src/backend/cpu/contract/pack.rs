@@ -6,7 +6,6 @@
 
 use super::super::level::{one_by_one, prefetch};
 use super::super::loops::{Call, Table};
-use super::super::region::path::Line;
 use super::turn::Turn;
 use super::weave::Weave;
 use crate::compile::kernel::Lane;
@@ -17,7 +16,7 @@ use smallvec::SmallVec;
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
     /// The axes, strides in bytes.
-    pub line: &'a Line,
+    pub line: &'a [(usize, isize)],
     /// The first element.
     pub start: usize,
     /// How many.
@@ -28,7 +27,7 @@ pub struct Part<'a> {
 #[inline]
 pub fn walk(part: Part<'_>, mut each: impl FnMut(usize, usize, isize, isize)) {
     let Part { line, start, len } = part;
-    let (outer, size, step) = match line.as_slice() {
+    let (outer, size, step) = match line {
         [] => return each(0, len, 0, 0),
         [(_, step)] => return each(0, len, start as isize * step, *step),
         [outer @ .., (size, step)] => (outer, *size, *step),

@@ -298,7 +298,7 @@ impl Plan {
             self.tile_cols = self.tile_cols.next_multiple_of(whole).min(self.n);
         }
         let height = match self.bands {
-            Some(bands) => kernels.height(bands.rows, wide),
+            Some(bands) => bands.height(kernels, wide),
             None if self.tile_rows < self.m => kernels.tallest[wide - 1],
             None => kernels.height(self.m, wide),
         };

@@ -49,6 +49,15 @@ pub struct Bands {
     pub rows: usize,
     /// The length of a pass, which is whole runs of evenly spaced numbers.
     pub depth: usize,
+    /// Whether two of them make a block.
+    pub paired: bool,
+}
+
+impl Bands {
+    /// Rows of a block of so many vectors.
+    pub fn height<T>(&self, kernels: &Kernels<T>, vectors: usize) -> usize {
+        if self.paired { 2 * self.rows } else { kernels.height(self.rows, vectors) }
+    }
 }
 
 /// How the rows of A come to the kernels.
@@ -152,9 +161,9 @@ impl Plan {
             &[.., (count, _), (run, _)] => depth_of_runs(run, count, self.chunk)?,
         };
         let vectors = self.n.div_ceil(kernels.lanes).min(kernels.most);
-        let sums = kernels.height(band, vectors) * vectors;
+        let bands = Bands { rows: band, depth, paired: band == 3 && kernels.lanes as isize * bytes == 32 };
         let near = along == bytes && fits(down, band.min(ROWS_AGAIN)) || down == bytes && fits(along, depth);
-        (near && sums >= LEAST_SUMS).then_some(Bands { rows: band, depth })
+        (near && bands.height(kernels, vectors) * vectors >= LEAST_SUMS).then_some(bands)
     }
 
     /// Whether A, or B, is packed for no other reason than that many products read it.

@@ -5,6 +5,7 @@
 use super::super::region::path::Runs;
 use super::pack::{Part, walk};
 use super::plan::Plan;
+use super::reading::Bands;
 
 /// Rows of A for a pass, distances in elements.
 #[derive(Clone, Copy)]
@@ -17,8 +18,14 @@ pub struct Stretch<T> {
     pub step: isize,
     /// From block to block.
     pub block: isize,
+    /// From a row to the third after it.
+    pub three: isize,
     /// From a row to the sixth after it.
     pub six: isize,
+    /// How many bands there are of so many rows, and from band to band.
+    pub bands: usize,
+    /// See `bands`.
+    pub apart: isize,
     /// Numbers of a run.
     pub depth: usize,
     /// How many runs a row is.
@@ -36,15 +43,48 @@ pub struct Lying {
 }
 
 impl Lying {
-    /// Calls `each(row, rows, where)` for the evenly spaced rows that `len` rows from `start` on consist of.
+    /// Calls `each(row, rows, where)` for the bands of evenly spaced rows that `len` rows from `start` on consist of.
     pub fn bands<T>(&self, plan: &Plan, (start, len): (usize, usize), mut each: impl FnMut(usize, usize, &Stretch<T>)) {
+        let line = plan.a.path.rows.as_slice();
+        let whole = |size: usize| start.is_multiple_of(size) && len.is_multiple_of(size);
+        match (line, plan.bands) {
+            (&[ref outer @ .., (size, down)], Some(Bands { paired, .. })) if whole(size) => {
+                let part = Part { line: outer, start: start / size, len: len / size };
+                let at_distances = |below, apart| self.rows(plan, below, (down, apart));
+                if !paired {
+                    let bands = |at, bands, below, apart| each(at * size, size, &Stretch { bands, ..at_distances(below, apart) });
+                    return walk(part, bands);
+                }
+                let mut one = None;
+                walk(part, |at, bands, below, apart| {
+                    for band in 0..bands {
+                        let (at, below) = ((at + band) * size, below + band as isize * apart);
+                        one = match one {
+                            None => Some((at, below)),
+                            Some((at, first)) => {
+                                let three = (below - first) / size_of::<T>() as isize;
+                                each(at, 2 * size, &Stretch { three, ..at_distances(first, 0) });
+                                None
+                            }
+                        };
+                    }
+                });
+                if let Some((at, below)) = one {
+                    each(at, size, &at_distances(below, 0));
+                }
+            }
+            _ => walk(Part { line, start, len }, |at, rows, below, down| each(at, rows, &self.rows(plan, below, (down, 0)))),
+        }
+    }
+
+    /// Rows of one band from some bytes on, so many bytes from row to row and to the next band.
+    fn rows<T>(&self, plan: &Plan, below: isize, (down, apart): (isize, isize)) -> Stretch<T> {
         let bytes = size_of::<T>() as isize;
         let Runs { offset, step, len: depth, count: runs, jump } = self.sum;
-        walk(Part { line: &plan.a.path.rows, start, len }, |at, rows, below, down| {
-            let (first, row) = (self.memory.wrapping_offset(offset + below).cast::<T>().cast_const(), down / bytes);
-            let block = plan.panels_of_a.width as isize * row;
-            each(at, rows, &Stretch { first, row, step: step / bytes, block, six: 6 * row, depth, runs, jump: jump / bytes });
-        });
+        let (first, row) = (self.memory.wrapping_offset(offset + below).cast::<T>().cast_const(), down / bytes);
+        let block = plan.panels_of_a.width as isize * row;
+        let (step, jump, apart) = (step / bytes, jump / bytes, apart / bytes);
+        Stretch { first, row, step, block, three: 3 * row, six: 6 * row, bands: 1, apart, depth, runs, jump }
     }
 }
 

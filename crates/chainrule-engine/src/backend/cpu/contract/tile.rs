@@ -277,9 +277,13 @@ impl<'a, T: Multiply> Run<'a, T> {
                             a_jump: a.jump,
                             a: a.first,
                             a_row: a.row,
+                            a_three: a.three,
                             a_six: a.six,
                             a_step: a.step,
                             a_next: a.block,
+                            bands: a.bands,
+                            band: rows,
+                            a_band: a.apart,
                             b: place,
                             b_row: b.row,
                             ahead: [ahead(0, a.step), b_ahead],
@@ -429,11 +433,11 @@ impl<'a, T: Multiply> Run<'a, T> {
         // SAFETY: the caller's; packed panels fit the room for A.
         let first = unsafe { side.packed((pass.from, pass.len), (row, rows)) }.cast::<T>();
         let block = (height * pass.len) as isize;
-        let (depth, runs, jump) = (pass.len, 1, 0);
-        if panels.by_row {
-            return Stretch { first, row: pass.len as isize, step: 1, block, six: 6 * pass.len as isize, depth, runs, jump };
-        }
-        Stretch { first, row: 1, step: height as isize, block, six: if height == 6 { block } else { 6 }, depth, runs, jump }
+        let (row, step, six) = match panels.by_row {
+            true => (pass.len as isize, 1, 6 * pass.len as isize),
+            false => (1, height as isize, if height == 6 { block } else { 6 }),
+        };
+        Stretch { first, row, step, block, three: 3 * row, six, bands: 1, apart: 0, depth: pass.len, runs: 1, jump: 0 }
     }
 
     /// A's part of a pass with the numbers of each row side by side.

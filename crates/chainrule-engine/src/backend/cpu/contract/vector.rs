@@ -69,7 +69,7 @@ pub trait Vector: Copy {
     /// Adds the products of a block of `R` rows and `C` vectors to its sums.
     ///
     /// # Safety
-    /// A and B of the block are valid for the rows, columns and depth, and the depth is not 0.
+    /// A and B of the block are valid for the rows, columns and runs, of which there are some, and which are not empty.
     #[inline(always)]
     unsafe fn accumulate<const R: usize, const C: usize>(block: &Block<Self::Element>, sums: &mut [[Self; C]; R]) {
         // SAFETY: the caller's.
@@ -84,16 +84,21 @@ pub trait Vector: Copy {
 /// As there.
 #[inline(always)]
 unsafe fn accumulate<V: Vector, const R: usize, const C: usize>(block: &Block<V::Element>, sums: &mut [[V; C]; R]) {
-    // SAFETY: the caller's.
-    unsafe {
-        match V::HALVES && 2 * block.last <= V::LANES {
-            true => steps::<V, R, C, true>(block, sums),
-            false => steps::<V, R, C, false>(block, sums),
+    let mut run = *block;
+    for _ in 0..block.runs {
+        // SAFETY: the caller's.
+        unsafe {
+            match V::HALVES && 2 * block.last <= V::LANES {
+                true => steps::<V, R, C, true>(&run, sums),
+                false => steps::<V, R, C, false>(&run, sums),
+            }
         }
+        run.a = run.a.wrapping_offset(block.a_jump);
+        run.b = run.b.wrapping_offset(block.depth as isize * block.b_row);
     }
 }
 
-/// The steps of the sum, with a half empty last vector or not.
+/// The steps of a run, with a half empty last vector or not.
 ///
 /// # Safety
 /// As [`accumulate`].
@@ -118,7 +123,12 @@ unsafe fn steps<V: Vector, const R: usize, const C: usize, const HALF: bool>(blo
             let last = b.add((C - 1) * V::LANES);
             row[C - 1] = if block.last == V::LANES { V::read(last) } else { V::read_part(last, block.last) };
             for r in 0..R {
-                let down = (r / 6) as isize * block.a_six + (r % 6) as isize * block.a_row;
+                // Bands of three rows take more pointers, of which 512 bits have none to spare.
+                let down = match asks {
+                    true => (r % 6) as isize * block.a_row,
+                    false => (r % 6 / 3) as isize * block.a_three + (r % 3) as isize * block.a_row,
+                };
+                let down = (r / 6) as isize * block.a_six + down;
                 let factor = V::repeat(a.wrapping_offset(down));
                 for j in 0..C {
                     sums[r][j] = match HALF && j + 1 == C {

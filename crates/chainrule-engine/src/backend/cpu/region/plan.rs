@@ -2,7 +2,6 @@
 //!
 //! Refuses to make itself ([`super::build`], [`super::slots`]) and to run ([`super::run`]).
 
-use super::super::level::Level;
 use super::super::loops::{Loop, SequenceLoop, Table};
 use super::Needs;
 use super::fused::Fused;
@@ -247,7 +246,10 @@ impl Plan {
         let views = || self.views.iter().enumerate().filter(|(at, view)| self.views[..*at].iter().all(|other| other.path != view.path));
         let views = || views().map(|(_, view)| view);
         let bytes = |view: &View| points * self.values[view.value as usize].lane.bytes();
-        self.far = views().filter(|view| full(view) && bytes(view) >= NOT_NEAR).copied().collect();
+        // Code after a product may be asked for any columns.
+        let any_columns = self.views.iter().any(|view| view.product);
+        let asked = |view: &&View| full(view) && bytes(view) >= NOT_NEAR && (any_columns || !self.has_no_gaps(view));
+        self.far = views().filter(asked).copied().collect();
         let draws = |step: &&Step| matches!(&step.work, Work::Sequence(numbered) if numbered.key.is_some()) && step.class.cols;
         if let Some(step) = self.steps.iter().find(draws) {
             let meets = |view: &&View| !view.product && self.values[view.value as usize].class == step.class;
@@ -260,13 +262,18 @@ impl Plan {
     pub fn goes_on(&self) -> impl Iterator<Item = (u32, u32)> {
         let shape = &self.shape;
         self.views.iter().filter(|view| !view.product).filter_map(move |view| {
-            let path = &self.paths[view.path];
             let row = shape.cols * self.values[view.value as usize].lane.bytes();
-            let dense = path.rows.last().is_some_and(|&(_, stride)| stride == row as isize);
             let tile = shape.tile_rows * row;
             let pays = shape.rows * row >= FAR && tile <= MOST_ASKED;
-            (dense && pays && shape.tile_cols == shape.cols).then_some((view.value, tile as u32))
+            (pays && self.has_no_gaps(view)).then_some((view.value, tile as u32))
         })
+    }
+
+    /// Whether tiles are whole rows that follow each other.
+    fn has_no_gaps(&self, view: &View) -> bool {
+        let row = self.shape.cols * self.values[view.value as usize].lane.bytes();
+        let dense = self.paths[view.path].rows.last().is_some_and(|&(_, stride)| stride == row as isize);
+        dense && self.shape.tile_cols == self.shape.cols
     }
 
     /// Where a value stays, if it does: as a constant or in a slot.
