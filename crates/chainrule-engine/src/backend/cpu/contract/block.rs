@@ -62,6 +62,14 @@ impl<T: Copy> Block<T> {
         self.runs > 0 && self.depth > 0 && !self.add && self.plus.iter().all(Option::is_none)
     }
 
+    /// Whether blocks of so many rows could as well be higher or lower: all rows of A are evenly spaced, and sums are long enough for
+    /// one more block to pay.
+    #[inline(always)]
+    pub fn any_height(&self, height: usize) -> bool {
+        let even = |rows: usize, distance: isize| distance == rows as isize * self.a_row;
+        even(3, self.a_three) && even(6, self.a_six) && even(height, self.a_next) && self.depth * self.runs >= LONG
+    }
+
     /// The same in one of the bands.
     #[inline(always)]
     fn in_band(&self, band: usize) -> Block<T> {
@@ -124,6 +132,9 @@ pub type Column<T> = unsafe fn(&Block<T>, usize);
 /// The pointers are valid for that many elements.
 pub type Dot<T> = unsafe fn(usize, *const T, *const T) -> T;
 
+/// Steps of a sum from which one more block takes less time than few rows in a block lose.
+const LONG: usize = 64;
+
 /// The most vectors of a block.
 pub const MOST_VECTORS: usize = 4;
 
@@ -156,6 +167,13 @@ impl<T> Kernels<T> {
     #[inline]
     pub fn height(&self, rows: usize, vectors: usize) -> usize {
         rows.div_ceil(rows.div_ceil(self.tallest[vectors - 1]))
+    }
+
+    /// The fewest sums of a block that keep the machine busy: two additions begin in a cycle, each takes four. With 512 bits it was
+    /// not measured.
+    #[inline]
+    pub fn fewest_sums(&self) -> usize {
+        if self.columns.is_some() { 8 } else { 0 }
     }
 
     /// Computes so many blocks of a height below each other, in each band, and goes on behind them. A height is at most the tallest of a block of

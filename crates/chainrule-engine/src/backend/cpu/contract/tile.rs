@@ -388,11 +388,20 @@ impl<'a, T: Multiply> Run<'a, T> {
         let times = if one == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
         let height = times * one;
         block.a_next *= times as isize;
+        let (whole, rest) = (rows / height, rows % height);
+        // A few rows alone would take as long as more of them do: they and the block above become two blocks that are nearly as high
+        // as each other.
+        let balanced = whole > 0 && rest > 0 && rest * vectors < kernels.fewest_sums() && block.any_height(height);
         // SAFETY: the caller's; rows of the blocks are among those of A and C.
         unsafe {
-            kernels.run(height, vectors, &mut block, rows / height);
-            if !rows.is_multiple_of(height) {
-                kernels.run(rows % height, vectors, &mut block, 1);
+            kernels.run(height, vectors, &mut block, if balanced { whole - 1 } else { whole });
+            if balanced {
+                let upper = (height + rest).div_ceil(2);
+                block.a_next = upper as isize * block.a_row;
+                kernels.run(upper, vectors, &mut block, 1);
+                kernels.run(height + rest - upper, vectors, &mut block, 1);
+            } else if rest > 0 {
+                kernels.run(rest, vectors, &mut block, 1);
             }
         }
     }
