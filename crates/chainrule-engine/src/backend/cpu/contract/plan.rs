@@ -28,12 +28,12 @@ const LEAST_RUN: usize = 4;
 pub(super) const FEW: usize = 8;
 /// Bytes of a panel of B for a pass: the nearest cache holds it next to some rows of A.
 const PANEL: usize = 36 * 1024;
-/// Elements of A that are worked on at once.
-const PACKED_A: usize = 48 * 1024;
+/// Elements of A that are worked on at once: with 512 bits, where the second cache holds a megabyte or more, and with less.
+const PACKED_A: [usize; 2] = [48 * 1024, 32 * 1024];
 /// Elements of a piece of packed panels.
 const PIECE: usize = 16 * 1024;
-/// The most columns of B that are packed at once.
-const PACKED_COLUMNS: usize = 1024;
+/// The most columns of B that are packed at once, likewise.
+const PACKED_COLUMNS: [usize; 2] = [1024, 512];
 /// Elements of a tile in scratch, and of one that matrix tiles compute: every tile reads all of B's panels again, from beyond
 /// the second cache where they are large.
 const TILE: usize = 64 * 1024;
@@ -302,7 +302,7 @@ impl Plan {
             None if self.tile_rows < self.m => kernels.tallest[wide - 1],
             None => kernels.height(self.m, wide),
         };
-        let fit = (PACKED_A / self.depth.max(1)).next_multiple_of(24);
+        let fit = (PACKED_A[has_less(kernels)] / self.depth.max(1)).next_multiple_of(24);
         self.stretch = fit.min(self.tile_rows);
         let group = |width: usize| (PIECE / (width * self.depth.max(1))).max(1);
         let panels = |length, width, by_row| {
@@ -384,7 +384,7 @@ impl Plan {
             parts: if let Method::Tiles(_, parts) = self.method { Form::Parts(parts).bytes() } else { 0 },
             slack: if tiles { 1.15 } else { 1.08 },
             lanes: kernels.lanes,
-            most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS } else { n },
+            most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS[has_less(kernels)] } else { n },
             most_elements: if self.dense { if tiles { TILE_OF_PARTS } else { TILE } } else { usize::MAX },
             whole_rows: whole_rows(epilogue),
             step: self.whole_rows_of_blocks(),
@@ -453,6 +453,11 @@ fn turns_less(a: &Operand, b: &Operand, m: usize, n: usize) -> bool {
 /// channels first: as rows of A they can be read as they are, where as columns each number is turned as often as windows overlap.
 fn turns_windows(b: &Operand, m: usize, k: usize) -> bool {
     b.path.cols.len() > 1 && run(&b.path.rows, b.dtype) >= LEAST_RUN && k > m
+}
+
+/// 1 for vectors of less than 512 bits.
+fn has_less<T>(kernels: &Kernels<T>) -> usize {
+    usize::from(kernels.lanes * size_of::<T>() < 64)
 }
 
 /// How many values the code reads for each result, besides the result.

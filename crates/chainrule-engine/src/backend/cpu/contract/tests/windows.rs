@@ -148,6 +148,26 @@ fn windows_read_where_they_lie_give_the_bits_of_panels() {
     }
 }
 
+/// With 256 bits two bands of three rows make a block; bands of other lengths, and other vectors, have blocks of their own.
+#[test]
+fn two_bands_of_three_rows_are_a_block() {
+    for (sizes, kind, k_chunks, threes) in [
+        ([2, 30, 1, 32], Kind::Gradient, 1, true),
+        ([4, 16, 8, 32], Kind::GradientOfColumns, 2, true),
+        ([2, 30, 3, 32], Kind::Gradient, 1, false),
+        ([2, 30, 1, 32], Kind::Product, 1, false),
+    ] {
+        let (mut c, mut lengths) = windows_of(sizes, 1, kind);
+        in_chunks(&mut c, &mut lengths, k_chunks);
+        for level in Level::available() {
+            let made = placed(|written| CompiledContract::at(&c, level, None, written));
+            let paired = made.plan.bands.is_some_and(|bands| bands.paired);
+            assert_eq!(paired, threes && level == Level::Avx2, "{level:?}, {sizes:?}, {kind:?}");
+            assert!(!paired || made.plan.panels_of_a.width == 6, "{level:?}, {sizes:?}, {kind:?}");
+        }
+    }
+}
+
 /// The gradient of a kernel by images with channels first has windows as columns, whose sums lie along rows of the image: they change
 /// sides, if the sum is cut in chunks. Filters before channels last do not, nor does a sum that is shorter than there are filters.
 #[test]
