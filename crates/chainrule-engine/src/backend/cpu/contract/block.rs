@@ -31,9 +31,9 @@ pub struct Block<T> {
     pub a_step: isize,
     /// From a block of A to the one below it.
     pub a_next: isize,
-    /// How many bands of rows there are, and rows of C in each.
+    /// How many bands of rows there are, evenly spaced in A.
     pub bands: usize,
-    /// See `bands`.
+    /// Rows of a band, behind which those of the next follow in C.
     pub band: usize,
     /// From band to band of A.
     pub a_band: isize,

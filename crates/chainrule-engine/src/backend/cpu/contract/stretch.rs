@@ -22,9 +22,9 @@ pub struct Stretch<T> {
     pub three: isize,
     /// From a row to the sixth after it.
     pub six: isize,
-    /// How many bands there are of so many rows, and from band to band.
+    /// How many bands of rows there are.
     pub bands: usize,
-    /// See `bands`.
+    /// From band to band.
     pub apart: isize,
     /// Numbers of a run.
     pub depth: usize,
