@@ -14,6 +14,7 @@ use super::kernel::Binary;
 use super::product::Product;
 use super::view::{View, copied, is_dense, refined};
 use crate::ops::{Max, Op, Sum};
+use smallvec::SmallVec;
 
 /// What kind of kernel a group becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +51,12 @@ pub struct Group {
     pub total: usize,
     /// Columns, once a reduction or a contraction has fixed them.
     pub columns: Option<usize>,
-    /// Ascending; each divides the next. The sizes of the space's axes are their ratios.
-    pub cuts: Vec<usize>,
+    /// Where axes end.
+    pub cuts: Cuts,
 }
+
+/// Numbers of elements, ascending; each divides the next. The sizes of a space's axes are their ratios.
+pub type Cuts = SmallVec<[usize; 6]>;
 
 /// The groups of a graph, and where each node is.
 #[derive(Clone, Debug, Default)]
@@ -169,7 +173,7 @@ impl Fusion {
             self.place[id as usize] = Some((group, Cover::Full));
             return;
         }
-        let mut needed: Vec<u32> = Vec::new();
+        let mut needed: SmallVec<[u32; 8]> = SmallVec::new();
         for input in graph.node(id).inputs.iter().flat_map(|&input| std::iter::once(input).chain(behind(graph, input))) {
             if let Some((group, _)) = self.place[views[input as usize].base as usize]
                 && !needed.contains(&group)
@@ -279,10 +283,8 @@ impl Fusion {
                 None => (Kind::Region, len, None, Cover::Full, &node.ty.shape),
             },
         };
-        let mut cuts = suffix_products(shape, 1);
-        cuts.extend(columns);
-        cuts.push(total);
-        let cuts = chain(cuts).unwrap_or_else(|| vec![total]);
+        let cuts = chain(suffix_products(shape, 1).chain(columns).chain([total]).collect());
+        let cuts = cuts.unwrap_or_else(|| Cuts::from_slice(&[total]));
         let group = self.groups.len() as u32;
         self.groups.push(Group { kind, members: vec![id], plain: is_made_in_place(&node.op), total, columns, cuts });
         self.before.push(vec![0; group as usize / 64 + 1]);
@@ -292,7 +294,7 @@ impl Fusion {
 
     /// Whether a node can run in a group: what it would cover there, and the group's columns and
     /// cuts with it.
-    fn fits(&self, graph: &Graph, views: &[View], id: NodeId, group: u32, needed: &[u32]) -> Option<(Cover, Option<usize>, Vec<usize>)> {
+    fn fits(&self, graph: &Graph, views: &[View], id: NodeId, group: u32, needed: &[u32]) -> Option<(Cover, Option<usize>, Cuts)> {
         let found = &self.groups[group as usize];
         let later = needed.iter().any(|&other| other != group && self.needs(other, group));
         if later || found.kind == Kind::Single || found.members.len() >= self.most {
@@ -395,7 +397,7 @@ impl Fusion {
             (_, Cover::Full) => dense && reads_full,
             (_, Cover::Row) if !reads_full => dense,
             // Axes that are cut in other places than the space's, as the operand's of a reshape may be, have none of its rows.
-            (_, Cover::Row) if !suffix_products(shape, 1).iter().all(|cut| *cut == 1 || space.cuts.contains(cut)) => false,
+            (_, Cover::Row) if !suffix_products(shape, 1).all(|cut| cut == 1 || space.cuts.contains(&cut)) => false,
             (_, Cover::Row) => {
                 let (sizes, rows) = space.axes();
                 let strides = refined(shape, &view.strides, &sizes);
@@ -430,22 +432,17 @@ impl Group {
 }
 
 /// The numbers of elements of the last axes, the last two, ..., each times `scale`.
-pub fn suffix_products(shape: &[usize], scale: usize) -> Vec<usize> {
-    let mut product = scale;
-    shape
-        .iter()
-        .rev()
-        .map(|&size| {
-            product *= size;
-            product
-        })
-        .collect()
+pub fn suffix_products(shape: &[usize], scale: usize) -> impl Iterator<Item = usize> + '_ {
+    shape.iter().rev().scan(scale, |product, &size| {
+        *product *= size;
+        Some(*product)
+    })
 }
 
 /// Sorted and without repetition, if each divides the next; ones are dropped.
-pub fn chain(mut cuts: Vec<usize>) -> Option<Vec<usize>> {
+pub fn chain(mut cuts: Cuts) -> Option<Cuts> {
     cuts.sort_unstable();
     cuts.dedup();
-    cuts.retain(|&cut| cut > 1);
+    cuts.retain(|&mut cut| cut > 1);
     cuts.windows(2).all(|pair| pair[1] % pair[0] == 0).then_some(cuts)
 }

@@ -106,8 +106,12 @@ pub fn reaches(kernel: &Kernel) -> Vec<Reach> {
 }
 
 fn of_region(region: &Region, skip: usize, all: &mut Vec<Reach>) {
-    let loads = region.loads.iter().enumerate().skip(skip).map(|(i, access)| (access, false, reads_plainly(region, i)));
-    let stores = region.stores.iter().enumerate().map(|(i, access)| (access, true, writes_plainly(region, i)));
+    let elsewhere = |code: &Code| matches!(code, Code::LoadAt { .. } | Code::Random { .. } | Code::Accumulate(..));
+    // Asked once for all accesses: few regions have any that are not plain.
+    let plain = !region.code.iter().any(|instruction| elsewhere(&instruction.code));
+    let loads = region.loads.iter().enumerate().skip(skip).map(|(i, access)| (access, false, plain || reads_plainly(region, i)));
+    let stores = region.stores.iter().enumerate().map(|(i, access)| (access, true, plain || writes_plainly(region, i)));
+    all.reserve_exact(region.loads.len() + region.stores.len());
     all.extend(loads.chain(stores).map(|(access, writes, plain)| Reach {
         buffer: access.buffer,
         writes,
@@ -137,7 +141,7 @@ fn of_contract(contract: &Contract, all: &mut Vec<Reach>) {
 pub fn spaces(contract: &Contract) -> [Axes<usize>; 3] {
     let Contract { batch, m, n, k, k_chunks, .. } = contract;
     let chunks: &[usize] = if *k_chunks > 1 { std::slice::from_ref(k_chunks) } else { &[] };
-    [[&[], &batch[..], m, k], [&[], &batch[..], k, n], [chunks, &batch[..], m, n]].map(|axes| axes.concat().into_iter().collect())
+    [[&[], &batch[..], m, k], [&[], &batch[..], k, n], [chunks, &batch[..], m, n]].map(|axes| axes.into_iter().flatten().copied().collect())
 }
 
 /// Whether a load of a region is one of each point or row, and not of where an index says.

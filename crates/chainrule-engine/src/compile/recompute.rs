@@ -11,7 +11,7 @@
 //!
 //! Refuses to repeat products and reductions, and whatever costs more than writing and reading it.
 
-use super::fuse::{Cover, Fusion, Group, Kind, chain, is_elementwise, is_inline, suffix_products};
+use super::fuse::{Cover, Cuts, Fusion, Group, Kind, chain, is_elementwise, is_inline, suffix_products};
 use super::graph::{Graph, GraphNode, NodeId};
 use super::kernel::{Binary, Unary};
 use super::remake::LARGE;
@@ -19,6 +19,7 @@ use super::view::{View, is_dense};
 use crate::ops::Op;
 use crate::tensor::DType;
 use rustc_hash::FxHashSet;
+use smallvec::{SmallVec, smallvec};
 
 /// Elements below which a value stays in the cache between its groups.
 const LEAST: usize = 4096;
@@ -55,9 +56,15 @@ pub fn recompute(graph: &Graph, views: &[View], fusion: &mut Fusion) {
     leave_groups(fusion, &readers);
 }
 
-/// For each dense value, the nodes that read it, with the input by which they do.
-fn readers(graph: &Graph, views: &[View]) -> Vec<Vec<(NodeId, NodeId)>> {
-    let mut readers = vec![Vec::new(); graph.nodes.len()];
+/// The nodes that read a value, with the input by which they do.
+type Readers = SmallVec<[(NodeId, NodeId); 2]>;
+
+/// Nodes of a few, as most lists of them here are.
+type Nodes = SmallVec<[NodeId; 8]>;
+
+/// The readers of each dense value.
+fn readers(graph: &Graph, views: &[View]) -> Vec<Readers> {
+    let mut readers = vec![Readers::new(); graph.nodes.len()];
     for (id, node) in graph.nodes.iter().enumerate().filter(|&(id, _)| views[id].base as usize == id) {
         node.inputs.iter().for_each(|&input| readers[views[input as usize].base as usize].push((id as NodeId, input)));
     }
@@ -95,7 +102,7 @@ struct Pass<'a> {
     graph: &'a Graph,
     views: &'a [View],
     fusion: &'a mut Fusion,
-    readers: Vec<Vec<(NodeId, NodeId)>>,
+    readers: Vec<Readers>,
     again: Vec<bool>,
     kept: Vec<bool>,
     /// Links of the longest chain that makes a node from what is kept.
@@ -119,7 +126,7 @@ impl Pass<'_> {
             return;
         }
         let Some(groups) = self.groups_that_could(id, home) else { return };
-        let (mut cost, mut plans) = (0, Vec::new());
+        let (mut cost, mut plans) = (0, SmallVec::<[_; 4]>::new());
         for group in groups {
             let Some((price, cuts, nodes)) = self.plan(id, group) else { return };
             cost += price;
@@ -137,7 +144,7 @@ impl Pass<'_> {
             for node in nodes {
                 self.again[node as usize] = true;
                 self.done.insert((group, node));
-                for base in self.bases(node).collect::<Vec<_>>() {
+                for base in self.bases(node).collect::<Nodes>() {
                     self.kept[base as usize] |= self.is_one_per_row(node, base);
                     self.read.insert((group, base));
                 }
@@ -150,7 +157,7 @@ impl Pass<'_> {
     fn keep_product(&mut self, group: u32) {
         let Group { kind: Kind::Contract, members, .. } = &self.fusion.groups[group as usize] else { return };
         let product = members[0];
-        let written: Vec<NodeId> = members.iter().copied().filter(|&id| self.kept[id as usize]).collect();
+        let written: Nodes = members.iter().copied().filter(|&id| self.kept[id as usize]).collect();
         if self.kept[product as usize] || written.len() < 2 || self.graph.node(product).ty.len() < LEAST {
             return;
         }
@@ -209,8 +216,8 @@ impl Pass<'_> {
     }
 
     /// The other groups that read a node, if scalar code of each reads all of it point by point.
-    fn groups_that_could(&self, id: NodeId, home: u32) -> Option<Vec<u32>> {
-        let mut groups = Vec::new();
+    fn groups_that_could(&self, id: NodeId, home: u32) -> Option<SmallVec<[u32; 4]>> {
+        let mut groups = SmallVec::new();
         for &(reader, input) in &self.readers[id as usize] {
             let (group, _) = self.fusion.place[reader as usize]?;
             if group == home {
@@ -236,9 +243,9 @@ impl Pass<'_> {
 
     /// What it takes to make a node in a group: the cost of what is new there and of what must be read for it, the
     /// cuts of the group's space with those of the values that are then read, and the nodes.
-    fn plan(&self, id: NodeId, group: u32) -> Option<(u32, Vec<usize>, Vec<NodeId>)> {
+    fn plan(&self, id: NodeId, group: u32) -> Option<(u32, Cuts, Nodes)> {
         let (mut cost, mut cuts) = (0, self.fusion.groups[group as usize].cuts.clone());
-        let (mut nodes, mut newly) = (vec![id], Vec::new());
+        let (mut nodes, mut newly): (Nodes, Nodes) = (smallvec![id], Nodes::new());
         let mut at = 0;
         while let Some(&node) = nodes.get(at) {
             at += 1;
@@ -274,7 +281,7 @@ fn price(node: &GraphNode) -> u32 {
 }
 
 /// Takes nodes that are computed again from their own groups where nobody reads them there.
-fn leave_groups(fusion: &mut Fusion, readers: &[Vec<(NodeId, NodeId)>]) {
+fn leave_groups(fusion: &mut Fusion, readers: &[Readers]) {
     for id in (0..fusion.again.len()).rev().filter(|&id| fusion.again[id]).collect::<Vec<_>>() {
         let Some((home, _)) = fusion.place[id] else { continue };
         if !readers[id].iter().any(|&(reader, _)| fusion.place[reader as usize].is_some_and(|(group, _)| group == home)) {

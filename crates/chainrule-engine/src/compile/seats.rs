@@ -72,6 +72,40 @@ pub struct Seat {
     digits: SmallVec<[Digit; 6]>,
 }
 
+/// One of the accesses of a kernel that is scalar code or a product.
+#[derive(Clone, Copy, Debug)]
+enum Slot {
+    A,
+    B,
+    Out,
+    Load(usize),
+    Store(usize),
+}
+
+/// Accesses of a kernel, and what becomes of them.
+type Moves = SmallVec<[(Slot, Access); 2]>;
+
+impl Slot {
+    /// The access in a kernel, if it has it.
+    fn of(self, kernel: &mut Kernel) -> Option<&mut Access> {
+        let (product, code) = match kernel {
+            Kernel::Region(region) => (None, Some(region)),
+            Kernel::Contract(contract) => {
+                let Contract { a, b, out, epilogue, .. } = &mut **contract;
+                (Some([a, b, out]), epilogue.as_mut())
+            }
+            _ => (None, None),
+        };
+        match self {
+            Slot::A => product.map(|[a, _, _]| a),
+            Slot::B => product.map(|[_, b, _]| b),
+            Slot::Out => product.map(|[_, _, out]| out),
+            Slot::Load(i) => code?.loads.get_mut(i),
+            Slot::Store(i) => code?.stores.get_mut(i),
+        }
+    }
+}
+
 /// One axis of a dense buffer: its size, elements from one index to the next, and at the place.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Digit {
@@ -128,11 +162,23 @@ impl Seat {
     pub fn take(&self, kernels: &mut Kernels, users: &mut Users, k: usize, other: Option<Kernel>) -> bool {
         let [from, to] = [self.from, self.to].map(|buffer| buffer as usize);
         let others = users.of[from].iter().copied().filter(|&user| user != k);
-        let moved: Option<Vec<(usize, Kernel)>> = others.map(|user| Some((user, self.moved(&kernels.kernels[user])?))).collect();
-        let Some(moved) = moved else { return false };
-        for (user, kernel) in moved.into_iter().chain(other.map(|other| (k, other))) {
-            users.reaches[user] = reaches(&kernel);
-            kernels.kernels[user] = kernel;
+        let moves: Option<Vec<(usize, Moves)>> = others.map(|user| Some((user, self.moves(&kernels.kernels[user])?))).collect();
+        let Some(moves) = moves else { return false };
+        let mut changed: SmallVec<[usize; 4]> = SmallVec::new();
+        for (user, moves) in moves {
+            for (slot, moved) in moves {
+                if let Some(access) = slot.of(&mut kernels.kernels[user]) {
+                    *access = moved;
+                }
+            }
+            changed.push(user);
+        }
+        if let Some(other) = other {
+            kernels.kernels[k] = other;
+            changed.push(k);
+        }
+        for user in changed {
+            users.reaches[user] = reaches(&kernels.kernels[user]);
             if let Err(at) = users.of[to].binary_search(&user) {
                 users.of[to].insert(at, user);
             }
@@ -141,37 +187,40 @@ impl Seat {
         true
     }
 
-    /// A kernel that does with the place what it did with the buffer, if other strides are enough for that.
-    fn moved(&self, kernel: &Kernel) -> Option<Kernel> {
+    /// What changes in a kernel that does with the place what it did with the buffer, if other strides are enough for that.
+    fn moves(&self, kernel: &Kernel) -> Option<Moves> {
+        let mut moves = Moves::new();
         match kernel {
-            Kernel::Region(region) => Some(Kernel::Region(self.region(region, 0)?)),
+            Kernel::Region(region) => self.moves_of_region(region, 0, &mut moves)?,
             Kernel::Contract(contract) if !contract.accumulate => {
                 let [a, b, out] = spaces(contract);
-                let epilogue = match &contract.epilogue {
-                    Some(region) => Some(self.region(region, 1)?),
-                    None => None,
-                };
-                // With code after the product, what it stores is the result, and says whose buffer that is.
-                let out = match &epilogue {
-                    Some(region) => Access { buffer: region.stores[0].buffer, ..contract.out.clone() },
-                    None => self.access(&contract.out, &out)?,
-                };
-                let (a, b) = (self.access(&contract.a, &a)?, self.access(&contract.b, &b)?);
-                Some(Kernel::Contract(Box::new(Contract { a, b, out, epilogue, ..(**contract).clone() })))
+                let mut own = 3;
+                if let Some(region) = &contract.epilogue {
+                    self.moves_of_region(region, 1, &mut moves)?;
+                    // With code after the product, what it stores is the result, and says whose buffer that is.
+                    if region.stores[0].buffer == self.from {
+                        moves.push((Slot::Out, Access { buffer: self.to, ..contract.out.clone() }));
+                    }
+                    own = 2;
+                }
+                let all = [(Slot::A, &contract.a, a), (Slot::B, &contract.b, b), (Slot::Out, &contract.out, out)];
+                for (slot, access, sizes) in all.into_iter().take(own).filter(|(_, access, _)| access.buffer == self.from) {
+                    moves.push((slot, self.access(access, &sizes)?));
+                }
             }
-            _ => None,
+            _ => return None,
         }
+        Some(moves)
     }
 
-    fn region(&self, region: &Region, skip: usize) -> Option<Region> {
-        let mut moved = region.clone();
-        for (i, load) in moved.loads.iter_mut().enumerate().skip(skip).filter(|(_, load)| load.buffer == self.from) {
-            *load = reads_plainly(region, i).then(|| self.access(load, &region.axes))??;
+    fn moves_of_region(&self, region: &Region, skip: usize, moves: &mut Moves) -> Option<()> {
+        for (i, load) in region.loads.iter().enumerate().skip(skip).filter(|(_, load)| load.buffer == self.from) {
+            moves.push((Slot::Load(i), reads_plainly(region, i).then(|| self.access(load, &region.axes))??));
         }
-        for (i, store) in moved.stores.iter_mut().enumerate().filter(|(_, store)| store.buffer == self.from) {
-            *store = writes_plainly(region, i).then(|| self.access(store, &region.axes))??;
+        for (i, store) in region.stores.iter().enumerate().filter(|(_, store)| store.buffer == self.from) {
+            moves.push((Slot::Store(i), writes_plainly(region, i).then(|| self.access(store, &region.axes))??));
         }
-        Some(moved)
+        Some(())
     }
 
     /// An access to the buffer as one to the place, if no step along its axes leaves an axis of the buffer; one to another buffer as it is.

@@ -23,25 +23,30 @@ pub fn rewrite(graph: &Graph, rule: &'static NamedRule) -> Graph {
 }
 
 fn swept(graph: &Graph, builder: Builder) -> Graph {
-    swept_with(graph, builder, &mut |_, _, _| None)
+    swept_with(graph, builder, false, &mut |_, _, _| None)
 }
 
 /// What stands in the place of a node, given what became of those before it; `None` to go on as ever.
 type Instead<'a> = dyn FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId> + 'a;
 
-fn swept_with(graph: &Graph, mut builder: Builder, other: &mut Instead<'_>) -> Graph {
+/// Where rules have been `tried` on all nodes, they are tried again on those alone that depend on what stands in another's place.
+fn swept_with(graph: &Graph, mut builder: Builder, tried: bool, other: &mut Instead<'_>) -> Graph {
     let mut new_of: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    let mut as_before: Vec<bool> = Vec::with_capacity(graph.nodes.len());
     builder.graph.nodes.reserve(graph.nodes.len());
     builder.known.reserve(graph.nodes.len());
     for (id, node) in graph.nodes.iter().enumerate() {
         builder.site = node.site;
         if let Some(other) = other(&mut builder, &new_of, id as NodeId) {
             new_of.push(other);
+            as_before.push(false);
             continue;
         }
         let inputs: SmallVec<[NodeId; 3]> = node.inputs.iter().map(|&id| new_of[id as usize]).collect();
+        as_before.push(tried && node.inputs.iter().all(|&id| as_before[id as usize]));
         new_of.push(match node.leaf {
             Some(_) => builder.push(node.clone()),
+            None if as_before[id] => builder.merged(node.op.clone(), &inputs, node.ty.clone()),
             None => builder.add(node.op.clone(), &inputs, node.ty.clone()),
         });
     }
@@ -63,10 +68,10 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A graph again, simplified as ever, with another node in the place of each for which `other` makes one. It is
-    /// given what became of the nodes before.
+    /// A simplified graph again, with another node in the place of each for which `other` makes one, and what depends on those simplified
+    /// as ever. `other` is given what became of the nodes before.
     pub fn rebuilt(graph: &Graph, mut other: impl FnMut(&mut Builder, &[NodeId], NodeId) -> Option<NodeId>) -> Graph {
-        swept_with(graph, Builder { all: true, ..Builder::default() }, &mut other)
+        swept_with(graph, Builder { all: true, ..Builder::default() }, true, &mut other)
     }
 
     /// The node that computes `op`: what a rule makes of it, an equal one that is there, or a new one.
@@ -76,9 +81,11 @@ impl Builder {
             Some(rule) => rule.apply(self, &op, inputs, &ty),
             None => rules::apply(self, &op, inputs, &ty, self.all),
         };
-        if let Some(replacement) = replacement {
-            return replacement;
-        }
+        replacement.unwrap_or_else(|| self.merged(op, inputs, ty))
+    }
+
+    /// The node that computes `op`: an equal one that is there, or a new one.
+    fn merged(&mut self, op: Op, inputs: &[NodeId], ty: Type) -> NodeId {
         let hash = FxBuildHasher.hash_one((&op, inputs, &ty));
         let same = |&&id: &&NodeId| {
             self.all && {

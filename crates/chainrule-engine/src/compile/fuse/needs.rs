@@ -3,6 +3,7 @@
 //! Each group has the set of all groups that it needs, directly or not, as bits. Refuses to know what a group computes.
 
 use super::Fusion;
+use smallvec::SmallVec;
 
 impl Fusion {
     /// Whether `group` needs `other`.
@@ -12,7 +13,7 @@ impl Fusion {
 
     /// Records that a group needs others, for itself and for all that need it.
     pub(super) fn require(&mut self, group: u32, needed: &[u32]) {
-        let mut new = vec![0u64; self.groups.len() / 64 + 1];
+        let mut new: SmallVec<[u64; 16]> = SmallVec::from_elem(0, self.groups.len() / 64 + 1);
         self.needed.resize(self.groups.len(), false);
         for &other in needed.iter().filter(|&&other| other != group) {
             self.needed[other as usize] = true;
@@ -26,7 +27,7 @@ impl Fusion {
         let all = if self.needed[group as usize] { 0..self.groups.len() as u32 } else { group..group + 1 };
         for at in all {
             if at == group || self.needs(at, group) {
-                unite(&mut self.before[at as usize], &new);
+                _ = unite(&mut self.before[at as usize], &new);
             }
         }
     }
@@ -39,6 +40,7 @@ impl Fusion {
     /// All that `from` needed, and those who needed it, pass on to `to`, whose members its own have become.
     pub(super) fn inherit(&mut self, from: u32, to: u32) {
         let inherited = std::mem::take(&mut self.before[from as usize]);
+        let mut newly: SmallVec<[u32; 16]> = SmallVec::new();
         for (at, words) in self.before.iter_mut().enumerate() {
             if let Some(word) = words.get_mut(from as usize / 64).filter(|word| **word >> (from % 64) & 1 == 1) {
                 *word &= !(1 << (from % 64));
@@ -46,17 +48,18 @@ impl Fusion {
                     self.needed[to as usize] = true;
                     words.resize(words.len().max(to as usize / 64 + 1), 0);
                     words[to as usize / 64] |= 1 << (to % 64);
+                    newly.push(at as u32);
                 }
             }
         }
-        unite(&mut self.before[to as usize], &inherited);
-        // Whoever took over the need for `from` now needs all that `to` needs; those who need them in turn did so, too.
+        // Whoever took over the need for `from` now needs all that `to` needs; those who need them in turn did so, too. A group that
+        // needed `from` before needed all this, and those who need it know.
+        let grows = unite(&mut self.before[to as usize], &inherited);
         let all = self.before[to as usize].clone();
-        for at in 0..self.groups.len() as u32 {
-            if at != to && self.needs(at, to) {
-                unite(&mut self.before[at as usize], &all);
-            }
+        if grows {
+            newly = (0..self.groups.len() as u32).filter(|&at| at != to && self.needs(at, to)).collect();
         }
+        newly.iter().for_each(|&at| _ = unite(&mut self.before[at as usize], &all));
     }
 
     /// The last group takes the number of those right before it that are empty. Every set has room for all numbers, and a
@@ -96,12 +99,17 @@ pub(super) fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
     words.iter().enumerate().flat_map(numbers)
 }
 
-/// Adds the numbers of a set to another.
-fn unite(set: &mut Vec<u64>, more: &[u64]) {
+/// Adds the numbers of a set to another, and tells whether there was one that it did not have.
+fn unite(set: &mut Vec<u64>, more: &[u64]) -> bool {
     if set.len() < more.len() {
         set.resize(more.len(), 0);
     }
-    set.iter_mut().zip(more).for_each(|(word, &more)| *word |= more);
+    let mut new = 0;
+    for (word, &more) in set.iter_mut().zip(more) {
+        new |= more & !*word;
+        *word |= more;
+    }
+    new != 0
 }
 
 #[cfg(test)]
