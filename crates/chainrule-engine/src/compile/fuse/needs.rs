@@ -27,7 +27,7 @@ impl Fusion {
         let all = if self.needed[group as usize] { 0..self.groups.len() as u32 } else { group..group + 1 };
         for at in all {
             if at == group || self.needs(at, group) {
-                _ = unite(&mut self.before[at as usize], &new);
+                unite(&mut self.before[at as usize], &new);
             }
         }
     }
@@ -52,14 +52,11 @@ impl Fusion {
                 }
             }
         }
-        // Whoever took over the need for `from` now needs all that `to` needs; those who need them in turn did so, too. A group that
-        // needed `from` before needed all this, and those who need it know.
-        let grows = unite(&mut self.before[to as usize], &inherited);
+        // Whoever took over the need for `from` now needs all that `to` needs; those who need them in turn did so, too. And `to` needed
+        // before what `from` did: it needed `from` itself, or just the same.
+        debug_assert!(inherited.iter().enumerate().all(|(i, &word)| word & !self.before[to as usize].get(i).copied().unwrap_or(0) == 0));
         let all = self.before[to as usize].clone();
-        if grows {
-            newly = (0..self.groups.len() as u32).filter(|&at| at != to && self.needs(at, to)).collect();
-        }
-        newly.iter().for_each(|&at| _ = unite(&mut self.before[at as usize], &all));
+        newly.iter().for_each(|&at| unite(&mut self.before[at as usize], &all));
     }
 
     /// The last group takes the number of those right before it that are empty. Every set has room for all numbers, and a
@@ -99,25 +96,77 @@ pub(super) fn bits(words: &[u64]) -> impl Iterator<Item = u32> + '_ {
     words.iter().enumerate().flat_map(numbers)
 }
 
-/// Adds the numbers of a set to another, and tells whether there was one that it did not have.
-fn unite(set: &mut Vec<u64>, more: &[u64]) -> bool {
+/// Adds the numbers of a set to another.
+fn unite(set: &mut Vec<u64>, more: &[u64]) {
     if set.len() < more.len() {
         set.resize(more.len(), 0);
     }
-    let mut new = 0;
-    for (word, &more) in set.iter_mut().zip(more) {
-        new |= more & !*word;
-        *word |= more;
-    }
-    new != 0
+    set.iter_mut().zip(more).for_each(|(word, &more)| *word |= more);
 }
 
 #[cfg(test)]
 mod tests {
     use crate::compile::fuse::fuse;
     use crate::compile::graph::Graph;
+    use crate::compile::simplify::simplify;
     use crate::compile::view::views;
-    use crate::tensor::Tensor;
+    use crate::tensor::{Rng, Tensor};
+    use std::collections::BTreeSet;
+
+    /// A value of random operations on a few matrices, and its gradients.
+    fn random(seed: u64) -> Vec<Tensor> {
+        let mut rng = Rng::new(seed);
+        let leaves: Vec<Tensor> = (0..4).map(|i| Tensor::from_slice(&[0.1 * i as f32; 64], [8, 8])).collect();
+        let mut values = leaves.clone();
+        for _ in 0..40 {
+            let mut any = |values: &[Tensor]| values[(rng.next_u64() % values.len() as u64) as usize].clone();
+            let (a, b) = (any(&values), any(&values));
+            let next = match rng.next_u64() % 7 {
+                0 => a + b,
+                1 => a * b,
+                2 => a.sin(),
+                3 => a.matmul(&b),
+                4 => a.sum_keep(&[1]) * b,
+                5 => a.transpose(0, 1) * b,
+                _ => a.sum_keep(&[0]) + b,
+            };
+            values.push(next);
+        }
+        let total = values[20..].iter().skip(1).fold(values[20].sum(), |total, value| total + value.sum());
+        let mut roots = total.grad_or_zeros(&leaves.iter().collect::<Vec<_>>()).expect("gradients");
+        roots.push(total);
+        roots
+    }
+
+    /// However groups came to be, each knows of just those that it needs, directly or not.
+    #[test]
+    fn groups_know_what_they_need() {
+        let mut pairs = 0;
+        for seed in 0..60 {
+            let roots = random(seed);
+            let (graph, ..) = Graph::of(&roots.iter().collect::<Vec<_>>());
+            let graph = simplify(&graph, true);
+            let views = views(&graph);
+            let fusion = fuse(&graph, &views);
+            let home = |id: u32| fusion.place[views[id as usize].base as usize].map(|(group, _)| group);
+            let direct = |group: usize| -> BTreeSet<u32> {
+                let inputs = fusion.groups[group].members.iter().flat_map(|&id| &graph.node(id).inputs);
+                inputs.filter_map(|&input| home(input)).filter(|&other| other as usize != group).collect()
+            };
+            for group in 0..fusion.groups.len() {
+                let (mut all, mut open) = (BTreeSet::new(), direct(group));
+                while let Some(other) = open.pop_first() {
+                    if all.insert(other) {
+                        open.extend(direct(other as usize));
+                    }
+                }
+                let known: BTreeSet<u32> = super::bits(&fusion.before[group]).collect();
+                assert_eq!(known, all, "group {group} of seed {seed}");
+                pairs += all.len();
+            }
+        }
+        assert!(pairs > 5000, "{pairs} needs");
+    }
 
     /// On the way back each factor of a chain opens a group, which its reader takes in: the numbers of those are used again,
     /// and every member knows its group.
