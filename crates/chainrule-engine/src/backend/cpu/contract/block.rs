@@ -55,43 +55,6 @@ pub struct Block<T> {
     pub plus: Addends<T>,
 }
 
-impl<T: Copy> Block<T> {
-    /// Whether results are sums of products and nothing else.
-    #[inline(always)]
-    fn is_plain(&self) -> bool {
-        self.runs > 0 && self.depth > 0 && !self.add && self.plus.iter().all(Option::is_none)
-    }
-
-    /// Whether blocks of so many rows could as well be higher or lower: all rows of A are evenly spaced, and sums are long enough for
-    /// one more block to pay.
-    #[inline(always)]
-    pub fn any_height(&self, height: usize) -> bool {
-        let even = |rows: usize, distance: isize| distance == rows as isize * self.a_row;
-        even(3, self.a_three) && even(6, self.a_six) && even(height, self.a_next) && self.depth * self.runs >= LONG
-    }
-
-    /// The same in one of the bands.
-    #[inline(always)]
-    fn in_band(&self, band: usize) -> Block<T> {
-        let below = band * self.band;
-        Block {
-            a: self.a.wrapping_offset(band as isize * self.a_band),
-            c: self.c.wrapping_offset(below as isize * self.c_row),
-            plus: self.plus.map(|plus| Some(plus?.moved(below, 0))),
-            ..*self
-        }
-    }
-
-    /// Goes on so many blocks further down, of so many rows each.
-    #[inline(always)]
-    fn move_down(&mut self, rows: usize, blocks: usize) {
-        let below = rows * blocks;
-        self.a = self.a.wrapping_offset(blocks as isize * self.a_next);
-        self.c = self.c.wrapping_offset(below as isize * self.c_row);
-        self.plus = self.plus.map(|plus| Some(plus?.moved(below, 0)));
-    }
-}
-
 /// Up to two matrices that are added to results.
 pub type Addends<T> = [Option<Addend<T>>; 2];
 
@@ -132,9 +95,6 @@ pub type Column<T> = unsafe fn(&Block<T>, usize);
 /// The pointers are valid for that many elements.
 pub type Dot<T> = unsafe fn(usize, *const T, *const T) -> T;
 
-/// Steps of a sum from which one more block takes less time than few rows in a block lose.
-const LONG: usize = 64;
-
 /// The most vectors of a block.
 pub const MOST_VECTORS: usize = 4;
 
@@ -150,9 +110,9 @@ pub struct Kernels<T: 'static> {
     /// Rows of the tallest block of 1, 2, .. vectors.
     pub tallest: [usize; MOST_VECTORS],
     /// By vectors, then by rows, both less one.
-    blocks: [[Kernel<T>; MOST_ROWS]; MOST_VECTORS],
+    pub(super) blocks: [[Kernel<T>; MOST_ROWS]; MOST_VECTORS],
     /// The same of what computes plain blocks; with 512 bits it was not measured.
-    columns: Option<[[Column<T>; MOST_ROWS]; MOST_VECTORS]>,
+    pub(super) columns: Option<[[Column<T>; MOST_ROWS]; MOST_VECTORS]>,
     /// The product of two rows.
     pub dot: Dot<T>,
     /// What sums along vectors, where there are registers for it.
@@ -167,40 +127,6 @@ impl<T> Kernels<T> {
     #[inline]
     pub fn height(&self, rows: usize, vectors: usize) -> usize {
         rows.div_ceil(rows.div_ceil(self.tallest[vectors - 1]))
-    }
-
-    /// The fewest sums of a block that keep the machine busy: two additions begin in a cycle, each takes four. With 512 bits it was
-    /// not measured.
-    #[inline]
-    pub fn fewest_sums(&self) -> usize {
-        if self.columns.is_some() { 8 } else { 0 }
-    }
-
-    /// Computes so many blocks of a height below each other, in each band, and goes on behind them. A height is at most the tallest of a block of
-    /// so many vectors.
-    ///
-    /// # Safety
-    /// As [`Kernel`], of all the blocks.
-    #[inline(always)]
-    pub unsafe fn run(&self, height: usize, vectors: usize, block: &mut Block<T>, count: usize)
-    where
-        T: Copy,
-    {
-        // SAFETY: the caller's.
-        unsafe {
-            if let (Some(columns), true) = (&self.columns, block.is_plain()) {
-                columns[vectors - 1][height - 1](block, count);
-                return block.move_down(height, count);
-            }
-            for band in 0..block.bands {
-                let mut block = block.in_band(band);
-                for _ in 0..count {
-                    self.blocks[vectors - 1][height - 1](&block);
-                    block.move_down(height, 1);
-                }
-            }
-            block.move_down(height, count);
-        }
     }
 }
 

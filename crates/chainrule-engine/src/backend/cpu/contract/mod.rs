@@ -20,6 +20,7 @@
 
 mod along;
 mod block;
+mod column;
 mod cut;
 #[cfg(target_arch = "x86_64")]
 mod inner;

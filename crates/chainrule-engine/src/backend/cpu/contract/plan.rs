@@ -28,12 +28,19 @@ const LEAST_RUN: usize = 4;
 pub(super) const FEW: usize = 8;
 /// Bytes of a panel of B for a pass: the nearest cache holds it next to some rows of A.
 const PANEL: usize = 36 * 1024;
-/// Elements of A that are worked on at once: with 512 bits, where the second cache holds a megabyte or more, and with less.
-const PACKED_A: [usize; 2] = [48 * 1024, 32 * 1024];
 /// Elements of a piece of packed panels.
 const PIECE: usize = 16 * 1024;
-/// The most columns of B that are packed at once, likewise.
-const PACKED_COLUMNS: [usize; 2] = [1024, 512];
+/// What fits the second cache.
+struct Near {
+    /// Elements of A that are worked on at once.
+    rows: usize,
+    /// The most columns of B that are packed at once.
+    columns: usize,
+}
+
+/// Where machines have 512 bits, it holds a megabyte or more.
+const OF_512_BITS: Near = Near { rows: 48 * 1024, columns: 1024 };
+const OF_LESS: Near = Near { rows: 32 * 1024, columns: 512 };
 /// Elements of a tile in scratch, and of one that matrix tiles compute: every tile reads all of B's panels again, from beyond
 /// the second cache where they are large.
 const TILE: usize = 64 * 1024;
@@ -302,7 +309,7 @@ impl Plan {
             None if self.tile_rows < self.m => kernels.tallest[wide - 1],
             None => kernels.height(self.m, wide),
         };
-        let fit = (PACKED_A[has_less(kernels)] / self.depth.max(1)).next_multiple_of(24);
+        let fit = (near_of(kernels).rows / self.depth.max(1)).next_multiple_of(24);
         self.stretch = fit.min(self.tile_rows);
         let group = |width: usize| (PIECE / (width * self.depth.max(1))).max(1);
         let panels = |length, width, by_row| {
@@ -384,7 +391,7 @@ impl Plan {
             parts: if let Method::Tiles(_, parts) = self.method { Form::Parts(parts).bytes() } else { 0 },
             slack: if tiles { 1.15 } else { 1.08 },
             lanes: kernels.lanes,
-            most_columns: if self.columns_of_b == Columns::Packed { PACKED_COLUMNS[has_less(kernels)] } else { n },
+            most_columns: if self.columns_of_b == Columns::Packed { near_of(kernels).columns } else { n },
             most_elements: if self.dense { if tiles { TILE_OF_PARTS } else { TILE } } else { usize::MAX },
             whole_rows: whole_rows(epilogue),
             step: self.whole_rows_of_blocks(),
@@ -455,9 +462,9 @@ fn turns_windows(b: &Operand, m: usize, k: usize) -> bool {
     b.path.cols.len() > 1 && run(&b.path.rows, b.dtype) >= LEAST_RUN && k > m
 }
 
-/// 1 for vectors of less than 512 bits.
-fn has_less<T>(kernels: &Kernels<T>) -> usize {
-    usize::from(kernels.lanes * size_of::<T>() < 64)
+/// What fits the second cache of machines whose best kernels these are.
+fn near_of<T>(kernels: &Kernels<T>) -> &'static Near {
+    if kernels.lanes * size_of::<T>() < 64 { &OF_LESS } else { &OF_512_BITS }
 }
 
 /// How many values the code reads for each result, besides the result.

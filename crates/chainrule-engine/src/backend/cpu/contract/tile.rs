@@ -293,7 +293,7 @@ impl<'a, T: Multiply> Run<'a, T> {
                             add: pass.add,
                             plus: pass.plus.map(|plus| Some(plus?.moved(row, col))),
                         };
-                        self.column(block, rows, vectors);
+                        self.kernels.column(block, rows, vectors, self.plan.panels_of_a.width);
                     };
                     match (&packed, &lying) {
                         (None, Some(lying)) => lying.bands(self.plan, (tile.row + row, stretch), |at, len, a| column(row + at, len, a)),
@@ -377,32 +377,6 @@ impl<'a, T: Multiply> Run<'a, T> {
             loose: plan.loose[which].zip(plan.loose_at[which]).map(|(loose, place)| (self.packed, place, loose)),
             own,
             numbers: room.numbers,
-        }
-    }
-
-    /// Blocks below each other, `rows` rows in all.
-    unsafe fn column(&self, mut block: Block<T>, rows: usize, vectors: usize) {
-        let kernels = self.kernels;
-        let one = self.plan.panels_of_a.width;
-        // Narrow blocks are twice as high where the registers allow it, and read two panels of A.
-        let times = if one == 6 && kernels.tallest[vectors - 1] >= 12 { 2 } else { 1 };
-        let height = times * one;
-        block.a_next *= times as isize;
-        let (whole, rest) = (rows / height, rows % height);
-        // A few rows alone would take as long as more of them do: they and the block above become two blocks that are nearly as high
-        // as each other.
-        let balanced = whole > 0 && rest > 0 && rest * vectors < kernels.fewest_sums() && block.any_height(height);
-        // SAFETY: the caller's; rows of the blocks are among those of A and C.
-        unsafe {
-            kernels.run(height, vectors, &mut block, if balanced { whole - 1 } else { whole });
-            if balanced {
-                let upper = (height + rest).div_ceil(2);
-                block.a_next = upper as isize * block.a_row;
-                kernels.run(upper, vectors, &mut block, 1);
-                kernels.run(height + rest - upper, vectors, &mut block, 1);
-            } else if rest > 0 {
-                kernels.run(rest, vectors, &mut block, 1);
-            }
         }
     }
 
