@@ -160,6 +160,7 @@ pub fn writes_plainly(region: &Region, store: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compile::kernel::{Extent, Instruction, Lane, Reduction};
     use crate::tensor::{DType, Precision, Rng};
 
     /// All elements of a part.
@@ -193,6 +194,35 @@ mod tests {
             assert_eq!(parts, if accumulate { vec![false, true] } else { vec![true] });
             let place = Part { offset: 3, axes: [(4, 7), (5, 1)].into_iter().collect() };
             assert!(reaches.iter().filter(|reach| reach.buffer == 2).all(|reach| reach.part == Some(place.clone())));
+        }
+    }
+
+    /// What an index says, where random numbers come from and where sums over rows go, is not known by strides; of other accesses it is.
+    #[test]
+    fn what_is_not_reached_by_strides_may_be_anywhere() {
+        let access = |buffer: BufferId| Access { buffer, dtype: DType::F32, offset: 0, strides: [4, 1].into_iter().collect() };
+        let code = [
+            Code::Load(0),
+            Code::LoadAt { load: 1, index: 0, stride: 1, limit: 4, site: 0 },
+            Code::Random { key: 2, bits: 32, offset: 0, strides: Box::default() },
+            Code::Store(0, 1),
+            Code::Accumulate(1, Reduction::Sum, 1),
+        ];
+        let instruction = |code: &Code| Instruction { code: code.clone(), lane: Lane::F32, extent: Extent::Full };
+        // Of each kind of instruction alone, as one of them must not hide another.
+        for found in [vec![], vec![1], vec![2], vec![4], vec![1, 2, 4]] {
+            let present = |at: &usize| [0, 3].contains(at) || found.contains(at);
+            let region = Region {
+                axes: [3, 4].into_iter().collect(),
+                row_axes: 1,
+                loads: (0..3).map(access).collect(),
+                stores: (3..5).map(access).collect(),
+                code: code.iter().enumerate().filter(|(at, _)| present(at)).map(|(_, code)| instruction(code)).collect(),
+                unit_rows: None,
+            };
+            let known: Vec<bool> = reaches(&Kernel::Region(region)).iter().map(|reach| reach.part.is_some()).collect();
+            let wanted = [true, !found.contains(&1), !found.contains(&2), true, !found.contains(&4)];
+            assert_eq!(known, wanted, "with {found:?}");
         }
     }
 
