@@ -59,7 +59,7 @@ pub fn recompute(graph: &Graph, views: &[View], fusion: &mut Fusion) {
 /// The nodes that read a value, with the input by which they do.
 type Readers = SmallVec<[(NodeId, NodeId); 2]>;
 
-/// Nodes of a few, as most lists of them here are.
+/// A list of nodes, most often a short one.
 type Nodes = SmallVec<[NodeId; 8]>;
 
 /// The readers of each dense value.
