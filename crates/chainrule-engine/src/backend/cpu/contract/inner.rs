@@ -79,20 +79,16 @@ macro_rules! steps {
     }};
 }
 
-/// The same four steps at a time, for packed columns: from one number of A to the next it is `STEP` numbers, from one row of B to the
-/// next `WIDTH`. How far behind a pointer a step lies is part of an address, and pointers are moved on once. What is left of a run goes
-/// step by step.
+/// One run of the sum, four steps at a time, for packed columns: from one number of A to the next it is `STEP` numbers, from one row of B to
+/// the next `WIDTH`. How far behind a pointer a step lies is part of an address, and pointers are moved on once. What is left of a run
+/// goes step by step.
 macro_rules! fours {
-    ($element:ty, $block:ident, $sums:ident, $instructions:tt, $read_last:literal, [$($moves:literal)*], [$($b:ident $at:literal)*],
-     $last_at:literal, $([$r:literal $address:literal $($sum:ident $column:ident)*])*) => {{
+    ($element:ty, $block:ident, $a:ident, $from_b:ident, $sums:ident, $instructions:tt, $read_last:literal, [$($moves:literal)*],
+     [$($b:ident $at:literal)*], $last_at:literal, $([$r:literal $address:literal $($sum:ident $column:ident)*])*) => {{
         let bytes = size_of::<$element>() as isize;
-        let skip = ($block.a_jump - $block.depth as isize * STEP) * bytes;
-        let a = $block.a;
         $(let [$(mut $sum),*] = $sums[$r];)*
         asm!(
-            "2: /* not every loop needs {row} */",
-            "mov {n}, {fours}",
-            "3:",
+            "3: /* not every loop needs {row} and {a3} */",
             step!(["", ""], $instructions, $read_last, [$($b $at)*], $last_at, $([$r $address $($sum $column)*])*),
             step!([" + {step}", " + {down}"], $instructions, $read_last, [$($b $at)*], $last_at, $([$r $address $($sum $column)*])*),
             step!([" + 2*{step}", " + 2*{down}"], $instructions, $read_last, [$($b $at)*], $last_at, $([$r $address $($sum $column)*])*),
@@ -111,17 +107,11 @@ macro_rules! fours {
             "dec {n}",
             "jnz 4b",
             "5:",
-            $(concat!("add {", $moves, "}, {skip}"),)*
-            "dec {runs}",
-            "jnz 2b",
-            a = inout(reg) a => _,
-            a3 = inout(reg) a.wrapping_byte_offset($block.a_three * bytes) => _,
-            b = inout(reg) $block.b => _,
-            n = out(reg) _,
-            fours = in(reg) $block.depth / 4,
+            a = inout(reg) $a => _,
+            a3 = inout(reg) $a.wrapping_byte_offset($block.a_three * bytes) => _,
+            b = inout(reg) $from_b => _,
+            n = inout(reg) $block.depth / 4 => _,
             rest = in(reg) $block.depth % 4,
-            skip = in(reg) skip,
-            runs = inout(reg) $block.runs => _,
             row = in(reg) $block.a_row * bytes,
             step = const STEP * size_of::<$element>() as isize,
             down = const WIDTH * size_of::<$element>() as isize,
@@ -214,13 +204,17 @@ macro_rules! kernels {
         #[target_feature(enable = "avx2,fma")]
         unsafe fn $by_fours<const R: usize, const STEP: isize>(block: &Block<$element>, sums: &mut [[$register; 2]; R]) {
             const WIDTH: isize = 2 * $lanes;
-            // SAFETY: the caller's; the loop reads what the contract names and writes registers.
-            unsafe {
-                heights!(fours, R, [$element, block, sums, $instructions, $whole, ["a" "a3"], [first "0"], "32"], [],
-                    [0 "{a}" s0 first t0 last] [1 "{a} + {row}" s1 first t1 last]
-                    [2 "{a} + 2*{row}" s2 first t2 last] [3 "{a3}" s3 first t3 last]
-                    [4 "{a3} + {row}" s4 first t4 last] [5 "{a3} + 2*{row}" s5 first t5 last]
-                )
+            let (mut a, mut b) = (block.a, block.b);
+            for _ in 0..block.runs {
+                // SAFETY: the caller's; the loop reads what the contract names and writes registers.
+                unsafe {
+                    heights!(fours, R, [$element, block, a, b, sums, $instructions, $whole, ["a" "a3"], [first "0"], "32"], [],
+                        [0 "{a}" s0 first t0 last] [1 "{a} + {row}" s1 first t1 last]
+                        [2 "{a} + 2*{row}" s2 first t2 last] [3 "{a3}" s3 first t3 last]
+                        [4 "{a3} + {row}" s4 first t4 last] [5 "{a3} + 2*{row}" s5 first t5 last]
+                    )
+                }
+                (a, b) = (a.wrapping_offset(block.a_jump), b.wrapping_offset(block.depth as isize * WIDTH));
             }
         }
     };
