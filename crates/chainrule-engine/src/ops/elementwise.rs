@@ -443,7 +443,7 @@ impl Operation for Binary {
             return Err(refuse(row.name, row.takes, a));
         }
         let dtype = if row.takes == Takes::Any { DType::Bool } else { a };
-        Ok(Type { dtype, ..inputs[0].clone() })
+        Ok(Type { shape: inputs[0].shape.clone(), dtype })
     }
     fn derivative(&self, node: &Tensor, input: usize) -> Derivative {
         (binary_row(*self).derivative[input])(&node.inputs()[0], &node.inputs()[1], node)

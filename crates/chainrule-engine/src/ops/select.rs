@@ -61,7 +61,7 @@ impl Operation for Cast {
         "cast"
     }
     fn infer(&self, inputs: &[&Type]) -> Result<Type, Error> {
-        Ok(Type { dtype: self.0, ..inputs[0].clone() })
+        Ok(Type { shape: inputs[0].shape.clone(), dtype: self.0 })
     }
     fn derivative(&self, node: &Tensor, _: usize) -> Derivative {
         let from = node.inputs()[0].dtype();
