@@ -9,46 +9,55 @@ const LONG: usize = 64;
 
 impl<T: Copy> Kernels<T> {
     /// Computes `rows` rows of so many vectors, from the first row of a block on; `high` rows of A make a panel, or a block where A is read
-    /// where it lies.
+    /// where it lies. The block is as before afterwards.
     ///
     /// # Safety
     /// As [`Kernel`](super::block::Kernel), of all the rows.
     #[inline]
-    pub unsafe fn column(&self, mut block: Block<T>, rows: usize, vectors: usize, high: usize) {
+    pub unsafe fn column(&self, block: &mut Block<T>, rows: usize, vectors: usize, high: usize) {
         // Narrow blocks are twice as high where the registers allow it, and read two panels of A.
         let times = if high == 6 && self.tallest[vectors - 1] >= 12 { 2 } else { 1 };
         let height = times * high;
+        let (first, next) = (block.a, block.a_next);
         block.a_next *= times as isize;
         let (whole, rest) = (rows / height, rows % height);
         // A few rows alone would take as long as more of them do: they and the block above become two blocks that are nearly as high
         // as each other.
         let balanced = whole > 0 && rest > 0 && rest * vectors < self.fewest_sums() && block.any_height(height);
+        let alike = if balanced { whole - 1 } else { whole };
         // SAFETY: the caller's; rows of the blocks are among those of A and C.
         unsafe {
-            self.blocks_below(height, vectors, &mut block, if balanced { whole - 1 } else { whole });
-            if balanced {
-                let upper = (height + rest).div_ceil(2);
-                block.a_next = upper as isize * block.a_row;
-                self.blocks_below(upper, vectors, &mut block, 1);
-                self.blocks_below(height + rest - upper, vectors, &mut block, 1);
-            } else if rest > 0 {
-                self.blocks_below(rest, vectors, &mut block, 1);
+            if alike > 0 {
+                self.blocks_below(height, vectors, block, alike);
+            }
+            if rest > 0 {
+                block.move_down(height, alike);
+                if balanced {
+                    let upper = (height + rest).div_ceil(2);
+                    block.a_next = upper as isize * block.a_row;
+                    self.blocks_below(upper, vectors, block, 1);
+                    block.move_down(upper, 1);
+                    self.blocks_below(height + rest - upper, vectors, block, 1);
+                    block.move_results(-((alike * height + upper) as isize), 0);
+                } else {
+                    self.blocks_below(rest, vectors, block, 1);
+                    block.move_results(-((alike * height) as isize), 0);
+                }
             }
         }
+        (block.a, block.a_next) = (first, next);
     }
 
-    /// Computes so many blocks of a height below each other, in each band, and goes on behind them. A height is at most the tallest of a block of
-    /// so many vectors.
+    /// Computes so many blocks of a height below each other, in each band. A height is at most the tallest of a block of so many vectors.
     ///
     /// # Safety
     /// As [`Kernel`](super::block::Kernel), of all the blocks.
     #[inline(always)]
-    unsafe fn blocks_below(&self, height: usize, vectors: usize, block: &mut Block<T>, count: usize) {
+    unsafe fn blocks_below(&self, height: usize, vectors: usize, block: &Block<T>, count: usize) {
         // SAFETY: the caller's.
         unsafe {
             if let (Some(columns), true) = (&self.columns, block.is_plain()) {
-                columns[vectors - 1][height - 1](block, count);
-                return block.move_down(height, count);
+                return columns[vectors - 1][height - 1](block, count);
             }
             for band in 0..block.bands {
                 let mut block = block.in_band(band);
@@ -57,7 +66,6 @@ impl<T: Copy> Kernels<T> {
                     block.move_down(height, 1);
                 }
             }
-            block.move_down(height, count);
         }
     }
 
@@ -87,21 +95,23 @@ impl<T: Copy> Block<T> {
     /// The same in one of the bands.
     #[inline(always)]
     pub(super) fn in_band(&self, band: usize) -> Block<T> {
-        let below = band * self.band;
-        Block {
-            a: self.a.wrapping_offset(band as isize * self.a_band),
-            c: self.c.wrapping_offset(below as isize * self.c_row),
-            plus: self.plus.map(|plus| Some(plus?.moved(below, 0))),
-            ..*self
-        }
+        let mut block = *self;
+        block.a = self.a.wrapping_offset(band as isize * self.a_band);
+        block.move_results((band * self.band) as isize, 0);
+        block
     }
 
     /// Goes on so many blocks further down, of so many rows each.
     #[inline(always)]
     fn move_down(&mut self, rows: usize, blocks: usize) {
-        let below = rows * blocks;
         self.a = self.a.wrapping_offset(blocks as isize * self.a_next);
-        self.c = self.c.wrapping_offset(below as isize * self.c_row);
-        self.plus = self.plus.map(|plus| Some(plus?.moved(below, 0)));
+        self.move_results((rows * blocks) as isize, 0);
+    }
+
+    /// Goes to results so many rows further down and columns to the right, or back, and to what is added to them.
+    #[inline(always)]
+    pub(super) fn move_results(&mut self, down: isize, right: isize) {
+        self.c = self.c.wrapping_offset(down * self.c_row + right);
+        self.plus.iter_mut().flatten().for_each(|plus| plus.first = plus.first.wrapping_offset(down * plus.row + right));
     }
 }

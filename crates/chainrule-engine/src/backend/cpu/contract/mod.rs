@@ -30,6 +30,7 @@ mod matrix;
 mod method;
 mod pack;
 pub mod panels;
+mod pass;
 mod plan;
 mod plus;
 mod reading;

@@ -43,6 +43,13 @@ pub struct Lying {
 }
 
 impl Lying {
+    /// Whether `len` rows from `start` on are one such band, or several that lie evenly.
+    pub fn is_even<T>(&self, plan: &Plan, span: (usize, usize)) -> bool {
+        let mut count = 0;
+        self.bands(plan, span, |_, _, _: &Stretch<T>| count += 1);
+        count == 1
+    }
+
     /// Calls `each(row, rows, where)` for the bands of evenly spaced rows that `len` rows from `start` on consist of.
     pub fn bands<T>(&self, plan: &Plan, (start, len): (usize, usize), mut each: impl FnMut(usize, usize, &Stretch<T>)) {
         let line = plan.a.path.rows.as_slice();

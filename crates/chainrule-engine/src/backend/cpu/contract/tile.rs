@@ -6,26 +6,26 @@ use super::super::fault::FaultCell;
 use super::super::region::path::{offset_at, runs, span};
 use super::super::region::{CompiledRegion, Product, Rectangle, Scratch};
 use super::along::{Along, Task};
-use super::block::{Addends, Block, Kernels, Multiply};
+use super::block::{Addends, Kernels, Multiply};
 use super::layout::Operand;
 use super::loose::LooseTiles;
 use super::matrix::{RowsOfA, SIDE, STEPS, Strip};
 use super::method::Method;
 use super::pack::{Copying, Part};
 use super::panels::{Packed, Panels, Place};
+use super::pass::ColumnsOfPass;
 use super::plan::Plan;
 use super::reading::Columns;
 use super::side::Side;
 use super::split::{is_fit, near, panel_bytes};
 use super::stretch::{ColumnsOfB, Lying, Stretch};
 
-/// Steps of the sum that are asked for ahead of the one that is computed, where an operand is read as it lies.
-const AHEAD: isize = 16;
-
 /// One run of a plan on one thread.
 pub struct Run<'a, T: 'static> {
-    plan: &'a Plan,
-    kernels: &'static Kernels<T>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The kernels of its level.
+    pub kernels: &'static Kernels<T>,
     epilogue: Option<&'a CompiledRegion>,
     buffers: &'a [*mut u8],
     packed: &'a Packed,
@@ -34,19 +34,21 @@ pub struct Run<'a, T: 'static> {
 
 /// A tile: rows and columns of one matrix, and the part of the sum.
 #[derive(Clone, Copy)]
-struct Tile {
+pub struct Tile {
     batch: usize,
     row: usize,
     rows: usize,
-    col: usize,
-    cols: usize,
+    /// The first column.
+    pub col: usize,
+    /// How many there are.
+    pub cols: usize,
     from: usize,
     to: usize,
 }
 
 /// Where packed parts and tiles go.
 #[derive(Clone, Copy)]
-struct Room {
+pub struct Room {
     a: *mut u8,
     b: *mut u8,
     tile: *mut u8,
@@ -80,11 +82,15 @@ impl<T: Multiply> Matrix<T> {
 
 /// Part of the sum of one pass, and what is added with it.
 #[derive(Clone, Copy)]
-struct Pass<T> {
-    from: usize,
-    len: usize,
-    add: bool,
-    plus: Addends<T>,
+pub struct Pass<T> {
+    /// The first step.
+    pub from: usize,
+    /// How many there are.
+    pub len: usize,
+    /// Whether results are added to.
+    pub add: bool,
+    /// What is added besides.
+    pub plus: Addends<T>,
 }
 
 impl<'a, T: Multiply> Run<'a, T> {
@@ -240,67 +246,27 @@ impl<'a, T: Multiply> Run<'a, T> {
 
     /// One pass: B's part first, then A's rows, a stretch at a time.
     unsafe fn pass(&self, tile: Tile, pass: Pass<T>, c: Matrix<T>, room: Room) {
-        // SAFETY: the caller's.
-        if unsafe { self.pass_of_parts(tile, pass, c, room) } {
-            return;
-        }
-        let lanes = self.kernels.lanes;
-        let width = self.plan.panels_of_b.width;
-        // What lies side by side along the sum the machine brings by itself.
-        let ahead = |side: usize, step: isize| if step != 1 && self.plan.reads_in_place(side) { AHEAD * step } else { 0 };
         // SAFETY: the caller's; the room for packed parts is as large as the plan's passes need.
         unsafe {
-            let b = self.columns(tile, pass, room);
+            if self.pass_of_parts(tile, pass, c, room) {
+                return;
+            }
+            let columns = ColumnsOfPass { run: self, tile, pass, b: self.columns(tile, pass, room), c, room };
             let lying = self.lying(tile, pass);
             let mut row = 0;
             while row < tile.rows {
                 let stretch = self.plan.stretch.min(tile.rows - row);
-                let packed = if lying.is_none() { Some(self.packed_rows(tile, pass, (tile.row + row, stretch), room)) } else { None };
-                let mut col = 0;
-                while col < tile.cols {
-                    let cols = width.min(tile.cols - col);
-                    let vectors = cols.div_ceil(lanes);
-                    let place = b.first.wrapping_offset((col / width) as isize * b.panel);
-                    let b_ahead = match b.source {
-                        Some(_) => {
-                            let side = self.side(1, tile, &self.plan.panels_of_b, None, room);
-                            side.packed((pass.from, pass.len), (tile.col + col, cols));
-                            let goes_on = tile.col + col + cols < self.plan.n || self.plan.batch > 1;
-                            if goes_on { b.to_source((col + width) * pass.len) } else { 0 }
-                        }
-                        None => ahead(1, b.row),
-                    };
-                    let column = |row: usize, rows: usize, a: &Stretch<T>| {
-                        let block = Block {
-                            depth: a.depth,
-                            runs: a.runs,
-                            a_jump: a.jump,
-                            a: a.first,
-                            a_row: a.row,
-                            a_three: a.three,
-                            a_six: a.six,
-                            a_step: a.step,
-                            a_next: a.block,
-                            bands: a.bands,
-                            band: rows,
-                            a_band: a.apart,
-                            b: place,
-                            b_row: b.row,
-                            ahead: [ahead(0, a.step), b_ahead],
-                            c: c.first.wrapping_offset(row as isize * c.row).wrapping_add(col),
-                            c_row: c.row,
-                            last: cols - (vectors - 1) * lanes,
-                            add: pass.add,
-                            plus: pass.plus.map(|plus| Some(plus?.moved(row, col))),
-                        };
-                        self.kernels.column(block, rows, vectors, self.plan.panels_of_a.width);
-                    };
-                    match (&packed, &lying) {
-                        (None, Some(lying)) => lying.bands(self.plan, (tile.row + row, stretch), |at, len, a| column(row + at, len, a)),
-                        (Some(a), _) => column(row, stretch, a),
-                        (None, None) => {}
+                let rows = (tile.row + row, stretch);
+                match &lying {
+                    None => columns.all(row, stretch, &self.packed_rows(tile, pass, rows, room)),
+                    Some(lying) if lying.is_even::<T>(self.plan, rows) => {
+                        lying.bands(self.plan, rows, |at, len, a| columns.all(row + at, len, a));
                     }
-                    col += width;
+                    Some(lying) => columns.each(|panel| {
+                        lying.bands(self.plan, rows, |at, len, a| {
+                            columns.multiply(&mut columns.block(row + at, len, a), len, panel);
+                        });
+                    }),
                 }
                 row += stretch;
             }
@@ -360,7 +326,7 @@ impl<'a, T: Multiply> Run<'a, T> {
     }
 
     /// An operand as something to be packed: A is the first, B the second.
-    fn side<'s>(&'s self, which: usize, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
+    pub fn side<'s>(&'s self, which: usize, tile: Tile, panels: &'s Panels, place: Option<Place>, room: Room) -> Side<'s, T> {
         let plan = self.plan;
         let (operand, own) = [(&plan.a, room.a), (&plan.b, room.b)][which];
         let path = &operand.path;

@@ -99,23 +99,29 @@ mod x86 {
     const VECTOR: usize = 64;
     const PAIR: isize = 32;
 
-    /// A vector that lies in one piece.
-    ///
-    /// # Safety
-    /// As [`Weave`](super::Weave), and the machine has the instructions.
-    #[target_feature(enable = "avx512f")]
-    unsafe fn in_one_piece(weaving: &Weaving<'_>, offset: isize) {
-        let mut to = weaving.to;
-        for steps in weaving.steps {
-            let mut from = weaving.from.wrapping_offset(steps.offset + offset);
-            for _ in 0..steps.count {
-                // SAFETY: the caller's.
-                unsafe { _mm512_storeu_si512(to.cast(), _mm512_loadu_si512(from.cast())) };
-                from = from.wrapping_add(weaving.bytes);
-                to = to.wrapping_add(weaving.to_row);
+    macro_rules! in_one_piece {
+        ($name:ident, $features:literal, $load:ident, $store:ident) => {
+            /// A vector that lies in one piece.
+            ///
+            /// # Safety
+            /// As [`Weave`](super::Weave), and the machine has the instructions.
+            #[target_feature(enable = $features)]
+            unsafe fn $name(weaving: &Weaving<'_>, offset: isize) {
+                let mut to = weaving.to;
+                for steps in weaving.steps {
+                    let mut from = weaving.from.wrapping_offset(steps.offset + offset);
+                    for _ in 0..steps.count {
+                        // SAFETY: the caller's.
+                        unsafe { $store(to.cast(), $load(from.cast())) };
+                        from = from.wrapping_add(weaving.bytes);
+                        to = to.wrapping_add(weaving.to_row);
+                    }
+                }
             }
-        }
+        };
     }
+    in_one_piece!(in_one_piece_512, "avx512f", _mm512_loadu_si512, _mm512_storeu_si512);
+    in_one_piece!(in_one_piece_256, "avx2", _mm256_loadu_si256, _mm256_storeu_si256);
 
     /// Two vectors from memory hold the pieces of some steps that begin one number after the other, where lines have few numbers
     /// between them: each step chooses from both, and nothing is read again for it.
@@ -128,7 +134,7 @@ mod x86 {
         let (pieces, number) = (weaving.pieces, lane(weaving.bytes as isize));
         let (first, last) = match pieces {
             // SAFETY: the caller's.
-            [whole] if whole.len == VECTOR => return unsafe { in_one_piece(weaving, whole.offset) },
+            [whole] if whole.len == VECTOR => return unsafe { in_one_piece_512(weaving, whole.offset) },
             [a, b] if a.offset < b.offset => (a.offset, b),
             [a, b, c] if a.offset < b.offset && b.offset < c.offset => (a.offset, c),
             // SAFETY: the caller's.
@@ -165,7 +171,7 @@ mod x86 {
     }
 
     macro_rules! by_masks {
-        ($(#[$doc:meta])* $name:ident, $features:literal, $vector:ty, $mask:ty, $of_lanes:expr, $zero:ident, $load:expr, $store:ident) => {
+        ($(#[$doc:meta])* $name:ident, $one:ident, $features:literal, $vector:ty, $mask:ty, $of_lanes:expr, $zero:ident, $load:expr, $store:ident) => {
             $(#[$doc])*
             ///
             /// # Safety
@@ -201,10 +207,11 @@ mod x86 {
                 }
                 // SAFETY: the caller's.
                 unsafe {
-                    match weaving.pieces.len() {
-                        1 => of::<1>(weaving),
-                        2 => of::<2>(weaving),
-                        3 => of::<3>(weaving),
+                    match weaving.pieces {
+                        [whole] if whole.len == size_of::<$vector>() => $one(weaving, whole.offset),
+                        [_] => of::<1>(weaving),
+                        [_, _] => of::<2>(weaving),
+                        [_, _, _] => of::<3>(weaving),
                         _ => super::by_pieces(weaving),
                     }
                 }
@@ -213,12 +220,12 @@ mod x86 {
     }
     by_masks!(
         /// Vectors of 512 bits.
-        by_masks_512, "avx512f", __m512i, __mmask16, |bits: u32| bits as __mmask16, _mm512_setzero_si512,
+        by_masks_512, in_one_piece_512, "avx512f", __m512i, __mmask16, |bits: u32| bits as __mmask16, _mm512_setzero_si512,
         |whole, mask, from| _mm512_mask_loadu_epi32(whole, mask, from), _mm512_storeu_si512
     );
     by_masks!(
         /// Vectors of 256 bits.
-        by_masks_256, "avx2", __m256i, __m256i,
+        by_masks_256, in_one_piece_256, "avx2", __m256i, __m256i,
         |bits: u32| {
             let lanes: [i32; 8] = std::array::from_fn(|lane| -((bits >> lane & 1) as i32));
             // SAFETY: both are eight lanes of 32 bits.
