@@ -54,10 +54,62 @@ def linalg(how, shape, dtype):
     listed = lambda y: list(y) if isinstance(y, tuple) else [y]
     return inputs, lambda *x: listed(LINALG[how](*x))
 
+F = torch.nn.functional
+same = lambda kernel, **more: lambda x, w: [F.conv2d(x, w, padding=kernel // 2, **more)]
+one = lambda function: lambda *x: [function(*x)]
+# Name, shapes of what is not the first input, function. Whole numbers: their shape, and below what they are.
+LAYERS = {
+    "reduce/sum_all": ([], one(lambda x: x.sum())), "reduce/sum_0": ([], one(lambda x: x.sum(0))), "reduce/sum_1": ([], one(lambda x: x.sum(1))),
+    "reduce/max_0": ([], one(lambda x: x.amax(0))), "reduce/max_1": ([], one(lambda x: x.amax(1))),
+    "reduce/argmax_0": ([], one(lambda x: x.argmax(0))), "reduce/argmax_1": ([], one(lambda x: x.argmax(1))),
+    "reduce/var_0": ([], one(lambda x: x.var(0))), "reduce/var_1": ([], one(lambda x: x.var(1))), "reduce/norm": ([], one(lambda x: x.norm())),
+    "reduce/sum_channels": ([], one(lambda x: x.sum((0, 2, 3)))), "reduce/var_channels": ([], one(lambda x: x.var((0, 2, 3), correction=0))),
+    "reduce/sum_middle": ([], one(lambda x: x.sum(1))),
+    "short/sum": ([], one(lambda x: x.sum(1))), "short/max": ([], one(lambda x: x.amax(1))), "short/softmax": ([], one(lambda x: x.softmax(1))),
+    "short/unit": ([], one(lambda x: x / (x * x).sum(1, keepdim=True).sqrt())),
+    "scan/cumsum_0": ([], one(lambda x: x.cumsum(0))), "scan/cumsum_1": ([], one(lambda x: x.cumsum(1))), "scan/cummax_1": ([], one(lambda x: x.cummax(1).values)),
+    "move/t": ([], one(lambda x: x.t().contiguous())), "move/flip_0": ([], one(lambda x: x.flip(0))), "move/flip_1": ([], one(lambda x: x.flip(1))),
+    "move/roll_1": ([], one(lambda x: x.roll(100, 1))), "move/tile": ([], one(lambda x: x.tile(2, 2))), "move/tril": ([], one(lambda x: x.tril())),
+    "move/to_channels_last": ([], one(lambda x: x.permute(0, 2, 3, 1).contiguous())), "move/swap_1_2": ([], one(lambda x: x.transpose(1, 2).contiguous())),
+    "move/pad": ([], one(lambda x: F.pad(x, (1, 1, 1, 1)))),
+    "move/concat_0": ([(2048, 1024)], one(lambda x, y: torch.cat([x, y], 0))), "move/concat_1": ([(2048, 1024)], one(lambda x, y: torch.cat([x, y], 1))),
+    "move/stack_2": ([(2048, 1024)], one(lambda x, y: torch.stack([x, y], 2))),
+    "norm/softmax_0": ([], one(lambda x: x.softmax(0))), "norm/softmax_1": ([], one(lambda x: x.softmax(1))), "norm/log_softmax_1": ([], one(lambda x: x.log_softmax(1))),
+    "norm/rms_norm": ([], one(lambda x: F.rms_norm(x, x.shape[1:], eps=1e-5))),
+    "norm/layer_norm": ([(1024,), (1024,)], one(lambda x, g, b: F.layer_norm(x, x.shape[1:], g, b))),
+    "norm/batch_norm": ([(128,), (128,)], one(lambda x, g, b: F.batch_norm(x, None, None, g, b, training=True))),
+    "norm/group_norm": ([(128,), (128,)], one(lambda x, g, b: F.group_norm(x, 32, g, b))),
+    "norm/instance_norm": ([(128,), (128,)], one(lambda x, g, b: F.instance_norm(x, weight=g, bias=b))),
+    "pool/max_2": ([], one(lambda x: F.max_pool2d(x, 2))), "pool/max_3_stride_2": ([], one(lambda x: F.max_pool2d(x, 3, 2, 1))),
+    "pool/avg_2": ([], one(lambda x: F.avg_pool2d(x, 2))), "pool/avg_3_stride_1": ([], one(lambda x: F.avg_pool2d(x, 3, 1, 1))),
+    "pool/global_avg": ([], one(lambda x: F.adaptive_avg_pool2d(x, 1))),
+    "pool/nearest_2x": ([], one(lambda x: F.interpolate(x, scale_factor=2))), "pool/bilinear_2x": ([], one(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"))),
+    "layer/depthwise": ([(128, 1, 3, 3)], same(3, groups=128)), "layer/grouped_8": ([(128, 16, 3, 3)], same(3, groups=8)),
+    "layer/stride_2": ([(128, 64, 3, 3)], same(3, stride=2)), "layer/dilation_2": ([(128, 64, 3, 3)], one(lambda x, w: F.conv2d(x, w, padding=2, dilation=2))),
+    "layer/stem_7_stride_2": ([(64, 3, 7, 7)], same(7, stride=2)),
+    "layer/transposed_4_stride_2": ([(64, 32, 4, 4)], one(lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1))),
+    "layer/conv1d_5": ([(64, 64, 5)], one(lambda x, w: F.conv1d(x, w, padding=2))),
+    "product/mm": ([(1024, 1024)], one(torch.matmul)), "product/mv": ([(4096, 1)], one(torch.matmul)), "product/vm": ([(4096, 4096)], one(torch.matmul)),
+    "product/bmm": ([None], one(torch.matmul)), "product/distances": ([(2000, 128)], one(lambda x, y: ((x * x).sum(1, keepdim=True) + (y * y).sum(1) - 2 * x @ y.t()).sqrt())),
+    "product/cosine": ([(2000, 128)], one(lambda x, y: (x * y).sum(1) / ((x * x).sum(1) * (y * y).sum(1)).sqrt())),
+    "attention/whole": ([None, None], one(F.scaled_dot_product_attention)),
+    "attention/causal": ([None, None], one(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))),
+    "index/embedding": (((4096,), 50_000), lambda at: one(lambda x: F.embedding(at, x))), "index/select_1": (((256,), 1024), lambda at: one(lambda x: x.index_select(1, at))),
+    "index/along_1": (((4096, 256), 1024), lambda at: one(lambda x: x.gather(1, at))), "index/along_0": (((256, 1024), 4096), lambda at: one(lambda x: x.gather(0, at))),
+    "index/top_10": (((1,), 1), lambda at: one(lambda x: x.topk(10, 1).values)), "index/where": (((4096, 1024), 2), lambda at: one(lambda x: torch.where(at == 1, x, x.exp()))),
+    "loss/cross_entropy": (((0,), 0), lambda at: one(lambda x: F.cross_entropy(x, at))),
+}
+def layer(name, shape):
+    more, function = LAYERS[name]
+    if isinstance(more, list): return [torch.randn(shape), *(torch.randn(shape if other is None else other) for other in more)], function
+    of, limit = (shape[:1], shape[1]) if name == "loss/cross_entropy" else more
+    return [torch.randn(shape)], function(torch.randint(0, limit, of))
+
 def build(name):
     family, how, size, *more = name.split("/")
     shape = tuple(int(part) for part in size.split("x"))
     dtype = {"f32": torch.float32, "f64": torch.float64}
+    if f"{family}/{how}" in LAYERS: return layer(f"{family}/{how}", shape)
     if family == "segments": return segments(how, shape, int(more[0]))
     if family == "conv": return conv(how, shape, *more)
     if family == "fft": return fft(how, shape)

@@ -1,8 +1,9 @@
 //! Times functions beside PyTorch's of the same name: linear algebra (with the feature `linalg`), segments, Fourier
-//! transforms and sorting. `peers/torch_functions.py` has the same table.
+//! transforms, sorting and what networks are made of. `peers/torch_functions.py` has the same table; `KERNELS=1` prints ours.
 //!
 //! Refuses to compare what is not the same: a row that only one side has is shown without a ratio.
 
+mod layers;
 mod table;
 
 use chainrule::{DType, Rng, Runtime, Step, Tensor};
@@ -41,10 +42,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let threads = std::env::var("THREADS").ok().map_or(Ok(2), |text| text.parse()).map_err(|_| "THREADS is a whole number".to_string())?;
     let runtime = Runtime::new(threads).map_err(|error| error.to_string())?;
     let theirs = peers.map_or(Ok(HashMap::new()), |environment| peer(environment, &rows))?;
-    println!("{:32} {:>10} {:>10}   value and gradient, ms; PyTorch's; ours by theirs", "", "value", "gradient");
+    say!("{:32} {:>10} {:>10}   value and gradient, ms; PyTorch's; ours by theirs", "", "value", "gradient");
     for row in &rows {
         let ours = measure(row, &runtime).map_err(|error| format!("{}: {error}", row.name))?;
-        println!("{}", line(&row.name, ours, theirs.get(&row.name).copied()));
+        say!("{}", line(&row.name, ours, theirs.get(&row.name).copied()));
     }
     Ok(())
 }
@@ -85,6 +86,9 @@ fn time(runtime: &Runtime, places: &[Tensor], results: &[Tensor], leaves: &[Tens
     let (places, results): (Vec<&Tensor>, Vec<&Tensor>) = (places.iter().collect(), results.iter().collect());
     let leaves: Vec<&Tensor> = leaves.iter().collect();
     let mut step = Step::capture_on(runtime, &places, &results, &[])?;
+    if std::env::var_os("KERNELS").is_some() {
+        say!("{}", step.program().kernels.print());
+    }
     step.run(&leaves)?;
     let (mut times, begin) = (Vec::new(), Instant::now());
     while times.len() < 3 || (begin.elapsed().as_secs_f64() < PATIENCE && times.len() < 1000) {

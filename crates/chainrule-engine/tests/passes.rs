@@ -36,6 +36,8 @@ mod programs;
 mod readers;
 #[path = "passes/recomputed.rs"]
 mod recomputed;
+#[path = "passes/reductions.rs"]
+mod reductions;
 #[path = "passes/remade.rs"]
 mod remade;
 #[path = "passes/rules.rs"]

@@ -16,7 +16,11 @@ pub struct Row {
     pub function: Function,
 }
 
-fn row(name: String, inputs: impl Fn(&mut Rng) -> Vec<Tensor> + 'static, function: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static) -> Row {
+pub(super) fn row(
+    name: String,
+    inputs: impl Fn(&mut Rng) -> Vec<Tensor> + 'static,
+    function: impl Fn(&[Tensor]) -> Vec<Tensor> + 'static,
+) -> Row {
     Row { name, inputs: Box::new(inputs), function: Box::new(function) }
 }
 
@@ -29,6 +33,7 @@ pub fn rows() -> Vec<Row> {
     convolutions(&mut rows);
     fft(&mut rows);
     sort(&mut rows);
+    super::layers::rows(&mut rows);
     rows
 }
 

@@ -35,6 +35,7 @@ mod sort;
 mod stages;
 pub mod step;
 pub mod sums;
+mod taps;
 pub mod text;
 pub mod verify;
 pub mod view;

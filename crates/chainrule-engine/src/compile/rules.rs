@@ -289,14 +289,21 @@ fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
     let rank = input.shape.len();
     let last = axes.iter().rev().zip((0..rank).rev()).take_while(|(a, b)| **a == *b).count();
     let first = axes.iter().enumerate().take_while(|(i, axis)| i == *axis).count();
-    if last == axes.len() || first == axes.len() {
+    let count = axes.iter().map(|&axis| input.shape[axis]).product::<usize>();
+    // The innermost axis that is kept; windows of a tensor have it before their own.
+    let inner = (0..rank).rev().find(|axis| !axes.contains(axis)).map_or(1, |axis| input.shape[axis]);
+    let windows = matches!(builder.node(inputs[0]).op, Op::Window(_)) && last == axes.len();
+    if (last == axes.len() && !windows) || first == axes.len() {
         return None;
     }
     if matches!(op, Op::Sum(_)) && Lane::of_parts(ty.dtype) != ty.dtype {
         return Some(in_parts_type(builder, op, inputs, ty));
     }
-    if last == 0 && axes.iter().map(|&axis| input.shape[axis]).product::<usize>() <= SHORT_REDUCTION {
+    if count <= SHORT_REDUCTION && (last == 0 || 2 * inner >= count) {
         return Some(unrolled(builder, op, inputs[0], axes, ty));
+    }
+    if windows {
+        return None;
     }
     let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
     if last > 0 {

@@ -366,15 +366,12 @@ impl Tensor {
         let Some(axis) = self.axis("index_select", axis) else {
             return self.no_axis("index_select", axis);
         };
-        let to_front: Axes = std::iter::once(axis).chain((0..self.rank()).filter(|&other| other != axis)).collect();
-        let picked = self.permute(to_front).gather(index);
-        if picked.error().is_some() {
-            return picked;
+        if let Some(poisoned) = [self, index].into_iter().find(|tensor| tensor.error().is_some()) {
+            return poisoned.clone();
         }
-        // Gathered axes come first; those that stood before `axis` go back in front of them.
-        let before = index.rank()..index.rank() + axis;
-        let order: Axes = before.clone().chain(0..index.rank()).chain(before.end..picked.rank()).collect();
-        picked.permute(order)
+        // Axes before it share the index; so what is picked stands where it belongs.
+        let shared: Shape = self.shape()[..axis].iter().chain(index.shape()).copied().collect();
+        Tensor::record(Gather { batch: axis }, [self.clone(), index.broadcast_to(shared)])
     }
 
     /// `out[.., i, ..] = self[.., index[.., i, ..], ..]`, where `i` runs along `axis` and the

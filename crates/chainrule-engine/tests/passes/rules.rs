@@ -2,6 +2,7 @@
 
 use crate::examples::EXAMPLES;
 use crate::parts::PARTS;
+use crate::reductions::REDUCTIONS;
 use crate::support::{equal, graph, leaves, same_text, values};
 use chainrule_engine::DType;
 use chainrule_engine::compile::rules::{NamedRule, RULES};
@@ -10,7 +11,7 @@ use chainrule_engine::compile::verify;
 use chainrule_engine::ops::{Constant, Scalar};
 
 fn examples() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    EXAMPLES.iter().chain(PARTS)
+    EXAMPLES.iter().chain(PARTS).chain(REDUCTIONS)
 }
 
 fn rule(name: &str) -> &'static NamedRule {

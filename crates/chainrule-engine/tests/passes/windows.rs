@@ -1,8 +1,12 @@
-//! Folds of products as products of windows: when, when not, and that the values stay.
+//! Folds of products as products of windows, kernels of single channels place by place: when, when not, and that the values stay.
 
 use crate::support::{equal, graph, leaves, same_text, values};
+use chainrule_engine::compile::graph::Graph;
+use chainrule_engine::compile::simplify::simplify;
 use chainrule_engine::compile::verify;
 use chainrule_engine::compile::windows::as_windows;
+use chainrule_engine::functions::{Conv2dOptions, Layout, Padding, conv2d};
+use chainrule_engine::{DType, Tensor};
 
 /// What the product, its fold and the part of it that is read are; images in rows, columns, channels.
 struct Case {
@@ -116,5 +120,61 @@ fn what_would_not_pay_stays() {
     ] {
         let before = graph(&text);
         same_text("as it was", &as_windows(before.clone()).print(), &before.print());
+    }
+}
+
+/// What a convolution and its gradient by the input come to: images of eight rows and seven columns, so many channels, filters
+/// and groups.
+fn of_groups([channels, filters, groups]: [usize; 3], kernel: [usize; 2], options: &Conv2dOptions, dtype: DType) -> [String; 2] {
+    let (inner, [rows, columns]) = (channels / groups, kernel);
+    let (image, weight) = match options.layout {
+        Layout::ChannelsFirst => ([2, channels, 8, 7], [filters, inner, rows, columns]),
+        Layout::ChannelsLast => ([2, 8, 7, channels], [rows, columns, inner, filters]),
+    };
+    let (x, w) = (Tensor::placeholder(image, dtype), Tensor::placeholder(weight, dtype));
+    let y = conv2d(&x, &w, &Conv2dOptions { groups, ..options.clone() });
+    let seed = Tensor::placeholder(y.shape(), dtype);
+    let by_input = (&y * seed).sum().grad(&[&x]).unwrap().remove(0);
+    [y, by_input].map(|result| simplify(&Graph::of(&[&result]).0, true).print())
+}
+
+#[test]
+fn kernels_of_single_channels_are_written_out() {
+    for layout in [Layout::ChannelsFirst, Layout::ChannelsLast] {
+        let plain = Conv2dOptions { layout, ..Conv2dOptions::default() };
+        for (options, kernel, dtype) in [
+            (Conv2dOptions { padding: Padding::Same, ..plain.clone() }, [3, 3], DType::F32),
+            (Conv2dOptions { dilation: [2, 3], ..plain.clone() }, [3, 2], DType::F64),
+            (Conv2dOptions { padding: Padding::Sides([[1, 0], [0, 2]]), ..plain.clone() }, [1, 5], DType::F32),
+        ] {
+            for text in of_groups([4, 4, 4], kernel, &options, dtype) {
+                assert!(text.contains("= window ") || text.contains("= fold "), "{text}");
+                let text = turned(&text);
+                let left = ["= window ", "= fold ", "= einsum "].map(|op| text.contains(op));
+                assert_eq!(left, [false; 3], "{layout:?}, {kernel:?}: {text}");
+            }
+        }
+        // Strides: no patches that are added up.
+        let [product, patches] = of_groups([4, 4, 4], [3, 3], &Conv2dOptions { stride: [2, 3], ..plain }, DType::F32);
+        let text = turned(&product);
+        assert!(!text.contains("= einsum "), "{text}");
+        assert!(turned(&patches).contains("= fold "));
+    }
+}
+
+#[test]
+fn other_groups_large_kernels_and_narrow_types_are_products() {
+    let options = Conv2dOptions { padding: Padding::Same, ..Conv2dOptions::default() };
+    let cases = [
+        ([4, 4, 2], [3, 3], DType::F32),
+        ([4, 8, 4], [3, 3], DType::F32),
+        ([4, 4, 4], [8, 7], DType::F32),
+        ([4, 4, 4], [3, 3], DType::BF16),
+    ];
+    for (groups, kernel, dtype) in cases {
+        for text in of_groups(groups, kernel, &options, dtype) {
+            let before = graph(&text);
+            same_text("as it was", &as_windows(before.clone()).print(), &before.print());
+        }
     }
 }

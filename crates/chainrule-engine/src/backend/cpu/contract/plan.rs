@@ -242,7 +242,7 @@ impl Plan {
         };
         self.bands = self.find_bands(kernels);
         self.depth = self.bands.map_or(self.depth, |bands| bands.depth);
-        self.depth = self.depth_of_lines(kernels).unwrap_or(self.depth);
+        self.depth = self.depth_of_lines(kernels).or(self.depth_of_one_row()).unwrap_or(self.depth);
         self.choose_reading(kernels);
         if let (Method::Tiles(..), 1) = (self.method, self.batch) {
             self.loose = [&self.a, &self.b].map(|operand| self.holds_numbers(operand).then(|| Loose::of(operand))?);

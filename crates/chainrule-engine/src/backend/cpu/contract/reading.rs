@@ -39,6 +39,11 @@ const SHORTEST: usize = 64;
 /// Bytes of rows of both operands that stay in the nearest cache.
 const LINES: usize = 28 * 1024;
 
+/// Bytes of a page of memory.
+const PAGE: usize = 4096;
+/// Rows of B, each a long piece of memory, that a single row of A is multiplied by at a time.
+const AT_ONCE: usize = 8;
+
 /// The fewest sums of a block that keep vector units busy, however long each addition takes.
 const LEAST_SUMS: usize = 6;
 
@@ -142,6 +147,16 @@ impl Plan {
         let most = LINES / ((self.m + self.n) * bytes).max(1);
         let short = kernels.lanes * bytes == 32 && plain && across && most >= SHORTEST;
         (short && most < self.depth).then(|| even(self.chunk, most, 8))
+    }
+
+    /// The length of passes of a single row, by which columns that lie side by side in long rows of B are multiplied: as few rows of B as
+    /// the machine brings at once, one piece of memory after the other. Whole columns would be in another page with each step. The sides
+    /// of a product with a single row do not depend on what follows.
+    pub(super) fn depth_of_one_row(&self) -> Option<usize> {
+        let (b, bytes) = (&self.b, self.lane.bytes());
+        let plain = self.m == 1 && matches!(self.method, Method::Plain) && self.along.is_none() && self.bands.is_none();
+        let far = b.evenly_spaced(bytes) && step(&b.path.cols) == bytes as isize && step(&b.path.rows).unsigned_abs() >= PAGE;
+        (plain && far).then(|| self.chunk.min(AT_ONCE))
     }
 
     /// Whether and how A is read where it lies although it is not evenly spaced, as windows of an image are not. It takes

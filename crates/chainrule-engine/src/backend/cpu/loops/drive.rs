@@ -314,13 +314,57 @@ unsafe fn reduce_row<I: Isa, T: Sums, const SUM: bool>(a: *const T, n: usize) ->
     }
 }
 
+/// Rows that are reduced side by side.
+const ROWS: usize = 8;
+
+/// Sum or maximum of each of some rows of up to [`SMALL`] elements: in the order of [`reduce_row`], with rows as lanes.
+#[inline(always)]
+unsafe fn reduce_short<T: Sums, const SUM: bool>(a: [*const T; ROWS], n: usize) -> [T; ROWS] {
+    let start = if SUM { T::ZERO } else { T::LOWEST };
+    let join = |a: [T; ROWS], b: [T; ROWS]| -> [T; ROWS] {
+        std::array::from_fn(|r| if SUM { T::add(a[r], b[r]) } else { T::maximum(a[r], b[r]) })
+    };
+    let mut lanes = [[start; ROWS]; SMALL];
+    for (j, lane) in lanes.iter_mut().enumerate().take(n) {
+        let mut column = [start; ROWS];
+        for (number, a) in column.iter_mut().zip(a) {
+            one_by_one();
+            // SAFETY: the caller's: each row is valid for reading `n` elements.
+            *number = unsafe { a.add(j).read_unaligned() };
+        }
+        *lane = join(*lane, column);
+    }
+    // What would be joined with nothing stays as it is.
+    let mut width = n.next_power_of_two() / 2;
+    while width > 0 {
+        for j in 0..width {
+            lanes[j] = join(lanes[j], lanes[j + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
 /// `to[row] = reduction of row a`.
 ///
 /// # Safety
 /// As [`Call`] says; `to` has one element per row, `to_stride` bytes apart.
 #[inline(always)]
 pub unsafe fn reduce<I: Isa, T: Sums, const SUM: bool>(call: &Call) {
-    for r in 0..call.rows {
+    let mut first = 0;
+    // What it takes to reduce a row at all would be most of what it takes to reduce a short one.
+    while call.cols <= SMALL && first + ROWS <= call.rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let rows = std::array::from_fn(|r| row!(call.a, call.a_stride, first + r, T));
+            for (r, result) in reduce_short::<T, SUM>(rows, call.cols).into_iter().enumerate() {
+                let to: *mut T = row!(call.to, call.to_stride, first + r);
+                to.write_unaligned(result);
+            }
+        }
+        first += ROWS;
+    }
+    for r in first..call.rows {
         one_by_one();
         let to: *mut T = row!(call.to, call.to_stride, r);
         // SAFETY: the caller's.

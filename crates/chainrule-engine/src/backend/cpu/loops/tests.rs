@@ -167,6 +167,30 @@ fn sums_of_long_rows_stay_accurate_and_do_not_depend_on_the_level() {
 }
 
 #[test]
+fn rows_reduced_side_by_side_are_what_each_is_alone() {
+    let numbers: [f32; 11] = [0.1, -0.0, 3.5e7, -2.25, 0.0, 1e-39, f32::INFINITY, -7.1, f32::NAN, 9.0, -3.5e7];
+    for level in Level::available() {
+        for how in [Reduction::Sum, Reduction::Maximum] {
+            let run = (table(level).reduce)(how, Lane::F32);
+            for (cols, apart) in (1..=20).flat_map(|cols| [(cols, cols), (cols, cols + 3)]) {
+                for rows in [1, 7, 8, 9, 24, 31] {
+                    let a: Vec<f32> = (0..rows * apart).map(|i| numbers[(i * i + i / 7) % 11]).collect();
+                    let all = |a: &[f32], rows: usize| {
+                        let mut to = vec![5.0; 2 * rows];
+                        let of = call(cols, &mut to, a, a);
+                        unsafe { run(&Call { rows, to_stride: 8, a_stride: 4 * apart as isize, ..of }) };
+                        assert!(to.iter().skip(1).step_by(2).all(|&beside| beside == 5.0), "written beside a result");
+                        to.iter().step_by(2).map(|x| if x.is_nan() { None } else { Some(x.to_bits()) }).collect::<Vec<_>>()
+                    };
+                    let each: Vec<_> = (0..rows).flat_map(|row| all(&a[row * apart..], 1)).collect();
+                    assert_eq!(all(&a, rows), each, "{how:?} of {rows} rows of {cols}, {level:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn maximum_of_a_row_finds_a_nan_at_any_place() {
     for level in Level::available() {
         let run = (table(level).reduce)(Reduction::Maximum, Lane::F32);

@@ -78,13 +78,13 @@ impl Run<'_> {
                 }
             }
             _ => {
-                for i in 0..rows {
-                    let first = start + if class.rows { offset_at(outer, row + i) } else { 0 };
-                    pieces(inner, col, cols, |at, len, across, step| {
-                        let place = (i as isize * value.stride + at as isize * width, 0, width);
-                        go(1, len, first + across, 0, step, place);
+                let evenly = |at: usize, rows: usize, first: isize, down: isize| {
+                    pieces(inner, col, cols, |beside, len, across, step| {
+                        let place = at as isize * value.stride + beside as isize * width;
+                        go(rows, len, start + first + across, down, step, (place, value.stride, width));
                     });
-                }
+                };
+                if class.rows { pieces(outer, row, rows, evenly) } else { evenly(0, rows, 0, 0) }
             }
         }
     }

@@ -106,20 +106,42 @@ pub fn runs(line: &Line, start: usize, len: usize) -> Runs {
     }
 }
 
+/// Axes of a line beyond which places are computed anew from piece to piece.
+const COUNTED: usize = 8;
+
 /// Calls `each(position, len, offset, step)` for evenly spaced pieces that make up `len`
 /// elements from `start`.
 #[inline]
 pub fn pieces(line: &Line, start: usize, len: usize, mut each: impl FnMut(usize, usize, isize, isize)) {
-    let mut done = 0;
+    let (outer, (size, step)) = match line.as_slice() {
+        [] => return each(0, len, 0, 0),
+        &[(_, step)] => return each(0, len, start as isize * step, step),
+        [outer @ .., last] => (outer, *last),
+    };
+    let (mut counters, mut offset) = ([0; COUNTED], offset_at(line, start));
+    let mut rest = start / size;
+    for (counter, &(size, _)) in counters.iter_mut().zip(outer.iter().rev()) {
+        (*counter, rest) = (rest % size, rest / size);
+    }
+    let (mut done, mut at) = (0, start % size);
     while done < len {
-        let at = start + done;
-        let (piece, step) = match line.as_slice() {
-            [] => (len, 0),
-            [(_, stride)] => (len, *stride),
-            [.., (size, stride)] => ((size - at % size).min(len - done), *stride),
-        };
-        each(done, piece, offset_at(line, at), step);
+        let piece = (size - at).min(len - done);
+        each(done, piece, offset, step);
         done += piece;
+        if outer.len() > COUNTED {
+            (at, offset) = (0, offset_at(line, start + done));
+            continue;
+        }
+        // To the start of the next piece. Divisions would take longer than most pieces do.
+        offset -= at as isize * step;
+        at = 0;
+        for (counter, &(size, stride)) in counters.iter_mut().zip(outer.iter().rev()) {
+            (*counter, offset) = (*counter + 1, offset + stride);
+            if *counter < size {
+                break;
+            }
+            (*counter, offset) = (0, offset - size as isize * stride);
+        }
     }
 }
 
@@ -131,6 +153,26 @@ pub fn fits(line: &Line, block: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_reach_what_the_line_does() {
+        let few: &[(usize, isize)] = &[(2, 5000), (3, 700), (1, 3), (4, -90), (5, 8)];
+        let many: Vec<(usize, isize)> = (0..COUNTED + 2).map(|axis| (2, 3 * (1 << (2 * axis)))).collect();
+        for axes in [few, &many, &few[3..], &few[4..], &[]] {
+            // As it is: nothing is merged here.
+            let line: Line = axes.iter().copied().collect();
+            let all: usize = axes.iter().map(|&(size, _)| size).product();
+            for (start, end) in (0..all).step_by(7).flat_map(|start| (start + 1..=all).step_by(5).map(move |end| (start, end))) {
+                let mut found = Vec::new();
+                pieces(&line, start, end - start, |at, len, offset, step| {
+                    assert_eq!(at, found.len());
+                    found.extend((0..len as isize).map(|i| offset + i * step));
+                });
+                let wanted: Vec<isize> = (start..end).map(|i| offset_at(&line, i)).collect();
+                assert_eq!(found, wanted, "{axes:?}, {start} to {end}");
+            }
+        }
+    }
 
     #[test]
     fn runs_reach_what_the_line_does() {
