@@ -84,7 +84,7 @@ LAYERS = {
     "pool/avg_2": ([], one(lambda x: F.avg_pool2d(x, 2))), "pool/avg_3_stride_1": ([], one(lambda x: F.avg_pool2d(x, 3, 1, 1))),
     "pool/global_avg": ([], one(lambda x: F.adaptive_avg_pool2d(x, 1))),
     "pool/nearest_2x": ([], one(lambda x: F.interpolate(x, scale_factor=2))), "pool/bilinear_2x": ([], one(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"))),
-    "layer/depthwise": ([(128, 1, 3, 3)], same(3, groups=128)), "layer/grouped_8": ([(128, 16, 3, 3)], same(3, groups=8)),
+    "layer/depthwise": ([(128, 1, 3, 3)], same(3, groups=128)), "layer/depthwise_7": ([(96, 1, 7, 7)], same(7, groups=96)), "layer/grouped_8": ([(128, 16, 3, 3)], same(3, groups=8)),
     "layer/stride_2": ([(128, 64, 3, 3)], same(3, stride=2)), "layer/dilation_2": ([(128, 64, 3, 3)], one(lambda x, w: F.conv2d(x, w, padding=2, dilation=2))),
     "layer/stem_7_stride_2": ([(64, 3, 7, 7)], same(7, stride=2)),
     "layer/transposed_4_stride_2": ([(64, 32, 4, 4)], one(lambda x, w: F.conv_transpose2d(x, w, stride=2, padding=1))),

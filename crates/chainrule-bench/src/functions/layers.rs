@@ -121,6 +121,9 @@ static FUNCTIONS: &[Of] = functions! {
     "layer" &[&[16, 128, 56, 56], &[128, 1, 3, 3]] => {
         "depthwise" |x| conv2d(&x[0], &x[1], &Conv2dOptions { padding: Padding::Same, groups: 128, ..Conv2dOptions::default() });
     }
+    "layer" &[&[16, 96, 56, 56], &[96, 1, 7, 7]] => {
+        "depthwise_7" |x| conv2d(&x[0], &x[1], &Conv2dOptions { padding: Padding::Same, groups: 96, ..Conv2dOptions::default() });
+    }
     "layer" &[&[16, 128, 28, 28], &[128, 16, 3, 3]] => {
         "grouped_8" |x| conv2d(&x[0], &x[1], &Conv2dOptions { padding: Padding::Same, groups: 8, ..Conv2dOptions::default() });
     }

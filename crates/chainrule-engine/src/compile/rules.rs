@@ -282,7 +282,8 @@ fn align(builder: &mut Builder, id: NodeId, own: &[u8], labels: &[u8], shape: &S
     builder.add(Broadcast { axes, sizes }, &[sorted], Type::new(shape.clone(), dtype))
 }
 
-/// Reductions are over the last axes or over the first; others are split, or permuted first.
+/// Reductions are over the last axes or over the first; others are split, permuted first, or written out, as those of few elements of
+/// windows are, too.
 fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type) -> Option<NodeId> {
     let (Op::Sum(Sum(axes)) | Op::Max(Max(axes))) = op else { return None };
     let input = builder.node(inputs[0]).ty.clone();
@@ -292,18 +293,16 @@ fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
     let count = axes.iter().map(|&axis| input.shape[axis]).product::<usize>();
     // The innermost axis that is kept; windows of a tensor have it before their own.
     let inner = (0..rank).rev().find(|axis| !axes.contains(axis)).map_or(1, |axis| input.shape[axis]);
-    let windows = matches!(builder.node(inputs[0]).op, Op::Window(_)) && last == axes.len();
-    if (last == axes.len() && !windows) || first == axes.len() {
+    let few = count <= SHORT_REDUCTION && (last == 0 || 2 * inner >= count);
+    let windows = few && matches!(builder.node(inputs[0]).op, Op::Window(_));
+    if first == axes.len() || last == axes.len() && !windows {
         return None;
     }
     if matches!(op, Op::Sum(_)) && Lane::of_parts(ty.dtype) != ty.dtype {
         return Some(in_parts_type(builder, op, inputs, ty));
     }
-    if count <= SHORT_REDUCTION && (last == 0 || 2 * inner >= count) {
+    if few {
         return Some(unrolled(builder, op, inputs[0], axes, ty));
-    }
-    if windows {
-        return None;
     }
     let remade = |axes: Axes| if matches!(op, Op::Sum(_)) { Op::Sum(Sum(axes)) } else { Op::Max(Max(axes)) };
     if last > 0 {
@@ -318,8 +317,7 @@ fn sorted_reduction(builder: &mut Builder, op: &Op, inputs: &[NodeId], ty: &Type
     Some(builder.add(remade((rank - axes.len()..rank).collect()), &[sorted], ty.clone()))
 }
 
-/// Reductions of so few elements over middle axes (pooling of images in rows, columns, channels) are
-/// written out, element by element, so that the last axis stays the inner one.
+/// Reductions of so few elements (pooling) are written out, element by element, so that a long axis stays the inner one.
 const SHORT_REDUCTION: usize = 16;
 
 /// A reduction as a chain of additions or maxima of slices.

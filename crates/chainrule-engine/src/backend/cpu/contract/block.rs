@@ -67,14 +67,6 @@ pub struct Addend<T> {
     pub row: isize,
 }
 
-impl<T> Addend<T> {
-    /// The same from some rows further down and columns to the right on.
-    #[inline(always)]
-    pub fn moved(self, rows: usize, cols: usize) -> Addend<T> {
-        Addend { first: self.first.wrapping_offset(rows as isize * self.row).wrapping_add(cols), ..self }
-    }
-}
-
 /// Computes a block of fixed rows and vectors.
 ///
 /// # Safety

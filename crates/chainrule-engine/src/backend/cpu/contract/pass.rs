@@ -78,7 +78,7 @@ impl<'r, 'a, T: Multiply> ColumnsOfPass<'r, 'a, T> {
     #[inline]
     pub fn block(&self, row: usize, rows: usize, a: &Stretch<T>) -> Block<T> {
         let ColumnsOfPass { run, pass, ref b, c, .. } = *self;
-        Block {
+        let mut block = Block {
             depth: a.depth,
             runs: a.runs,
             a_jump: a.jump,
@@ -94,12 +94,14 @@ impl<'r, 'a, T: Multiply> ColumnsOfPass<'r, 'a, T> {
             b: b.first,
             b_row: b.row,
             ahead: [ahead(run, 0, a.step), 0],
-            c: c.first.wrapping_offset(row as isize * c.row),
+            c: c.first,
             c_row: c.row,
             last: 0,
             add: pass.add,
-            plus: pass.plus.map(|plus| Some(plus?.moved(row, 0))),
-        }
+            plus: pass.plus,
+        };
+        block.move_results(row as isize, 0);
+        block
     }
 
     /// Multiplies by a panel the rows that a block of any columns has.
