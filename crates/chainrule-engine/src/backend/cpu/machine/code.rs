@@ -55,8 +55,8 @@ pub enum Op {
     NegativeMultiplyAdd,
     /// First times 2 to the power of the second, a whole number; with EVEX.
     TimesPower,
-    /// The first, which takes several steps, or the second times 2 to the power of the third, which is the same.
-    StepsOrPower,
+    /// The first, where powers take several steps, or the second, where there is [`Op::TimesPower`].
+    StepsOrOnce,
     /// Square root.
     Sqrt,
     /// The nearest integer below.
@@ -145,7 +145,7 @@ impl Instruction {
             Constant(_) | Load(_) | LoadSingle(_) | LoadTruth(_) | Ask(..) => 0,
             Store(_) | StoreTruth(_) | Report | Reduce(..) | Sqrt | Floor | Up(_) | Down(_) | DownSigned(_) | Nearest => 1,
             Widen | Narrow | Sign | Not | Resize => 1,
-            MultiplyAdd | NegativeMultiplyAdd | Choose | StepsOrPower | KeepProduct => 3,
+            MultiplyAdd | NegativeMultiplyAdd | Choose | KeepProduct => 3,
             _ => 2,
         };
         &self.args[..count]
@@ -196,7 +196,8 @@ impl Code {
 
     /// Without what no store needs, for a machine that has [`Op::TimesPower`] and [`Op::KeepProduct`] or takes the steps.
     pub fn needed(&self, has_more: bool) -> Vec<Instruction> {
-        let list = if has_more { in_one_step(&self.list) } else { without(&self.list, Op::StepsOrPower) };
+        let list = if has_more { &at_once(&self.list) } else { &self.list };
+        let list = without(list, Op::StepsOrOnce);
         let shows = |op: Op| matches!(op, Op::Store(_) | Op::StoreTruth(_) | Op::Ask(..) | Op::Report | Op::Reduce(..));
         let mut live: Vec<bool> = list.iter().map(|i| shows(i.op)).collect();
         for at in (0..list.len()).rev() {
@@ -210,9 +211,9 @@ impl Code {
 }
 
 /// The list where powers are taken at once, and products are kept where they are made.
-fn in_one_step(list: &[Instruction]) -> Vec<Instruction> {
+fn at_once(list: &[Instruction]) -> Vec<Instruction> {
     let at_once = |i: &Instruction| match (i.op, i.args, list[i.args[1] as usize]) {
-        (Op::StepsOrPower, [_, x, n], _) => Instruction { op: Op::TimesPower, args: [x, n, 0], ..*i },
+        (Op::StepsOrOnce, [_, once, _], _) => Instruction { args: [once, 0, 0], ..*i },
         (Op::Keep, [test, ..], Instruction { op: Op::Multiply, args: [a, b, _], .. }) => {
             Instruction { op: Op::KeepProduct, args: [test, a, b], ..*i }
         }

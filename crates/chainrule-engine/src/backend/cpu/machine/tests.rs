@@ -86,7 +86,7 @@ macro_rules! lanes {
                 Op::Both => args[0] & args[1],
                 Op::Either => args[0] | args[1],
                 Op::Not => 1 - args[0],
-                Op::Resize | Op::StepsOrPower => args[0],
+                Op::Resize | Op::StepsOrOnce => args[0],
                 Op::TimesPower => float(x * y.exp2()),
                 Op::Smaller => whole(if x < y { a } else { b }),
                 Op::Larger => whole(if x > y { a } else { b }),
@@ -218,7 +218,8 @@ impl Values {
                 });
                 let (power, n) = (code.push(Op::Constant(power), size, &[]), code.push(Op::Constant(n), size, &[]));
                 let steps = code.push(Op::Multiply, size, &[x, power]);
-                code.push(Op::StepsOrPower, size, &[steps, x, n])
+                let once = code.push(Op::TimesPower, size, &[x, n]);
+                code.push(Op::StepsOrOnce, size, &[steps, once])
             }
             19..=20 => {
                 let less = code.push(Op::Compare(Comparison::Less), size, &[x, y]);

@@ -177,7 +177,10 @@ impl<'a, F: Float> Real for Traced<'a, F> {
     }
     fn times_power(self, n: Self, in_steps: impl FnOnce(Self) -> Self) -> Self {
         let steps = in_steps(self);
-        self.push(Op::StepsOrPower, &[steps.id, self.id, n.id])
+        steps.push(Op::StepsOrOnce, &[steps.id, self.push(Op::TimesPower, &[self.id, n.id]).id])
+    }
+    fn or_at_once(self, at_once: F) -> Self {
+        self.push(Op::StepsOrOnce, &[self.id, self.constant(at_once.bits()).id])
     }
 }
 

@@ -40,7 +40,7 @@ struct Reduced<R: Single> {
     rest: R,
 }
 
-/// Splits `x`, which must be within +-150 or NaN. What is added to `n` saves adding it to an
+/// Splits `x`, which must be within -704 and 150 or NaN. What is added to `n` saves adding it to an
 /// exponent: the sum with [`ROUND`] holds it for nothing.
 #[inline(always)]
 fn reduce<R: Single>(x: R, added: i16) -> Reduced<R> {
@@ -73,6 +73,13 @@ fn at_least<R: Single>(x: R, least: f32) -> R {
     R::choose(x.less(least), least, x)
 }
 
+/// `x`, but held where e^x is 0: at `steps` where powers are taken in steps.
+#[inline(always)]
+fn held<R: Single>(x: R, steps: f32) -> R {
+    let least = x.of(steps).or_at_once(-704.0);
+    R::choose(x.less(least), least, x)
+}
+
 /// e^r for `|r| <= ln 2 / 2`.
 #[inline(always)]
 fn exp_near<R: Single>(r: R) -> R {
@@ -90,8 +97,9 @@ fn exp_normal<R: Single>(x: R) -> R {
 #[inline(always)]
 pub fn exp<R: Single>(x: R) -> R {
     // From -104 on e^x is 0. A product that comes out so small costs some processors a hundred cycles, and what a mask
-    // hides is often half of all; so what is far below is held where the powers themselves are 0.
-    let x = at_least(at_most(x, 89.0), -176.0);
+    // hides is often half of all; so what is far below is held where the powers themselves are 0, or where an instruction
+    // for them does not look closer any more, as from 2^-512 on.
+    let x = held(at_most(x, 89.0), -176.0);
     let Reduced { raised, n, r, .. } = reduce(x, 254);
     exp_near(r).times_power(n, |near| {
         // Two steps, because 2^n alone may be out of range at either end.
@@ -108,7 +116,7 @@ pub fn exp<R: Single>(x: R) -> R {
 #[inline(always)]
 fn decay<R: Single>(x: R) -> R {
     // Held where the power is 0, as in `exp`.
-    let x = at_least(-x.abs(), -132.4);
+    let x = held(-x.abs(), -132.4);
     // As n is not positive, one factor 2^64 on the way keeps its power a normal number.
     let Reduced { raised, n, r, .. } = reduce(x, 127 + 64);
     exp_near(r).times_power(n, |near| near * power_of_lowest(raised) * near.of(DOWN_64))

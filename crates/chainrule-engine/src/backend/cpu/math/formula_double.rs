@@ -51,7 +51,7 @@ struct Reduced<R: Real> {
     rest: R,
 }
 
-/// Splits `x + extra`, which must be within +-1419 or NaN, `extra` tiny. What is added to `n` saves
+/// Splits `x + extra`, which must be within -2860 and 1419 or NaN, `extra` tiny. What is added to `n` saves
 /// adding it to an exponent; it is even, so that ties go to the same integer with and without it.
 #[inline(always)]
 fn reduce<R: Double>(x: R, extra: R, added: i16) -> Reduced<R> {
@@ -103,13 +103,16 @@ fn exp_normal<R: Double>(x: R) -> R {
 }
 
 /// `x` within what [`exp_held`] takes; beyond, e^x is 0 or infinite all the same. From -746 on it is 0, but what is far
-/// below is held where the powers themselves are: a product that comes out as small costs some processors a hundred cycles.
+/// below is held where the powers themselves are: a product that comes out as small costs some processors a hundred cycles. So
+/// does an instruction for powers, but not from 2^-4096 on.
 #[inline(always)]
 fn held<R: Double>(x: R) -> R {
-    at_least(at_most(x, 710.0), -1418.0)
+    let least = x.of(-1418.0).or_at_once(-2860.0);
+    let x = at_most(x, 710.0);
+    R::choose(x.less(least), least, x)
 }
 
-/// e^(x + extra) for `x` within -1418 and 710, `extra` tiny beside it.
+/// e^(x + extra) for `x` within -2860 and 710, `extra` tiny beside it.
 #[inline(always)]
 fn exp_held<R: Double>(x: R, extra: R) -> R {
     let Reduced { raised, n, r, .. } = reduce(x, extra, 2046);

@@ -40,6 +40,12 @@ pub trait Real: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Se
         let _ = n;
         in_steps(self)
     }
+    /// `self`, or `at_once` where [`Real::times_power`] is an instruction.
+    #[inline(always)]
+    fn or_at_once(self, at_once: Self::Number) -> Self {
+        let _ = at_once;
+        self
+    }
 }
 
 /// An integer as wide as the float; it wraps.

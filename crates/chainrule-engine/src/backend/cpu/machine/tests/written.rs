@@ -4,6 +4,7 @@ use super::super::super::math::real::Real;
 use super::super::super::math::{formula, formula_double};
 use super::super::code::{Code, Comparison, Id, Op, Size, without};
 use super::super::trace::{Float, Traced};
+use super::lane;
 use std::cell::RefCell;
 
 #[test]
@@ -81,4 +82,45 @@ fn functions_that_level_off_share_their_exponential() {
     let down = |op| op == Op::Down(1);
     let double = count::<f64>([down, |op| op == Op::Divide], &|x| vec![formula_double::sech(x).id, formula_double::sech(-x).id]);
     assert_eq!(double, [1, 1]);
+}
+
+/// The lowest power of two that a formula takes at once, of one argument.
+fn lowest_power<F: Float>(x: u64, value: fn(u64) -> f64, formula: fn(Traced<'_, F>) -> Id) -> f64 {
+    let code = RefCell::new(Code::default());
+    let load = code.borrow_mut().push(Op::Load(0), F::SIZE, &[]);
+    let result = formula(Traced::new(&code, load));
+    code.borrow_mut().push(Op::Store(1), F::SIZE, &[result]);
+    let (mut values, mut lowest) = (Vec::<u64>::new(), f64::INFINITY);
+    for i in code.borrow().needed(true) {
+        let args = i.args.map(|arg| values.get(arg as usize).copied().unwrap_or(0));
+        lowest = if i.op == Op::TimesPower { lowest.min(value(args[1])) } else { lowest };
+        values.push(match i.op {
+            Op::Load(_) => x,
+            Op::Store(_) => 0,
+            op => lane(op, i.size, args),
+        });
+    }
+    lowest
+}
+
+/// Processors take a hundred cycles for a vector that holds 2^-127 to 2^-511, and as many of eight bytes for 2^-1023 to 2^-4095,
+/// even where what is below the least number is no number.
+#[test]
+fn powers_of_what_a_mask_hides_are_far_below_the_least_number() {
+    let singles: [fn(Traced<'_, f32>) -> Id; 4] =
+        [|x| formula::exp(x).id, |x| formula::sigmoid(x).id, |x| formula::sech(x).id, |x| formula::softplus(x).id];
+    let doubles: [fn(Traced<'_, f64>) -> Id; 3] =
+        [|x| formula_double::exp(x).id, |x| formula_double::sech(x).id, |x| formula_double::softplus(x).id];
+    for x in [f32::NEG_INFINITY, f32::MIN, -704.0] {
+        for formula in singles {
+            let lowest = lowest_power(x.to_bits().into(), |bits| f32::from_bits(bits as u32).into(), formula);
+            assert!(lowest <= -512.0, "2^{lowest} at {x}");
+        }
+    }
+    for x in [f64::NEG_INFINITY, f64::MIN, -2860.0] {
+        for formula in doubles {
+            let lowest = lowest_power(x.to_bits(), f64::from_bits, formula);
+            assert!(lowest <= -4096.0, "2^{lowest} at {x}");
+        }
+    }
 }
