@@ -4,7 +4,7 @@
 //! `r[p] = sum over k of patches[p - k, k]`, with `patches[h, k] = sum over o of a[h, o] w[k, o]`. That is a product of
 //! windows of `a`, with zeros around, and `w` turned round, `r[p] = sum over k and o of a[p - k, o] w[k, o]`: as many
 //! multiplications, and no patches in memory. Where only a part of the result is read, as where the input was padded,
-//! only that part is computed. Where each channel has a kernel of its own, both are written out ([`super::taps`]). Refuses strides,
+//! only that part is computed. Where each channel has a kernel of its own, both are written out (`taps.rs`). Refuses strides,
 //! numbers of 16 bits, whose patches are rounded, and few channels, whose patches are smaller than their windows. Changes the order of a
 //! sum, nothing else.
 
